@@ -452,22 +452,17 @@ static int hw_queue_access_init(struct iommufd_hw_queue *hw_queue,
 	struct iommufd_access *access;
 	int rc;
 
-	access = iommufd_access_create_internal(viommu->ictx);
+	access = iommufd_access_create_internal(viommu->hwpt->ioas,
+						viommu->ictx);
 	if (IS_ERR(access))
 		return PTR_ERR(access);
-	rc = iommufd_access_attach_internal(access, viommu->hwpt->ioas);
-	if (rc)
-		goto err_access;
 
 	hw_queue->access = access;
 	rc = hw_queue_pin(hw_queue, base_pa);
-	if (rc)
-		goto err_access;
-	return 0;
-
-err_access:
-	hw_queue->access = NULL;
-	iommufd_access_destroy_internal(viommu->ictx, access);
+	if (rc) {
+		hw_queue->access = NULL;
+		iommufd_access_destroy_internal(access);
+	}
 	return rc;
 }
 
@@ -487,7 +482,7 @@ void iommufd_hw_queue_destroy(struct iommufd_object *obj)
 		hw_queue->destroy(hw_queue);
 	if (hw_queue->access) {
 		hw_queue_unpin(hw_queue, hw_queue_pinned_size(hw_queue));
-		iommufd_access_destroy_internal(viommu->ictx, hw_queue->access);
+		iommufd_access_destroy_internal(hw_queue->access);
 	}
 	refcount_dec(&viommu->obj.users);
 }
