@@ -1037,18 +1037,22 @@ int iopt_noiommu_get_pa(struct io_pagetable *iopt, unsigned long iova,
  * iopt_nth_area_iova() - where an area begins, for the self test
  * @iopt: the space
  * @nth: which, from 0 in ascending order
+ * @iova: set to its first IOVA
  *
- * Returns 0 when there are not that many.
+ * Returns false when there are not that many.
  */
-unsigned long iopt_nth_area_iova(struct io_pagetable *iopt, unsigned int nth)
+bool iopt_nth_area_iova(struct io_pagetable *iopt, unsigned int nth,
+			unsigned long *iova)
 {
 	struct iopt_area *area;
 
 	guard(rwsem_read)(&iopt->iova_rwsem);
 	iopt_for_each_area(iopt, area, 0, ULONG_MAX) {
-		if (!nth--)
-			return area->node.iova;
+		if (!nth--) {
+			*iova = area->node.iova;
+			return true;
+		}
 	}
-	return 0;
+	return false;
 }
 #endif
