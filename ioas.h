@@ -16,12 +16,15 @@
  *	an automatic one. Outside the locks of @iopt.
  * @hwpt_list: struct iommufd_hwpt_paging.hwpt_item of published HWPTs in order
  *	of creation, under @mutex
+ * @change_item: for iopt_change_process(), under the write side of
+ *	iommufd_ctx.ioas_creation_lock
  */
 struct iommufd_ioas {
 	struct iommufd_object obj;
 	struct io_pagetable iopt;
 	struct mutex mutex;
 	struct list_head hwpt_list;
+	struct list_head change_item;
 };
 
 static inline struct iommufd_ioas *iommufd_get_ioas(struct iommufd_ctx *ictx,

@@ -65,11 +65,9 @@ const struct iommufd_object_ops iommufd_object_ops[IOMMUFD_OBJ_MAX] = {
 	},
 	[IOMMUFD_OBJ_VDEVICE] = {
 		.destroy = iommufd_vdevice_destroy,
-		.abort = iommufd_vdevice_abort,
 	},
 	[IOMMUFD_OBJ_VEVENTQ] = {
 		.destroy = iommufd_veventq_destroy,
-		.abort = iommufd_veventq_abort,
 	},
 	[IOMMUFD_OBJ_HW_QUEUE] = {
 		.destroy = iommufd_hw_queue_destroy,
@@ -257,6 +255,9 @@ static long iommufd_fops_ioctl(struct file *filp, unsigned int cmd,
 		return -ENOIOCTLCMD;
 	if (ucmd.user_size < op->min_size)
 		return -EINVAL;
+	/* No structure will ever be that large, spare us scanning it for zeros */
+	if (ucmd.user_size > PAGE_SIZE)
+		return -E2BIG;
 
 	ret = copy_struct_from_user(&buf, op->size, ucmd.ubuffer,
 				    ucmd.user_size);
@@ -296,10 +297,11 @@ static const struct vm_operations_struct iommufd_vma_ops = {
 static struct iommufd_mmap *iommufd_get_mmap(struct iommufd_ctx *ictx,
 					     unsigned long pgoff, size_t length)
 {
+	MA_STATE(mas, &ictx->mt_mmap, pgoff, pgoff);
 	struct iommufd_mmap *immap;
 
 	mtree_lock(&ictx->mt_mmap);
-	immap = mt_find(&ictx->mt_mmap, &(unsigned long){ pgoff }, pgoff);
+	immap = mas_walk(&mas);
 	/*
 	 * A region exists from before its owner is published, when the driver
 	 * may still change its mind.
@@ -423,6 +425,16 @@ static struct miscdevice iommu_misc_dev = {
 	.nodename = "iommu",
 	.mode = 0660,
 };
+
+/**
+ * iommufd_misc_device() - the device of /dev/iommu
+ *
+ * For interfaces that want to know which device asks.
+ */
+struct device *iommufd_misc_device(void)
+{
+	return iommu_misc_dev.this_device;
+}
 
 static struct miscdevice vfio_misc_dev = {
 	.minor = VFIO_MINOR,
