@@ -17,6 +17,7 @@
  * hold none of them. They mark the area busy, which keeps it where it is: an
  * unmap first makes the area refuse new ones, and then waits.
  */
+#include <linux/delay.h>
 #include <linux/dma-buf.h>
 #include <linux/file.h>
 #include <linux/iommu.h>
@@ -1033,14 +1034,6 @@ int iopt_noiommu_get_pa(struct io_pagetable *iopt, unsigned long iova,
 }
 
 #ifdef CONFIG_IOMMUFD_TEST
-/**
- * iopt_nth_area_iova() - where an area begins, for the self test
- * @iopt: the space
- * @nth: which, from 0 in ascending order
- * @iova: set to its first IOVA
- *
- * Returns false when there are not that many.
- */
 bool iopt_nth_area_iova(struct io_pagetable *iopt, unsigned int nth,
 			unsigned long *iova)
 {
@@ -1048,10 +1041,10 @@ bool iopt_nth_area_iova(struct io_pagetable *iopt, unsigned int nth,
 
 	guard(rwsem_read)(&iopt->iova_rwsem);
 	iopt_for_each_area(iopt, area, 0, ULONG_MAX) {
-		if (!nth--) {
-			*iova = area->node.iova;
-			return true;
-		}
+		if (nth--)
+			continue;
+		*iova = area->node.iova;
+		return true;
 	}
 	return false;
 }
