@@ -34,6 +34,10 @@ iommufd-$(CONFIG_IOMMUFD_TEST) += \
 	selftest_iommu.o \
 	selftest_viommu.o
 
+iommufd-$(CONFIG_IOMMUFD_KUNIT_TEST) += \
+	tests/iova_space_test.o \
+	tests/pfn_runs_test.o
+
 # Called by built-in code, so built in even when IOMMUFD is a module. It may not
 # refer to anything above.
 iommufd_driver-y := driver.o
