@@ -199,6 +199,23 @@ bool pages_dmabuf_revoked(struct pages_dmabuf *import)
 }
 
 /**
+ * pages_dmabuf_phys() - where a byte of a dma-buf is
+ * @import: the import
+ * @offset: bytes from its start
+ * @phys: its physical address
+ *
+ * Returns -EINVAL once the exporter took the memory back.
+ */
+int pages_dmabuf_phys(struct pages_dmabuf *import, unsigned long offset,
+		      u64 *phys)
+{
+	if (pages_dmabuf_revoked(import))
+		return -EINVAL;
+	*phys = import->phys + offset;
+	return 0;
+}
+
+/**
  * pages_dmabuf_map() - map a part of a dma-buf in a domain
  * @import: the import
  * @maps: list of the area that it is mapped for

@@ -20,6 +20,8 @@ struct pages_dmabuf *pages_dmabuf_import(struct dma_buf *buf,
 					 unsigned long npages);
 void pages_dmabuf_free(struct pages_dmabuf *import);
 bool pages_dmabuf_revoked(struct pages_dmabuf *import);
+int pages_dmabuf_phys(struct pages_dmabuf *import, unsigned long offset,
+		      u64 *phys);
 int pages_dmabuf_map(struct pages_dmabuf *import, struct list_head *maps,
 		     struct iommu_domain *domain, unsigned long iova,
 		     unsigned long offset, unsigned long length, int prot);
@@ -40,6 +42,12 @@ static inline void pages_dmabuf_free(struct pages_dmabuf *import)
 static inline bool pages_dmabuf_revoked(struct pages_dmabuf *import)
 {
 	return true;
+}
+
+static inline int pages_dmabuf_phys(struct pages_dmabuf *import,
+				    unsigned long offset, u64 *phys)
+{
+	return -EOPNOTSUPP;
 }
 
 static inline int pages_dmabuf_map(struct pages_dmabuf *import,

@@ -17,6 +17,7 @@
  * hold none of them. They mark the area busy, which keeps it where it is: an
  * unmap first makes the area refuse new ones, and then waits.
  */
+#include <linux/delay.h>
 #include <linux/dma-buf.h>
 #include <linux/file.h>
 #include <linux/iommu.h>
@@ -27,8 +28,10 @@
 
 #include "access.h"
 #include "area.h"
+#include "dmabuf.h"
 #include "io_pagetable.h"
 #include "pages.h"
+#include "selftest.h"
 
 /* An unmap gives accesses this many chances to drop their pins */
 #define UNMAP_MAX_ROUNDS 100
@@ -508,6 +511,36 @@ int iopt_copy(struct io_pagetable *dst, unsigned long *dst_iova,
 	return iopt_map_finish(&map, dst_iova, fixed);
 }
 
+/**
+ * iopt_copy_check() - what iopt_copy() says about its source
+ * @src: the space to copy from
+ * @iova: first byte there
+ * @length: bytes
+ *
+ * Returns -EINVAL, -EOVERFLOW, or -ENOENT when a part is not mapped.
+ */
+int iopt_copy_check(struct io_pagetable *src, unsigned long iova,
+		    unsigned long length)
+{
+	struct iopt_area *area;
+	unsigned long last;
+
+	if (!length)
+		return -EINVAL;
+	if (check_add_overflow(iova, length - 1, &last))
+		return -EOVERFLOW;
+
+	guard(rwsem_read)(&src->iova_rwsem);
+	for (;;) {
+		area = to_area(iova_space_first(&src->space, iova, iova));
+		if (!area || area->state != AREA_LIVE)
+			return -ENOENT;
+		if (area->node.last >= last)
+			return 0;
+		iova = area->node.last + 1;
+	}
+}
+
 /*
  * Unmapping
  */
@@ -925,3 +958,94 @@ void iopt_remove_domain(struct io_pagetable *iopt, struct iopt_domain *idom)
 	iova_space_unreserve(&iopt->space, idom);
 	iopt_update_alignment(iopt);
 }
+
+/*
+ * Queries
+ */
+
+/* Contiguous memory from an IOVA of an area on, at most length bytes */
+static int area_phys(struct iopt_area *area, unsigned long iova, u64 *length,
+		     u64 *phys)
+{
+	unsigned long offset = area_offset(area, iova);
+	unsigned long pfn, next, nr, npages = 0;
+	struct pages_walk walk;
+
+	*length = min(*length, area->node.last - iova + 1);
+	if (area->pages->kind == PAGES_DMABUF)
+		return pages_dmabuf_phys(area->pages->dmabuf, offset, phys);
+
+	guard(mutex)(&area->pages->mutex);
+	pages_walk_start(&walk, area->pages, offset >> PAGE_SHIFT,
+			 (offset + *length - 1) >> PAGE_SHIFT);
+	while ((nr = pages_walk_next(&walk, &next))) {
+		if (!npages)
+			pfn = next;
+		else if (next != pfn + npages)
+			break;
+		npages += nr;
+	}
+	if (WARN_ON(!npages))
+		return -EINVAL;
+	*phys = PFN_PHYS(pfn) + offset_in_page(offset);
+	*length = min(*length, (u64)npages * PAGE_SIZE - offset_in_page(offset));
+	return 0;
+}
+
+static bool iopt_has_noiommu(struct io_pagetable *iopt)
+{
+	struct iopt_domain *idom;
+
+	list_for_each_entry(idom, &iopt->domains, item) {
+		if (idom->noiommu)
+			return true;
+	}
+	return false;
+}
+
+/**
+ * iopt_noiommu_get_pa() - tell physical addresses to drivers without an IOMMU
+ * @iopt: the space
+ * @iova: what to look up
+ * @length: most bytes to tell about; then how many are contiguous
+ * @phys: where they are
+ *
+ * Returns -ENOENT when it is not mapped, -EOPNOTSUPP when no software domain
+ * keeps it pinned, -EINVAL for a dma-buf that was revoked.
+ */
+int iopt_noiommu_get_pa(struct io_pagetable *iopt, unsigned long iova,
+			u64 *length, u64 *phys)
+{
+	struct iopt_area *area;
+
+	/* No area goes while this is held */
+	guard(rwsem_read)(&iopt->domains_rwsem);
+	scoped_guard(rwsem_read, &iopt->iova_rwsem) {
+		area = to_area(iova_space_first(&iopt->space, iova, iova));
+		if (!area || area->state != AREA_LIVE)
+			return -ENOENT;
+	}
+	if (area->pages->kind == PAGES_DMABUF &&
+	    pages_dmabuf_revoked(area->pages->dmabuf))
+		return -EINVAL;
+	if (!iopt_has_noiommu(iopt))
+		return -EOPNOTSUPP;
+	return area_phys(area, iova, length, phys);
+}
+
+#ifdef CONFIG_IOMMUFD_TEST
+bool iopt_nth_area_iova(struct io_pagetable *iopt, unsigned int nth,
+			unsigned long *iova)
+{
+	struct iopt_area *area;
+
+	guard(rwsem_read)(&iopt->iova_rwsem);
+	iopt_for_each_area(iopt, area, 0, ULONG_MAX) {
+		if (nth--)
+			continue;
+		*iova = area->node.iova;
+		return true;
+	}
+	return false;
+}
+#endif

@@ -70,6 +70,8 @@ int iopt_map_file(struct iommufd_ctx *ictx, struct io_pagetable *iopt,
 int iopt_copy(struct io_pagetable *dst, unsigned long *dst_iova,
 	      struct io_pagetable *src, unsigned long src_iova,
 	      unsigned long length, int prot, bool fixed);
+int iopt_copy_check(struct io_pagetable *src, unsigned long iova,
+		    unsigned long length);
 int iopt_unmap(struct io_pagetable *iopt, unsigned long iova,
 	       unsigned long length, unsigned long *unmapped);
 int iopt_unmap_all(struct io_pagetable *iopt, unsigned long *unmapped);
