@@ -11,7 +11,6 @@ iommufd-y := \
 	area.o \
 	device.o \
 	dirty.o \
-	dmabuf.o \
 	eventq.o \
 	hw_pagetable.o \
 	io_pagetable.o \
@@ -24,9 +23,8 @@ iommufd-y := \
 	pfn_runs.o \
 	vfio_compat.o \
 	viommu.o
-
+iommufd-$(CONFIG_DMA_SHARED_BUFFER) += dmabuf.o
 iommufd-$(CONFIG_IOMMUFD_NOIOMMU) += noiommu.o
-
 iommufd-$(CONFIG_IOMMUFD_TEST) += \
 	selftest.o \
 	selftest_access.o \
@@ -35,6 +33,10 @@ iommufd-$(CONFIG_IOMMUFD_TEST) += \
 	selftest_domain.o \
 	selftest_iommu.o \
 	selftest_viommu.o
+
+iommufd-$(CONFIG_IOMMUFD_KUNIT_TEST) += \
+	tests/iova_space_test.o \
+	tests/pfn_runs_test.o
 
 # Called by built-in code, so built in even when IOMMUFD is a module. It may not
 # refer to anything above.
