@@ -211,7 +211,7 @@ TEST_F(fault, read_errors)
 	EXPECT_EQ(ESPIPE, errno);
 	EXPECT_EQ(-1, read(self->q, f, 0));
 	EXPECT_EQ(EINVAL, errno);
-	EXPECT_EQ(-1, read(self->q, NULL, REC));
+	EXPECT_EQ(-1, read(self->q, BAD_PTR, REC));
 	EXPECT_EQ(EFAULT, errno);
 	/* The second does not fit into memory: the first is delivered */
 	map = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE,
@@ -237,7 +237,7 @@ TEST_F(fault, write_errors)
 	EXPECT_EQ(-1, write(self->q, r, RESP - 1));
 	EXPECT_EQ(ESPIPE, errno);
 	EXPECT_EQ(0, write(self->q, r, 0));
-	EXPECT_EQ(-1, write(self->q, NULL, RESP));
+	EXPECT_EQ(-1, write(self->q, BAD_PTR, RESP));
 	EXPECT_EQ(EFAULT, errno);
 	EXPECT_EQ(-1, respond(self->q, 1234, 0));
 	EXPECT_EQ(EINVAL, errno);
@@ -339,7 +339,7 @@ TEST_F(fault, context_closed)
 	EXPECT_EQ(RESP, respond(self->q, cookie, 0));
 }
 
-TEST_F(fault, alloc)
+TEST_F(fault, allocation)
 {
 	__u32 id;
 	int q;

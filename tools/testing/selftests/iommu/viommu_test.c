@@ -509,7 +509,7 @@ TEST_F(viommu, events)
 	EXPECT_EQ(EINVAL, errno);
 	EXPECT_EQ(-1, read(q, e, HDR - 1));
 	EXPECT_EQ(EINVAL, errno);
-	EXPECT_EQ(-1, read(q, NULL, EV));
+	EXPECT_EQ(-1, read(q, BAD_PTR, EV));
 	EXPECT_EQ(EFAULT, errno);
 	EXPECT_EVENT(0);
 	EXPECT_EQ(0, ready(q));
