@@ -6,7 +6,37 @@
 ifneq ($(obj),)
 
 iommufd-y := \
-	main.o
+	access.o \
+	accounting.o \
+	area.o \
+	device.o \
+	dirty.o \
+	eventq.o \
+	hw_pagetable.o \
+	io_pagetable.o \
+	ioas.o \
+	iova_space.o \
+	main.o \
+	object.o \
+	pages.o \
+	pages_rw.o \
+	pfn_runs.o \
+	vfio_compat.o \
+	viommu.o
+iommufd-$(CONFIG_DMA_SHARED_BUFFER) += dmabuf.o
+iommufd-$(CONFIG_IOMMUFD_NOIOMMU) += noiommu.o
+iommufd-$(CONFIG_IOMMUFD_TEST) += \
+	selftest.o \
+	selftest_access.o \
+	selftest_device.o \
+	selftest_dmabuf.o \
+	selftest_domain.o \
+	selftest_iommu.o \
+	selftest_viommu.o
+
+iommufd-$(CONFIG_IOMMUFD_KUNIT_TEST) += \
+	tests/iova_space_test.o \
+	tests/pfn_runs_test.o
 
 # Called by built-in code, so built in even when IOMMUFD is a module. It may not
 # refer to anything above.

@@ -22,11 +22,9 @@ struct dirty_read {
 	struct iommu_dirty_bitmap dirty;
 };
 
-static int dirty_read_range(struct iova_bitmap *bitmap, unsigned long iova,
-			    size_t length, void *opaque)
+static int dirty_read_areas(struct dirty_read *read, unsigned long iova,
+			    unsigned long last)
 {
-	unsigned long last = iova + (length - 1);
-	struct dirty_read *read = opaque;
 	struct iopt_area *area;
 	int rc;
 
@@ -35,6 +33,9 @@ static int dirty_read_range(struct iova_bitmap *bitmap, unsigned long iova,
 		unsigned long start = max(iova, area->node.iova);
 		unsigned long end = min(last, area->node.last);
 
+		/* A dma-buf may be gone from the domain, and is no memory */
+		if (area->pages->kind == PAGES_DMABUF)
+			continue;
 		rc = read->domain->dirty_ops->read_and_clear_dirty(
 			read->domain, start, end - start + 1, read->flags,
 			&read->dirty);
@@ -45,22 +46,10 @@ static int dirty_read_range(struct iova_bitmap *bitmap, unsigned long iova,
 	return 0;
 }
 
-static int dirty_read_all(struct dirty_read *read, unsigned long iova,
-			  unsigned long length)
+static int dirty_read_range(struct iova_bitmap *bitmap, unsigned long iova,
+			    size_t length, void *opaque)
 {
-	struct iommu_iotlb_gather gather;
-	int rc;
-
-	iommu_iotlb_gather_init(&gather);
-	iommu_dirty_bitmap_init(&read->dirty, read->dirty.bitmap, &gather);
-	if (read->dirty.bitmap)
-		rc = iova_bitmap_for_each(read->dirty.bitmap, read,
-					  dirty_read_range);
-	else
-		rc = dirty_read_range(NULL, iova, length, read);
-	if (!(read->flags & IOMMU_DIRTY_NO_CLEAR))
-		iommu_iotlb_sync(read->domain, &gather);
-	return rc;
+	return dirty_read_areas(opaque, iova, iova + (length - 1));
 }
 
 /**
@@ -88,17 +77,23 @@ int iopt_read_and_clear_dirty(struct io_pagetable *iopt,
 		.domain = domain,
 		.flags = flags,
 	};
+	struct iommu_iotlb_gather gather;
+	struct iova_bitmap *bitmap;
 	int rc;
 
-	read.dirty.bitmap = iova_bitmap_alloc(iova, length, page_size, data);
-	if (IS_ERR(read.dirty.bitmap))
-		return PTR_ERR(read.dirty.bitmap);
-	if (!read.dirty.bitmap)
+	bitmap = iova_bitmap_alloc(iova, length, page_size, data);
+	if (!bitmap)
 		return -EOPNOTSUPP;
+	if (IS_ERR(bitmap))
+		return PTR_ERR(bitmap);
 
-	scoped_guard(rwsem_write, &iopt->domains_rwsem)
-		rc = dirty_read_all(&read, iova, length);
-	iova_bitmap_free(read.dirty.bitmap);
+	iommu_dirty_bitmap_init(&read.dirty, bitmap, &gather);
+	scoped_guard(rwsem_write, &iopt->domains_rwsem) {
+		rc = iova_bitmap_for_each(bitmap, &read, dirty_read_range);
+		if (!(flags & IOMMU_DIRTY_NO_CLEAR))
+			iommu_iotlb_sync(domain, &gather);
+	}
+	iova_bitmap_free(bitmap);
 	return rc;
 }
 
@@ -117,12 +112,15 @@ int iopt_set_dirty_tracking(struct io_pagetable *iopt,
 		.iopt = iopt,
 		.domain = domain,
 	};
+	struct iommu_iotlb_gather gather;
 	int rc;
 
 	guard(rwsem_write)(&iopt->domains_rwsem);
 	if (enable) {
 		/* Without a bitmap it only clears */
-		rc = dirty_read_all(&read, 0, ULONG_MAX);
+		iommu_dirty_bitmap_init(&read.dirty, NULL, &gather);
+		rc = dirty_read_areas(&read, 0, ULONG_MAX);
+		iommu_iotlb_sync(domain, &gather);
 		if (rc)
 			return rc;
 	}

@@ -24,8 +24,7 @@ struct mem_cgroup;
  * @io_mutex: serialises read and write of the file. Held while user memory is
  *	copied, so nothing but read and write may take it. Outermost.
  * @lock: protects @deliver. Innermost; process context and IRQ threads.
- * @deliver: records that wait for a reader. Producers append, only the reader
- *	under @io_mutex and the owner's own cleanup remove.
+ * @deliver: records that wait for a reader
  * @wait_queue: woken when @deliver gets a record
  */
 struct iommufd_eventq {
@@ -40,11 +39,9 @@ struct iommufd_eventq {
 /**
  * struct iommufd_fault - IOMMUFD_OBJ_FAULT, page faults of its HWPTs
  * @common: shared part, at offset 0; @common.deliver has iopf_group.node
- * @mutex: protects all below and removal from @common.deliver; held while a
- *	group is answered, so that whoever holds it knows that no answer is
- *	under way. Inside iommufd_group.lock and @common.io_mutex.
- * @reading: first group of @common.deliver while the reader copies it to user
- *	memory without @mutex; NULL when it was flushed meanwhile
+ * @mutex: protects all below, and removal from @common.deliver. A group is
+ *	answered under it, so whoever holds it knows that no answer is under
+ *	way. Inside iommufd_group.lock and @common.io_mutex.
  * @response: cookie to the struct iopf_group that user space has to answer
  * @next_cookie: where the search for a free cookie starts, so that a number is
  *	reissued as late as possible
@@ -52,7 +49,6 @@ struct iommufd_eventq {
 struct iommufd_fault {
 	struct iommufd_eventq common;
 	struct mutex mutex;
-	struct iopf_group *reading;
 	struct xarray response;
 	u32 next_cookie;
 };
@@ -73,7 +69,9 @@ struct iommufd_vevent {
 
 /**
  * struct iommufd_veventq - IOMMUFD_OBJ_VEVENTQ, events of one vIOMMU
- * @common: shared part, at offset 0; @common.deliver has iommufd_vevent.node
+ * @common: shared part, at offset 0; @common.deliver has iommufd_vevent.node.
+ *	Producers append there, and only readers remove events: one that was
+ *	seen under @common.io_mutex stays.
  * @viommu: the vIOMMU; a user of it
  * @node: on iommufd_viommu.veventqs, under its veventqs_rwsem; the producer
  *	holds that for reading as long as it uses the queue

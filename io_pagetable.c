@@ -17,6 +17,7 @@
  * hold none of them. They mark the area busy, which keeps it where it is: an
  * unmap first makes the area refuse new ones, and then waits.
  */
+#include <linux/delay.h>
 #include <linux/dma-buf.h>
 #include <linux/file.h>
 #include <linux/iommu.h>
@@ -1033,22 +1034,18 @@ int iopt_noiommu_get_pa(struct io_pagetable *iopt, unsigned long iova,
 }
 
 #ifdef CONFIG_IOMMUFD_TEST
-/**
- * iopt_nth_area_iova() - where an area begins, for the self test
- * @iopt: the space
- * @nth: which, from 0 in ascending order
- *
- * Returns 0 when there are not that many.
- */
-unsigned long iopt_nth_area_iova(struct io_pagetable *iopt, unsigned int nth)
+bool iopt_nth_area_iova(struct io_pagetable *iopt, unsigned int nth,
+			unsigned long *iova)
 {
 	struct iopt_area *area;
 
 	guard(rwsem_read)(&iopt->iova_rwsem);
 	iopt_for_each_area(iopt, area, 0, ULONG_MAX) {
-		if (!nth--)
-			return area->node.iova;
+		if (nth--)
+			continue;
+		*iova = area->node.iova;
+		return true;
 	}
-	return 0;
+	return false;
 }
 #endif

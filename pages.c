@@ -228,6 +228,10 @@ static long pin_user_batch(struct pin_user *pin, unsigned long uaddr,
 	if (iommufd_should_fail())
 		return -EFAULT;
 
+	/* The fast way of pinning does not look */
+	if (fatal_signal_pending(current))
+		return -EINTR;
+
 	npages = min(npages, pin->max);
 	if (!pin->remote) {
 		nr = pin_user_pages_fast(uaddr, npages, pin->gup_flags,

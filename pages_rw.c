@@ -44,7 +44,7 @@ static void copy_advance(struct pages_copy *copy, unsigned long length)
 }
 
 /* As much as there is of one page */
-static void copy_page(struct pages_copy *copy, struct page *page)
+static void copy_one_page(struct pages_copy *copy, struct page *page)
 {
 	unsigned long offset = offset_in_page(copy->start);
 	unsigned long length = min(copy->length, PAGE_SIZE - offset);
@@ -79,7 +79,7 @@ static unsigned long copy_pinned(struct pages_copy *copy)
 				 min(node->last, last));
 		while ((nr = pages_walk_next(&walk, &pfn))) {
 			for (; nr; nr--, pfn++)
-				copy_page(copy, pfn_to_page(pfn));
+				copy_one_page(copy, pfn_to_page(pfn));
 		}
 		index = node->last + 1;
 	}
@@ -188,7 +188,7 @@ static int copy_by_pin(struct pages_copy *copy, unsigned long length)
 			unsigned long over = copy->length - rest;
 
 			copy->length = rest;
-			copy_page(copy, array[i]);
+			copy_one_page(copy, array[i]);
 			copy->length += over;
 		}
 		unpin_user_pages_dirty_lock(array, nr, write);
