@@ -37,6 +37,7 @@ iommufd-$(CONFIG_IOMMUFD_TEST) += \
 	selftest_viommu.o
 
 iommufd-$(CONFIG_IOMMUFD_KUNIT_TEST) += \
+	tests/iova_bitmap_test.o \
 	tests/iova_space_test.o \
 	tests/pfn_runs_test.o
 
