@@ -8,6 +8,7 @@
 
 size_t page_size;
 size_t huge_size;
+void *volatile bad_ptr = (void *)8;
 
 static void __attribute__((constructor)) init_sizes(void)
 {
