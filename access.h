@@ -10,39 +10,40 @@
 
 /**
  * struct iommufd_access - IOMMUFD_OBJ_ACCESS
- * @obj: in the ID table; its driver is a user
- * @iopt_access: the link into the attached IOVA space
+ * @obj: in the ID table; its driver is a user. Unused when @internal.
  * @ictx: the context, referenced unless @internal
- * @ioas: attached IOAS; pins and rw go there; under @lock
- * @ioas_unpin: where unpin goes: @ioas, and still the former one while the
- *	driver is told to drop its pins; under @lock
- * @lock: protects the two
- * @changing: an attach, replace or detach is under way; under @lock
- * @ops: of the driver
+ * @lock: read: for operations on the attached IOAS; write: to change that
+ * @ioas: attached IOAS, which pins and rw go to; a user of it; under @lock
+ * @ioas_unpin: where unpin goes: @ioas, or the former one while the driver is
+ *	told to drop its pins; under @lock
+ * @ioas_link: from iopt_add_access() for @ioas_unpin, under @lock
+ * @changing: it is on its way out of @ioas_unpin; under @lock
+ * @alignment: bytes; what it needs of every area
+ * @ops: of the driver, NULL when @internal
  * @data: of the driver, passed back to @ops
  * @internal: made by iommufd itself for a hardware queue: its pins refuse an
  *	unmap rather than being revoked
  */
 struct iommufd_access {
 	struct iommufd_object obj;
-	struct iopt_access iopt_access;
 	struct iommufd_ctx *ictx;
+	struct rw_semaphore lock;
 	struct iommufd_ioas *ioas;
 	struct iommufd_ioas *ioas_unpin;
-	struct rw_semaphore lock;
+	u32 ioas_link;
 	bool changing;
+	unsigned long alignment;
 	const struct iommufd_access_ops *ops;
 	void *data;
 	bool internal;
 };
 
 void iommufd_access_destroy_object(struct iommufd_object *obj);
+void iommufd_access_notify_unmap(struct io_pagetable *iopt, unsigned long iova,
+				 unsigned long length);
 
-/* For hardware queues: pins that hold against IOMMU_IOAS_UNMAP */
-struct iommufd_access *iommufd_access_create_internal(struct iommufd_ctx *ictx);
-void iommufd_access_destroy_internal(struct iommufd_ctx *ictx,
-				     struct iommufd_access *access);
-int iommufd_access_attach_internal(struct iommufd_access *access,
-				   struct iommufd_ioas *ioas);
+struct iommufd_access *iommufd_access_create_internal(struct iommufd_ioas *ioas,
+						      struct iommufd_ctx *ictx);
+void iommufd_access_destroy_internal(struct iommufd_access *access);
 
 #endif

@@ -12,11 +12,9 @@
 
 #include "iova_space.h"
 
-struct dma_buf;
-struct file;
 struct iommu_domain;
+struct iommufd_access;
 struct iommufd_ctx;
-struct iova_bitmap;
 struct page;
 
 /**
@@ -30,7 +28,7 @@ struct page;
  * @space: areas, reserved and allowed ranges
  * @iova_alignment: bytes; every area obeys it
  * @disable_large_pages: IOPTEs are installed PAGE_SIZE by PAGE_SIZE
- * @accesses: struct iopt_access by index, its own lock nests inside everything
+ * @accesses: struct iommufd_access by index; its lock nests inside everything
  */
 struct io_pagetable {
 	struct rw_semaphore domains_rwsem;
@@ -56,20 +54,6 @@ struct iopt_domain {
 	bool noiommu;
 };
 
-/**
- * struct iopt_access - a kernel user of an IOVA space, embedded in an access
- * @id: its index in io_pagetable.accesses
- * @alignment: bytes; what it needs of every area
- * @unmap: it must unpin [iova, iova + length - 1] before this returns; called
- *	without any lock of the IOVA space; NULL when it never pins
- */
-struct iopt_access {
-	u32 id;
-	unsigned long alignment;
-	void (*unmap)(struct iopt_access *acc, unsigned long iova,
-		      unsigned long length);
-};
-
 void iopt_init(struct io_pagetable *iopt);
 void iopt_destroy(struct io_pagetable *iopt);
 
@@ -86,6 +70,8 @@ int iopt_map_file(struct iommufd_ctx *ictx, struct io_pagetable *iopt,
 int iopt_copy(struct io_pagetable *dst, unsigned long *dst_iova,
 	      struct io_pagetable *src, unsigned long src_iova,
 	      unsigned long length, int prot, bool fixed);
+int iopt_copy_check(struct io_pagetable *src, unsigned long iova,
+		    unsigned long length);
 int iopt_unmap(struct io_pagetable *iopt, unsigned long iova,
 	       unsigned long length, unsigned long *unmapped);
 int iopt_unmap_all(struct io_pagetable *iopt, unsigned long *unmapped);
@@ -102,8 +88,10 @@ int iopt_set_huge_pages(struct io_pagetable *iopt, bool enable);
 /* Mirrors */
 int iopt_add_domain(struct io_pagetable *iopt, struct iopt_domain *idom);
 void iopt_remove_domain(struct io_pagetable *iopt, struct iopt_domain *idom);
-int iopt_add_access(struct io_pagetable *iopt, struct iopt_access *acc);
-void iopt_remove_access(struct io_pagetable *iopt, struct iopt_access *acc);
+int iopt_add_access(struct io_pagetable *iopt, struct iommufd_access *access,
+		    u32 *id);
+void iopt_remove_access(struct io_pagetable *iopt,
+			struct iommufd_access *access, u32 id);
 
 /* Dirty tracking of one mirror */
 int iopt_set_dirty_tracking(struct io_pagetable *iopt,

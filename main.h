@@ -123,6 +123,8 @@ struct iommufd_ucmd {
 	struct iommufd_object *new_obj;
 };
 
+struct device *iommufd_misc_device(void);
+
 /**
  * iommufd_ucmd_respond() - write the command structure back to the caller
  * @ucmd: the call

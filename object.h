@@ -104,37 +104,36 @@ struct iommufd_object *iommufd_get_object(struct iommufd_ctx *ictx, u32 id,
 					  enum iommufd_object_type type);
 
 /**
- * iommufd_lock_obj() - take the references of a running operation
- * @obj: an object that cannot be freed meanwhile
- *
- * Returns false when it is being destroyed. Undo with iommufd_put_object().
- */
-static inline bool iommufd_lock_obj(struct iommufd_object *obj)
-{
-	if (!refcount_inc_not_zero(&obj->users))
-		return false;
-	if (!refcount_inc_not_zero(&obj->wait_cnt)) {
-		refcount_dec(&obj->users);
-		return false;
-	}
-	return true;
-}
-
-/**
  * iommufd_put_object() - end of iommufd_get_object() or iommufd_lock_obj()
  * @ictx: context of the object
- * @obj: the object; may be freed by others at once
+ * @obj: the object; others may free it at once
  */
 static inline void iommufd_put_object(struct iommufd_ctx *ictx,
 				      struct iommufd_object *obj)
 {
-	/*
-	 * A destroyer that sees wait_cnt at zero expects users to be down
-	 * already.
-	 */
+	/* Whoever sees wait_cnt at zero relies on nobody touching users */
 	refcount_dec(&obj->users);
 	if (refcount_dec_and_test(&obj->wait_cnt))
 		wake_up_all(&ictx->destroy_wait);
+}
+
+/**
+ * iommufd_lock_obj() - take the references of a running operation
+ * @ictx: context of the object
+ * @obj: an object whose memory stays, by RCU or a lock
+ *
+ * Returns false when it is being destroyed. Undo with iommufd_put_object().
+ */
+static inline bool iommufd_lock_obj(struct iommufd_ctx *ictx,
+				    struct iommufd_object *obj)
+{
+	if (!refcount_inc_not_zero(&obj->wait_cnt))
+		return false;
+	if (refcount_inc_not_zero(&obj->users))
+		return true;
+	if (refcount_dec_and_test(&obj->wait_cnt))
+		wake_up_all(&ictx->destroy_wait);
+	return false;
 }
 
 int iommufd_object_destroy_id(struct iommufd_ctx *ictx, u32 id);

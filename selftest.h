@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the rest of iommufd calls in the self test; nothing without it.
+ * What the rest of iommufd calls in the self test, and the one thing the self
+ * test needs of the IOVA space; nothing without CONFIG_IOMMUFD_TEST.
  */
 #ifndef __IOMMUFD_SELFTEST_H
 #define __IOMMUFD_SELFTEST_H
@@ -11,23 +12,20 @@
 
 struct device;
 struct dma_buf_attachment;
+struct io_pagetable;
 struct iommufd_object;
 struct iommufd_ucmd;
 struct phys_vec;
 
 #ifdef CONFIG_IOMMUFD_TEST
-/**
- * iommufd_should_fail() - a place where a test may have an operation fail
- *
- * Put one in front of every step that can fail other than by memory, which the
- * allocators' own injection covers.
- *
- * Returns true when this call has to fail.
+/*
+ * Cap on each scratch allocation in bytes, at least sizeof(unsigned long) +
+ * sizeof(u32). A test may change it at any time, so read it once.
  */
+extern size_t iommufd_test_memory_limit;
+
 bool iommufd_should_fail(void);
 bool iommufd_selftest_is_mock_dev(struct device *dev);
-/** iommufd_test_memory_limit - cap on each scratch allocation, in bytes */
-extern size_t iommufd_test_memory_limit;
 void iommufd_test_syz_conv_iova_id(struct iommufd_ucmd *ucmd,
 				   unsigned int ioas_id, u64 *iova,
 				   u32 *flags);
@@ -37,6 +35,10 @@ int iommufd_test_init(void);
 void iommufd_test_exit(void);
 int iommufd_test(struct iommufd_ucmd *ucmd);
 void iommufd_selftest_destroy(struct iommufd_object *obj);
+
+/* In io_pagetable.c: start of the nth area by IOVA, false if there is none */
+bool iopt_nth_area_iova(struct io_pagetable *iopt, unsigned int nth,
+			unsigned long *iova);
 #else
 static inline bool iommufd_should_fail(void)
 {

@@ -8,6 +8,8 @@
 
 #include "object.h"
 
+struct iommufd_device;
+
 static inline struct iommufd_viommu *iommufd_get_viommu(struct iommufd_ctx *ictx,
 							u32 id)
 {
@@ -18,7 +20,7 @@ static inline struct iommufd_viommu *iommufd_get_viommu(struct iommufd_ctx *ictx
 
 void iommufd_viommu_destroy(struct iommufd_object *obj);
 void iommufd_vdevice_destroy(struct iommufd_object *obj);
-void iommufd_vdevice_abort(struct iommufd_object *obj);
+void iommufd_vdevice_revoke(struct iommufd_device *idev);
 void iommufd_hw_queue_destroy(struct iommufd_object *obj);
 
 int iommufd_viommu_alloc_ioctl(struct iommufd_ucmd *ucmd);

@@ -932,7 +932,7 @@ enum iommufd_hwpt_get_dirty_bitmap_flags {
  *   set.
  * - EINVAL: @length or @page_size is 0, or something is not aligned.
  * - EOVERFLOW: the range wraps.
- * - ENOMEM: see the common rules.
+ * - ENOMEM, EFAULT: see the common rules.
  */
 struct iommu_hwpt_get_dirty_bitmap {
 	__u32 size;
