@@ -910,14 +910,14 @@ static void walk_named(struct __test_metadata *_metadata, __u8 *buf,
 	}
 
 WALKS(ioas, "ioas_alloc", "iova_ranges", "allow_iovas", "huge_pages",
-      "change_process")
+	"change_process")
 WALKS(map, "map", "map_auto", "map_domain", "map_domain_small",
-      "map_domain_limit")
+	"map_domain_limit")
 WALKS(map_two_domains, "map_two_domains", "map_two_domains_limit")
 WALKS(map_file, "map_file", "map_file_limit", "map_dmabuf")
 WALKS(copy, "copy", "copy_domain")
 WALKS(unmap, "unmap", "unmap_domain", "unmap_domain_limit", "unmap_pins",
-      "destroy_ioas", "destroy_device")
+	"destroy_ioas", "destroy_device")
 WALKS(attach, "attach", "attach_limit", "attach_second")
 WALKS(replace, "replace", "replace_nested", "pasid_attach")
 WALKS(hwpt, "hw_info", "hwpt", "hwpt_limit", "hwpt_nested", "invalidate")
@@ -925,9 +925,9 @@ WALKS(dirty, "set_dirty", "get_dirty")
 WALKS(fault, "fault_queue", "read_fault")
 WALKS(viommu, "viommu", "vdevice", "veventq", "hw_queue")
 WALKS(access, "access_create", "access_replace", "pin", "pin_limit",
-      "pin_domain", "unpin")
+	"pin_domain", "unpin")
 WALKS(access_rw, "read", "read_domain", "read_slow", "read_slow_domain",
-      "write_slow_byte")
+	"write_slow_byte")
 
 /* Opening and closing a context that has everything in it */
 TEST_F_TIMEOUT(fail_nth, open_and_close, 100)

@@ -8,7 +8,11 @@
 
 size_t page_size;
 size_t huge_size;
-void *volatile bad_ptr = (void *)8;
+
+void *bad_ptr(void)
+{
+	return (void *)8;
+}
 
 static void __attribute__((constructor)) init_sizes(void)
 {

@@ -43,8 +43,8 @@
 #define BAD_ID	0x7ffffff0u
 
 /* Nothing is ever mapped there, and no compiler knows */
-extern void *volatile bad_ptr;
-#define BAD_PTR bad_ptr
+void *bad_ptr(void);
+#define BAD_PTR bad_ptr()
 
 /* Bytes, of this machine */
 extern size_t page_size;
