@@ -185,10 +185,11 @@ bool iommufd_ctx_has_group(struct iommufd_ctx *ictx, struct iommu_group *group)
 
 	xa_lock(&ictx->groups);
 	igroup = xa_load(&ictx->groups, iommu_group_id(group));
-	/* A binding that is about to fail has a group, too */
-	if (igroup && igroup->group == group)
-		scoped_guard(spinlock, &igroup->devices_lock)
-			ret = !list_empty(&igroup->devices);
+	if (igroup && igroup->group == group) {
+		guard(spinlock)(&igroup->devices_lock);
+		/* A binding that is about to fail has a group, too */
+		ret = !list_empty(&igroup->devices);
+	}
 	xa_unlock(&ictx->groups);
 	return ret;
 }

@@ -86,9 +86,10 @@ void iommufd_hwpt_paging_destroy(struct iommufd_object *obj)
 	struct iommufd_ioas *ioas = hwpt_paging->ioas;
 
 	/* Never during creation, when that lock is held */
-	if (hwpt_paging->auto_domain)
-		scoped_guard(mutex, &ioas->mutex)
-			list_del(&hwpt_paging->hwpt_item);
+	if (hwpt_paging->auto_domain) {
+		guard(mutex)(&ioas->mutex);
+		list_del(&hwpt_paging->hwpt_item);
+	}
 	if (hwpt_paging->linked)
 		iopt_remove_domain(&ioas->iopt, &hwpt_paging->iopt_domain);
 	hwpt_fini(&hwpt_paging->common);
@@ -182,7 +183,7 @@ iommufd_hwpt_paging_alloc(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
 	struct iommufd_hwpt_paging *hwpt_paging;
 	int rc;
 
-	if (!idev->noiommu && !dev_has_iommu(idev->dev))
+	if (!idev->noiommu && !idev->dev->iommu)
 		return ERR_PTR(-ENODEV);
 	rc = paging_check_flags(idev, flags, user_data);
 	if (rc)
@@ -306,7 +307,7 @@ nested_alloc_on_parent(struct iommufd_ctx *ictx, struct iommufd_device *idev,
 {
 	const struct iommu_ops *ops;
 
-	if (idev->noiommu || !dev_has_iommu(idev->dev))
+	if (idev->noiommu || !idev->dev->iommu)
 		return ERR_PTR(-EOPNOTSUPP);
 	ops = dev_iommu_ops(idev->dev);
 	if (!nested_flags_valid(flags) || !user_data ||
@@ -323,7 +324,7 @@ nested_alloc_on_viommu(struct iommufd_ctx *ictx, struct iommufd_device *idev,
 		       struct iommufd_viommu *viommu, u32 flags,
 		       const struct iommu_user_data *user_data)
 {
-	if (idev->noiommu || !dev_has_iommu(idev->dev) ||
+	if (idev->noiommu || !idev->dev->iommu ||
 	    idev->dev->iommu->iommu_dev != viommu->iommu_dev)
 		return ERR_PTR(-EINVAL);
 	if (!nested_flags_valid(flags) || !user_data ||
