@@ -26,6 +26,7 @@ struct noiommu_domain {
 	};
 	spinlock_t top_lock;
 };
+
 PT_IOMMU_CHECK_DOMAIN(struct noiommu_domain, iommu, domain);
 PT_IOMMU_CHECK_DOMAIN(struct noiommu_domain, amdv1.iommu, domain);
 
