@@ -78,7 +78,10 @@ static const struct iommu_domain_ops noiommu_domain_ops = {
 struct iommu_domain *iommufd_noiommu_domain_alloc(void)
 {
 	static const struct pt_iommu_amdv1_cfg cfg = {
-		.common.features = BIT(PT_FEAT_DYNAMIC_TOP),
+		/* The format is only built with all of these */
+		.common.features = BIT(PT_FEAT_DYNAMIC_TOP) |
+				   BIT(PT_FEAT_AMDV1_ENCRYPT_TABLES) |
+				   BIT(PT_FEAT_AMDV1_FORCE_COHERENCE),
 		.common.hw_max_vasz_lg2 = 64,
 		.common.hw_max_oasz_lg2 = 52,
 		.starting_level = 2,
