@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Two uses: inside a kernel tree this is drivers/iommu/iommufd/Makefile, read
+# by Kbuild, which always sets $(obj). Anywhere else it offers the targets of
+# tools/targets.mk; "make help" lists them.
+ifneq ($(obj),)
+
+iommufd-y := \
+	access.o \
+	accounting.o \
+	area.o \
+	device.o \
+	dirty.o \
+	eventq.o \
+	hw_pagetable.o \
+	io_pagetable.o \
+	ioas.o \
+	iova_space.o \
+	main.o \
+	object.o \
+	pages.o \
+	pages_rw.o \
+	pfn_runs.o \
+	vfio_compat.o \
+	viommu.o
+iommufd-$(CONFIG_DMA_SHARED_BUFFER) += dmabuf.o
+iommufd-$(CONFIG_IOMMUFD_NOIOMMU) += noiommu.o
+iommufd-$(CONFIG_IOMMUFD_TEST) += \
+	selftest.o \
+	selftest_access.o \
+	selftest_device.o \
+	selftest_dmabuf.o \
+	selftest_domain.o \
+	selftest_iommu.o \
+	selftest_viommu.o
+
+iommufd-$(CONFIG_IOMMUFD_KUNIT_TEST) += \
+	tests/iova_space_test.o \
+	tests/pfn_runs_test.o
+
+# Called by built-in code, so built in even when IOMMUFD is a module. It may not
+# refer to anything above.
+iommufd_driver-y := driver.o
+
+obj-$(CONFIG_IOMMUFD) += iommufd.o
+obj-$(CONFIG_IOMMUFD_DRIVER_CORE) += iommufd_driver.o
+obj-$(CONFIG_IOMMUFD_DRIVER) += iova_bitmap.o
+
+else
+include $(dir $(realpath $(firstword $(MAKEFILE_LIST))))tools/targets.mk
+endif

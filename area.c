@@ -1,0 +1,457 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * An area: how it is mirrored in domains and pinned by accesses.
+ */
+#include <linux/mm.h>
+#include <linux/slab.h>
+
+#include "area.h"
+#include "dmabuf.h"
+
+/**
+ * struct area_pin - pages pinned by accesses
+ * @rb: in iopt_area.access_pins, by @first, then @last
+ * @first: index in the backing of the first page
+ * @last: index of the last page
+ * @users: pins of exactly this interval
+ */
+struct area_pin {
+	struct rb_node rb;
+	unsigned long first;
+	unsigned long last;
+	unsigned long users;
+};
+
+/**
+ * area_alloc() - allocate an area
+ * @iopt: the IOVA space it will be in
+ * @pages: its backing; takes a reference
+ * @offset: bytes from the start of @pages
+ * @prot: IOMMU_READ, IOMMU_WRITE
+ *
+ * Returns NULL without memory.
+ */
+struct iopt_area *area_alloc(struct io_pagetable *iopt,
+			     struct iopt_pages *pages, unsigned long offset,
+			     int prot)
+{
+	struct iopt_area *area = kzalloc_obj(*area, GFP_KERNEL_ACCOUNT);
+
+	if (!area)
+		return NULL;
+	pages_get(pages);
+	area->iopt = iopt;
+	area->pages = pages;
+	area->offset = offset;
+	area->prot = prot |
+		     (pages->kind == PAGES_DMABUF ? IOMMU_MMIO : IOMMU_CACHE);
+	area->access_pins = RB_ROOT_CACHED;
+	INIT_LIST_HEAD(&area->dmabuf_maps);
+	return area;
+}
+
+/**
+ * area_free() - free an area that is in no IOVA space and no domain
+ * @area: the area
+ */
+void area_free(struct iopt_area *area)
+{
+	WARN_ON(area->pinned || area_has_pins(area) ||
+		!list_empty(&area->dmabuf_maps));
+	pages_put(area->pages);
+	kfree(area);
+}
+
+/*
+ * Mirroring in domains
+ */
+
+/**
+ * struct area_map - physical memory on its way into a domain
+ * @area: the area
+ * @domain: where to
+ * @iova: where @phys is mapped
+ * @phys: memory collected but not mapped yet
+ * @length: bytes of it
+ */
+struct area_map {
+	struct iopt_area *area;
+	struct iommu_domain *domain;
+	unsigned long iova;
+	phys_addr_t phys;
+	unsigned long length;
+};
+
+static int area_map_flush(struct area_map *map)
+{
+	unsigned long step = map->area->iopt->disable_large_pages ?
+				     PAGE_SIZE : map->length;
+	int rc;
+
+	for (; map->length; map->length -= step) {
+		rc = iommu_map(map->domain, map->iova, map->phys, step,
+			       map->area->prot, GFP_KERNEL_ACCOUNT);
+		if (rc)
+			return rc;
+		map->iova += step;
+		map->phys += step;
+	}
+	return 0;
+}
+
+/* What is contiguous goes in one call, so that large IOPTEs can form */
+static int area_map_add(struct area_map *map, phys_addr_t phys,
+			unsigned long length)
+{
+	int rc;
+
+	if (map->length && map->phys + map->length == phys) {
+		map->length += length;
+		return 0;
+	}
+	rc = area_map_flush(map);
+	if (rc)
+		return rc;
+	map->phys = phys;
+	map->length = length;
+	return 0;
+}
+
+static int area_map_pages(struct area_map *map)
+{
+	struct iopt_area *area = map->area;
+	unsigned long skip = offset_in_page(area->offset);
+	unsigned long left = area_length(area);
+	struct pages_walk walk;
+	unsigned long pfn, nr, length;
+	int rc;
+
+	pages_walk_start(&walk, area->pages, area_index(area, area->node.iova),
+			 area_index(area, area->node.last));
+	while ((nr = pages_walk_next(&walk, &pfn))) {
+		length = min(nr * PAGE_SIZE - skip, left);
+		rc = area_map_add(map, PFN_PHYS(pfn) + skip, length);
+		if (rc)
+			return rc;
+		left -= length;
+		skip = 0;
+		cond_resched();
+	}
+	return area_map_flush(map);
+}
+
+/* With iopt_pages.mutex held and the pages acquired */
+static int area_map_domain(struct iopt_area *area, struct iommu_domain *domain)
+{
+	struct area_map map = {
+		.area = area,
+		.domain = domain,
+		.iova = area->node.iova,
+	};
+	int rc;
+
+	rc = area_map_pages(&map);
+	if (rc && map.iova != area->node.iova)
+		iommu_unmap(domain, area->node.iova,
+			    map.iova - area->node.iova);
+	return rc;
+}
+
+/**
+ * area_unmap_domain() - take an area out of a domain
+ * @area: an area that is mapped there
+ * @domain: the domain
+ * @gather: collects what to flush
+ *
+ * The pages may be reached by devices until iommu_iotlb_sync() of @gather.
+ */
+void area_unmap_domain(struct iopt_area *area, struct iommu_domain *domain,
+		       struct iommu_iotlb_gather *gather)
+{
+	size_t length = area_length(area);
+
+	lockdep_assert_held(&area->iopt->domains_rwsem);
+
+	if (area->pages->kind == PAGES_DMABUF)
+		pages_dmabuf_unmap(area->pages->dmabuf, &area->dmabuf_maps,
+				   domain);
+	else
+		WARN_ON(iommu_unmap_fast(domain, area->node.iova, length,
+					 gather) != length);
+}
+
+/* Take it out of the domains of its space that come before end */
+static void area_unmap_domains(struct iopt_area *area, struct list_head *end)
+{
+	struct iommu_iotlb_gather gather;
+	struct iopt_domain *idom;
+
+	list_for_each_entry(idom, &area->iopt->domains, item) {
+		if (&idom->item == end)
+			break;
+		iommu_iotlb_gather_init(&gather);
+		area_unmap_domain(area, idom->domain, &gather);
+		iommu_iotlb_sync(idom->domain, &gather);
+	}
+}
+
+static int area_acquire(struct iopt_area *area)
+{
+	int rc;
+
+	lockdep_assert_held(&area->pages->mutex);
+
+	if (area->pinned)
+		return 0;
+	rc = pages_acquire(area->pages, area_index(area, area->node.iova),
+			   area_index(area, area->node.last));
+	if (!rc)
+		area->pinned = true;
+	return rc;
+}
+
+static void area_release(struct iopt_area *area)
+{
+	lockdep_assert_held(&area->pages->mutex);
+
+	if (!area->pinned)
+		return;
+	area->pinned = false;
+	pages_release(area->pages, area_index(area, area->node.iova),
+		      area_index(area, area->node.last));
+}
+
+static int area_map_dmabuf(struct iopt_area *area, struct iommu_domain *domain)
+{
+	return pages_dmabuf_map(area->pages->dmabuf, &area->dmabuf_maps, domain,
+				area->node.iova, area->offset,
+				area_length(area), area->prot);
+}
+
+/**
+ * area_fill() - mirror a new area in all domains of its space
+ * @area: the area, in no domain yet
+ *
+ * Returns an errno with the area in no domain and nothing pinned for it.
+ */
+int area_fill(struct iopt_area *area)
+{
+	struct iopt_pages *pages = area->pages;
+	struct iopt_domain *idom;
+	int rc = 0;
+
+	lockdep_assert_held(&area->iopt->domains_rwsem);
+
+	if (list_empty(&area->iopt->domains))
+		return 0;
+
+	if (pages->kind == PAGES_DMABUF) {
+		list_for_each_entry(idom, &area->iopt->domains, item) {
+			rc = area_map_dmabuf(area, idom->domain);
+			if (rc)
+				break;
+		}
+		if (rc)
+			area_unmap_domains(area, &idom->item);
+		return rc;
+	}
+
+	guard(mutex)(&pages->mutex);
+	rc = area_acquire(area);
+	if (rc)
+		return rc;
+	list_for_each_entry(idom, &area->iopt->domains, item) {
+		rc = area_map_domain(area, idom->domain);
+		if (rc) {
+			area_unmap_domains(area, &idom->item);
+			area_release(area);
+			return rc;
+		}
+	}
+	return 0;
+}
+
+/**
+ * area_fill_domain() - mirror an area in one more domain
+ * @area: the area
+ * @domain: the domain, not necessarily on the list of the space
+ *
+ * Returns an errno with the area not in this domain. Its pages may stay
+ * acquired; area_unpin() gives them up when there is no other domain.
+ */
+int area_fill_domain(struct iopt_area *area, struct iommu_domain *domain)
+{
+	struct iopt_pages *pages = area->pages;
+	int rc;
+
+	lockdep_assert_held_write(&area->iopt->domains_rwsem);
+
+	if (pages->kind == PAGES_DMABUF)
+		return area_map_dmabuf(area, domain);
+
+	guard(mutex)(&pages->mutex);
+	rc = area_acquire(area);
+	if (rc)
+		return rc;
+	return area_map_domain(area, domain);
+}
+
+/**
+ * area_unpin() - give up what was pinned for domains
+ * @area: an area that is in no domain any more, IOTLBs flushed
+ *
+ * Cannot fail.
+ */
+void area_unpin(struct iopt_area *area)
+{
+	lockdep_assert_held(&area->iopt->domains_rwsem);
+
+	if (!area->pinned)
+		return;
+	guard(mutex)(&area->pages->mutex);
+	area_release(area);
+}
+
+/*
+ * Pins of accesses
+ */
+
+static int area_pin_cmp(const struct area_pin *pin, unsigned long first,
+			unsigned long last)
+{
+	if (pin->first != first)
+		return pin->first < first ? -1 : 1;
+	if (pin->last != last)
+		return pin->last < last ? -1 : 1;
+	return 0;
+}
+
+static struct area_pin *area_find_pin(struct iopt_area *area,
+				      unsigned long first, unsigned long last)
+{
+	struct rb_node *rb = area->access_pins.rb_root.rb_node;
+
+	while (rb) {
+		struct area_pin *pin = rb_entry(rb, struct area_pin, rb);
+		int cmp = area_pin_cmp(pin, first, last);
+
+		if (!cmp)
+			return pin;
+		rb = cmp < 0 ? rb->rb_right : rb->rb_left;
+	}
+	return NULL;
+}
+
+static bool area_pin_less(struct rb_node *a, const struct rb_node *b)
+{
+	const struct area_pin *pin = rb_entry(a, struct area_pin, rb);
+	const struct area_pin *than = rb_entry(b, struct area_pin, rb);
+
+	return area_pin_cmp(pin, than->first, than->last) < 0;
+}
+
+static int area_add_pin(struct iopt_area *area, unsigned long first,
+			unsigned long last)
+{
+	struct area_pin *pin = area_find_pin(area, first, last);
+
+	if (!pin) {
+		pin = kzalloc_obj(*pin, GFP_KERNEL_ACCOUNT);
+		if (!pin)
+			return -ENOMEM;
+		pin->first = first;
+		pin->last = last;
+		rb_add_cached(&pin->rb, &area->access_pins, area_pin_less);
+	}
+	pin->users++;
+	return 0;
+}
+
+static bool area_del_pin(struct iopt_area *area, unsigned long first,
+			 unsigned long last)
+{
+	struct area_pin *pin = area_find_pin(area, first, last);
+
+	if (WARN_ON(!pin))
+		return false;
+	if (!--pin->users) {
+		rb_erase_cached(&pin->rb, &area->access_pins);
+		kfree(pin);
+	}
+	return true;
+}
+
+static void area_list_pages(struct iopt_area *area, unsigned long first,
+			    unsigned long last, struct page **out_pages)
+{
+	struct pages_walk walk;
+	unsigned long pfn, nr, i;
+
+	pages_walk_start(&walk, area->pages, first, last);
+	while ((nr = pages_walk_next(&walk, &pfn))) {
+		for (i = 0; i != nr; i++)
+			*out_pages++ = pfn_to_page(pfn + i);
+	}
+}
+
+/**
+ * area_pin_pages() - pin pages for an access
+ * @area: the area
+ * @iova: first byte
+ * @last: last byte, not beyond the area
+ * @out_pages: gets one page for each that is touched
+ *
+ * Returns an errno with nothing pinned: -EINVAL for a dma-buf, which has no
+ * pages to give out, and errors of pages_acquire().
+ */
+int area_pin_pages(struct iopt_area *area, unsigned long iova,
+		   unsigned long last, struct page **out_pages)
+{
+	struct iopt_pages *pages = area->pages;
+	unsigned long first_index = area_index(area, iova);
+	unsigned long last_index = area_index(area, last);
+	int rc;
+
+	if (pages->kind == PAGES_DMABUF)
+		return -EINVAL;
+
+	guard(mutex)(&pages->mutex);
+	rc = area_add_pin(area, first_index, last_index);
+	if (rc)
+		return rc;
+	rc = pages_acquire(pages, first_index, last_index);
+	if (rc) {
+		area_del_pin(area, first_index, last_index);
+		return rc;
+	}
+	area_list_pages(area, first_index, last_index, out_pages);
+	return 0;
+}
+
+/**
+ * area_unpin_pages() - undo one area_pin_pages() of the same range
+ * @area: the area
+ * @iova: first byte
+ * @last: last byte
+ */
+void area_unpin_pages(struct iopt_area *area, unsigned long iova,
+		      unsigned long last)
+{
+	unsigned long first_index = area_index(area, iova);
+	unsigned long last_index = area_index(area, last);
+
+	guard(mutex)(&area->pages->mutex);
+	if (area_del_pin(area, first_index, last_index))
+		pages_release(area->pages, first_index, last_index);
+}
+
+/**
+ * area_has_pins() - whether an access has pages of the area pinned
+ * @area: the area
+ *
+ * Once the area is leaving and not busy, pins only go.
+ */
+bool area_has_pins(struct iopt_area *area)
+{
+	return READ_ONCE(area->access_pins.rb_root.rb_node);
+}

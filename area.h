@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * An area: one interval of IOVA, mapped to a part of a backing, and how it is
+ * mirrored in domains and pinned by accesses.
+ */
+#ifndef __IOMMUFD_AREA_H
+#define __IOMMUFD_AREA_H
+
+#include <linux/atomic.h>
+#include <linux/iommu.h>
+#include <linux/list.h>
+#include <linux/wait_bit.h>
+
+#include "io_pagetable.h"
+#include "iova_space.h"
+#include "pages.h"
+
+/**
+ * enum iopt_area_state - what may be done with an area
+ * @AREA_BUILDING: takes its IOVA up, but is not there yet for anybody
+ * @AREA_LIVE: mapped
+ * @AREA_LEAVING: being unmapped; domains still mirror it, but no access may
+ *	start to use it
+ */
+enum iopt_area_state {
+	AREA_BUILDING,
+	AREA_LIVE,
+	AREA_LEAVING,
+};
+
+/**
+ * struct iopt_area - a mapping
+ * @node: its IOVA, in io_pagetable.space
+ * @iopt: the IOVA space
+ * @pages: the backing, referenced
+ * @offset: bytes from the start of @pages to the first byte
+ * @prot: IOMMU_READ, IOMMU_WRITE, IOMMU_CACHE or IOMMU_MMIO
+ * @state: under io_pagetable.iova_rwsem
+ * @pinned: its pages are acquired on behalf of the domains of @iopt; under
+ *	io_pagetable.domains_rwsem
+ * @busy: operations that use it without a lock; starting one takes @state to be
+ *	AREA_LIVE under io_pagetable.iova_rwsem
+ * @locks: holders that refuse an unmap; raised together with @busy
+ * @access_pins: struct area_pin, under iopt_pages.mutex
+ * @item: on a private list of whoever builds or unmaps it
+ * @dmabuf_maps: what is mapped where, under the reservation lock of the dma-buf
+ */
+struct iopt_area {
+	struct iova_node node;
+	struct io_pagetable *iopt;
+	struct iopt_pages *pages;
+	unsigned long offset;
+	int prot;
+	enum iopt_area_state state;
+	bool pinned;
+	atomic_t busy;
+	atomic_t locks;
+	struct rb_root_cached access_pins;
+	struct list_head item;
+	struct list_head dmabuf_maps;
+};
+
+static inline struct iopt_area *to_area(struct iova_node *node)
+{
+	return node ? container_of(node, struct iopt_area, node) : NULL;
+}
+
+static inline unsigned long area_length(const struct iopt_area *area)
+{
+	return area->node.last - area->node.iova + 1;
+}
+
+/* Bytes from the start of the backing to what an IOVA of the area maps */
+static inline unsigned long area_offset(const struct iopt_area *area,
+					unsigned long iova)
+{
+	return area->offset + (iova - area->node.iova);
+}
+
+/* Index in the backing of the page that an IOVA of the area maps */
+static inline unsigned long area_index(const struct iopt_area *area,
+				       unsigned long iova)
+{
+	return area_offset(area, iova) >> PAGE_SHIFT;
+}
+
+#define iopt_for_each_area(iopt, area, iova, last)                           \
+	for (area = to_area(iova_space_first(&(iopt)->space, iova, last));   \
+	     area; area = to_area(iova_space_next(&area->node, last)))
+
+/* Under io_pagetable.domains_rwsem and iova_rwsem */
+int iopt_check_alignment(struct io_pagetable *iopt, unsigned long alignment);
+void iopt_update_alignment(struct io_pagetable *iopt);
+
+struct iopt_area *area_alloc(struct io_pagetable *iopt,
+			     struct iopt_pages *pages, unsigned long offset,
+			     int prot);
+void area_free(struct iopt_area *area);
+
+static inline void area_end(struct iopt_area *area)
+{
+	if (atomic_dec_and_test(&area->busy))
+		wake_up_var(&area->busy);
+}
+
+/* Mirroring in domains, under io_pagetable.domains_rwsem */
+int area_fill(struct iopt_area *area);
+int area_fill_domain(struct iopt_area *area, struct iommu_domain *domain);
+void area_unmap_domain(struct iopt_area *area, struct iommu_domain *domain,
+		       struct iommu_iotlb_gather *gather);
+void area_unpin(struct iopt_area *area);
+
+/* Pins of accesses, while area_begin() holds the area */
+int area_pin_pages(struct iopt_area *area, unsigned long iova,
+		   unsigned long last, struct page **out_pages);
+void area_unpin_pages(struct iopt_area *area, unsigned long iova,
+		      unsigned long last);
+bool area_has_pins(struct iopt_area *area);
+
+#endif

@@ -1,0 +1,1051 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The IOVA space of an IOAS.
+ *
+ * Locks, outermost first:
+ *
+ *   domains_rwsem       Held for reading by everything that makes an area come
+ *                       or go, from when it takes its IOVA up until all domains
+ *                       agree. Whoever holds it for writing sees no area under
+ *                       construction, and no domain changes under it.
+ *     iova_rwsem        The IOVA space and the state of areas. Held for moments.
+ *     iopt_pages.mutex  What is pinned of a backing. Held while pinning.
+ *       mmap_lock
+ *     dma_resv          Instead of the former for dma-bufs.
+ *
+ * Operations on the content of an area, such as pinning pages for an access,
+ * hold none of them. They mark the area busy, which keeps it where it is: an
+ * unmap first makes the area refuse new ones, and then waits.
+ */
+#include <linux/delay.h>
+#include <linux/dma-buf.h>
+#include <linux/file.h>
+#include <linux/iommu.h>
+#include <linux/mm.h>
+#include <linux/overflow.h>
+#include <linux/slab.h>
+#include <linux/wait_bit.h>
+
+#include "access.h"
+#include "area.h"
+#include "dmabuf.h"
+#include "io_pagetable.h"
+#include "pages.h"
+#include "selftest.h"
+
+/* An unmap gives accesses this many chances to drop their pins */
+#define UNMAP_MAX_ROUNDS 100
+
+/**
+ * iopt_init() - make an empty IOVA space
+ * @iopt: the space
+ */
+void iopt_init(struct io_pagetable *iopt)
+{
+	init_rwsem(&iopt->domains_rwsem);
+	init_rwsem(&iopt->iova_rwsem);
+	INIT_LIST_HEAD(&iopt->domains);
+	iova_space_init(&iopt->space);
+	iopt->iova_alignment = 1;
+	xa_init_flags(&iopt->accesses, XA_FLAGS_ALLOC | XA_FLAGS_ACCOUNT);
+}
+
+/**
+ * iopt_destroy() - free what is left in a space nobody uses
+ * @iopt: the space
+ */
+void iopt_destroy(struct io_pagetable *iopt)
+{
+	unsigned long unmapped;
+
+	WARN_ON(iopt_unmap_all(iopt, &unmapped));
+	WARN_ON(!list_empty(&iopt->domains));
+	WARN_ON(!xa_empty(&iopt->accesses));
+	/* Those without an owner, from the self test */
+	iova_space_unreserve(&iopt->space, NULL);
+	WARN_ON(!RB_EMPTY_ROOT(&iopt->space.reserved.rb_root));
+	iova_allowed_free(&iopt->space.allowed);
+	xa_destroy(&iopt->accesses);
+}
+
+/*
+ * Alignment
+ */
+
+static bool area_is_aligned(const struct iopt_area *area,
+			    unsigned long alignment)
+{
+	return !((area->node.iova | area_length(area) | area->offset) &
+		 (alignment - 1));
+}
+
+/**
+ * iopt_check_alignment() - can the alignment be raised
+ * @iopt: the space
+ * @alignment: bytes
+ *
+ * Returns -EADDRINUSE when an area contradicts it.
+ */
+int iopt_check_alignment(struct io_pagetable *iopt,
+				unsigned long alignment)
+{
+	struct iopt_area *area;
+
+	lockdep_assert_held(&iopt->iova_rwsem);
+
+	if (alignment <= iopt->iova_alignment)
+		return 0;
+	iopt_for_each_area(iopt, area, 0, ULONG_MAX) {
+		if (!area_is_aligned(area, alignment))
+			return -EADDRINUSE;
+	}
+	return 0;
+}
+
+static unsigned long domain_alignment(const struct iommu_domain *domain)
+{
+	return 1UL << __ffs(domain->pgsize_bitmap);
+}
+
+/**
+ * iopt_update_alignment() - have the alignment follow a change of mirrors
+ * @iopt: the space
+ */
+void iopt_update_alignment(struct io_pagetable *iopt)
+{
+	unsigned long alignment = iopt->disable_large_pages ? PAGE_SIZE : 1;
+	struct iommufd_access *access;
+	struct iopt_domain *idom;
+	unsigned long index;
+
+	lockdep_assert_held(&iopt->domains_rwsem);
+	lockdep_assert_held_write(&iopt->iova_rwsem);
+
+	list_for_each_entry(idom, &iopt->domains, item)
+		alignment = max(alignment, domain_alignment(idom->domain));
+	xa_for_each(&iopt->accesses, index, access)
+		alignment = max(alignment, access->alignment);
+	iopt->iova_alignment = alignment;
+}
+
+/*
+ * Mapping
+ */
+
+/**
+ * struct iopt_map - a mapping under construction
+ * @iopt: where
+ * @areas: struct iopt_area.item in ascending order; more than one for a copy of
+ *	abutting mappings
+ * @length: bytes in total
+ * @addr: address in the source of the first byte, for automatic placement
+ * @prot: IOMMU_READ, IOMMU_WRITE
+ */
+struct iopt_map {
+	struct io_pagetable *iopt;
+	struct list_head areas;
+	unsigned long length;
+	unsigned long addr;
+	int prot;
+};
+
+static int iopt_map_add(struct iopt_map *map, struct iopt_pages *pages,
+			unsigned long offset, unsigned long length)
+{
+	struct iopt_area *area = area_alloc(map->iopt, pages, offset,
+					    map->prot);
+
+	if (!area)
+		return -ENOMEM;
+	/* Relative, until the address is known */
+	area->node.iova = map->length;
+	area->node.last = map->length + length - 1;
+	map->length += length;
+	list_add_tail(&area->item, &map->areas);
+	return 0;
+}
+
+static void iopt_map_free(struct iopt_map *map)
+{
+	struct iopt_area *area, *next;
+
+	list_for_each_entry_safe(area, next, &map->areas, item)
+		area_free(area);
+}
+
+static int iopt_find_iova(struct iopt_map *map, unsigned long *iova)
+{
+	unsigned long align = PAGE_SIZE;
+
+	if (map->length >= ULONG_MAX / 2)
+		return -EOVERFLOW;
+
+	/* Alignment that is good for large IOPTEs, as far as it can matter */
+	if (IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE))
+		align = HPAGE_SIZE;
+	align = min(align, roundup_pow_of_two(map->length));
+	if (map->addr)
+		align = min(align, 1UL << __ffs(map->addr));
+	if (align < map->iopt->iova_alignment)
+		return -EINVAL;
+	return iova_space_find(&map->iopt->space, map->length, align,
+			       offset_in_page(map->addr), iova);
+}
+
+static int iopt_check_iova(struct iopt_map *map, unsigned long iova)
+{
+	unsigned long last;
+
+	if (iova & (map->iopt->iova_alignment - 1))
+		return -EINVAL;
+	if (check_add_overflow(iova, map->length - 1, &last))
+		return -EOVERFLOW;
+	return iova_space_check(&map->iopt->space, iova, last);
+}
+
+/* Each piece has to be mappable by itself */
+static int iopt_check_pieces(struct iopt_map *map)
+{
+	unsigned long mask = map->iopt->iova_alignment - 1;
+	struct iopt_area *area;
+
+	list_for_each_entry(area, &map->areas, item) {
+		if ((area->node.iova | area_length(area) | area->offset) & mask)
+			return -EINVAL;
+	}
+	return 0;
+}
+
+static int iopt_check_writable(struct iopt_map *map)
+{
+	struct iopt_area *area;
+
+	if (!(map->prot & IOMMU_WRITE))
+		return 0;
+	list_for_each_entry(area, &map->areas, item) {
+		if (!area->pages->writable)
+			return -EPERM;
+	}
+	return 0;
+}
+
+/* Take the IOVA up, with areas that nobody can use yet */
+static int iopt_map_insert(struct iopt_map *map, unsigned long *iova,
+			   bool fixed)
+{
+	struct io_pagetable *iopt = map->iopt;
+	unsigned long start = *iova;
+	struct iopt_area *area;
+	int rc;
+
+	guard(rwsem_write)(&iopt->iova_rwsem);
+	if (map->length & (iopt->iova_alignment - 1))
+		return -EINVAL;
+	if (fixed)
+		rc = iopt_check_iova(map, start);
+	else
+		rc = iopt_find_iova(map, &start);
+	if (!rc)
+		rc = iopt_check_pieces(map);
+	if (!rc)
+		rc = iopt_check_writable(map);
+	if (rc)
+		return rc;
+
+	list_for_each_entry(area, &map->areas, item) {
+		area->node.iova += start;
+		area->node.last += start;
+		iova_space_insert(&iopt->space, &area->node);
+	}
+	*iova = start;
+	return 0;
+}
+
+/* Take areas out of all domains, flush, and only then unpin */
+static void iopt_unfill(struct io_pagetable *iopt, struct list_head *areas)
+{
+	struct iommu_iotlb_gather gather;
+	struct iopt_domain *idom;
+	struct iopt_area *area;
+
+	list_for_each_entry(idom, &iopt->domains, item) {
+		iommu_iotlb_gather_init(&gather);
+		list_for_each_entry(area, areas, item) {
+			area_unmap_domain(area, idom->domain, &gather);
+			cond_resched();
+		}
+		iommu_iotlb_sync(idom->domain, &gather);
+	}
+	list_for_each_entry(area, areas, item)
+		area_unpin(area);
+}
+
+static int iopt_map_fill(struct iopt_map *map)
+{
+	LIST_HEAD(filled);
+	struct iopt_area *area, *next;
+	int rc;
+
+	list_for_each_entry_safe(area, next, &map->areas, item) {
+		rc = area_fill(area);
+		if (rc) {
+			iopt_unfill(map->iopt, &filled);
+			list_splice(&filled, &map->areas);
+			return rc;
+		}
+		list_move_tail(&area->item, &filled);
+	}
+	list_splice(&filled, &map->areas);
+	return 0;
+}
+
+/* Consumes the areas */
+static int iopt_map_finish(struct iopt_map *map, unsigned long *iova,
+			   bool fixed)
+{
+	struct io_pagetable *iopt = map->iopt;
+	struct iopt_area *area;
+	int rc;
+
+	down_read(&iopt->domains_rwsem);
+	rc = iopt_map_insert(map, iova, fixed);
+	if (rc)
+		goto out_unlock;
+
+	rc = iopt_map_fill(map);
+
+	down_write(&iopt->iova_rwsem);
+	list_for_each_entry(area, &map->areas, item) {
+		if (rc)
+			iova_space_erase(&iopt->space, &area->node);
+		else
+			area->state = AREA_LIVE;
+	}
+	up_write(&iopt->iova_rwsem);
+out_unlock:
+	up_read(&iopt->domains_rwsem);
+	if (rc)
+		iopt_map_free(map);
+	return rc;
+}
+
+static int iopt_map_pages(struct io_pagetable *iopt, struct iopt_pages *pages,
+			  unsigned long *iova, unsigned long start,
+			  unsigned long length, int prot, bool fixed)
+{
+	struct iopt_map map = {
+		.iopt = iopt,
+		.areas = LIST_HEAD_INIT(map.areas),
+		.addr = start,
+		.prot = prot,
+	};
+	int rc;
+
+	rc = iopt_map_add(&map, pages, offset_in_page(start), length);
+	/* From here on the area holds the backing */
+	pages_put(pages);
+	if (rc)
+		return rc;
+	return iopt_map_finish(&map, iova, fixed);
+}
+
+/**
+ * iopt_map_user() - map memory of the caller
+ * @ictx: context, for its accounting mode
+ * @iopt: the space
+ * @iova: where, or where it ended up unless @fixed
+ * @uptr: first byte
+ * @length: bytes
+ * @prot: IOMMU_READ, IOMMU_WRITE
+ * @fixed: map at *@iova
+ *
+ * Returns 0 or an errno as of IOMMU_IOAS_MAP.
+ */
+int iopt_map_user(struct iommufd_ctx *ictx, struct io_pagetable *iopt,
+		  unsigned long *iova, void __user *uptr, unsigned long length,
+		  int prot, bool fixed)
+{
+	unsigned long uaddr = (unsigned long)uptr;
+	struct iopt_pages *pages;
+
+	/* The end address is used as well, so it must not wrap to 0 */
+	if (uaddr + length < uaddr)
+		return -EOVERFLOW;
+	if (!length || length > SIZE_MAX - PAGE_SIZE)
+		return -EINVAL;
+
+	pages = pages_alloc_user(ictx, uaddr, length, prot & IOMMU_WRITE);
+	if (IS_ERR(pages))
+		return PTR_ERR(pages);
+	return iopt_map_pages(iopt, pages, iova, uaddr, length, prot, fixed);
+}
+
+static struct iopt_pages *iopt_file_pages(struct iommufd_ctx *ictx, int fd,
+					  unsigned long start,
+					  unsigned long length, bool writable)
+{
+	struct iopt_pages *pages;
+	struct dma_buf *buf;
+	struct file *file;
+
+	if (IS_ENABLED(CONFIG_DMA_SHARED_BUFFER)) {
+		buf = dma_buf_get(fd);
+		if (!IS_ERR(buf)) {
+			if (start >= buf->size || length > buf->size - start)
+				pages = ERR_PTR(-EINVAL);
+			else
+				pages = pages_alloc_dmabuf(ictx, buf, start,
+							   length, writable);
+			dma_buf_put(buf);
+			return pages;
+		}
+	}
+
+	file = fget(fd);
+	if (!file)
+		return ERR_PTR(-EBADF);
+	if (length > SIZE_MAX - PAGE_SIZE)
+		pages = ERR_PTR(-EINVAL);
+	else if (writable && !(file->f_mode & FMODE_WRITE))
+		pages = ERR_PTR(-EACCES);
+	else
+		pages = pages_alloc_file(ictx, file, start, length, writable);
+	fput(file);
+	return pages;
+}
+
+/**
+ * iopt_map_file() - map a memfd or dma-buf
+ * @ictx: context, for its accounting mode
+ * @iopt: the space
+ * @iova: where, or where it ended up unless @fixed
+ * @fd: file descriptor of the caller
+ * @start: bytes from the start of the file
+ * @length: bytes
+ * @prot: IOMMU_READ, IOMMU_WRITE
+ * @fixed: map at *@iova
+ *
+ * Returns 0 or an errno as of IOMMU_IOAS_MAP_FILE.
+ */
+int iopt_map_file(struct iommufd_ctx *ictx, struct io_pagetable *iopt,
+		  unsigned long *iova, int fd, unsigned long start,
+		  unsigned long length, int prot, bool fixed)
+{
+	struct iopt_pages *pages;
+	unsigned long last;
+
+	if (!length)
+		return -EINVAL;
+	if (check_add_overflow(start, length - 1, &last))
+		return -EOVERFLOW;
+
+	pages = iopt_file_pages(ictx, fd, start, length, prot & IOMMU_WRITE);
+	if (IS_ERR(pages))
+		return PTR_ERR(pages);
+	return iopt_map_pages(iopt, pages, iova, start, length, prot, fixed);
+}
+
+/* Describe what is at the source as areas of the destination */
+static int iopt_copy_source(struct iopt_map *map, struct io_pagetable *src,
+			    unsigned long iova, unsigned long last)
+{
+	struct iopt_area *area;
+	unsigned long end;
+	int rc;
+
+	guard(rwsem_read)(&src->iova_rwsem);
+	for (;;) {
+		area = to_area(iova_space_first(&src->space, iova, iova));
+		if (!area || area->state != AREA_LIVE)
+			return -ENOENT;
+		end = min(last, area->node.last);
+		if (!map->length)
+			map->addr = area->pages->start +
+				    area_offset(area, iova);
+		rc = iopt_map_add(map, area->pages, area_offset(area, iova),
+				  end - iova + 1);
+		if (rc)
+			return rc;
+		if (end == last)
+			return 0;
+		iova = end + 1;
+	}
+}
+
+/**
+ * iopt_copy() - map what is mapped already, sharing its backing
+ * @dst: the space to map in
+ * @dst_iova: where, or where it ended up unless @fixed
+ * @src: the space to copy from; may be @dst
+ * @src_iova: first byte there
+ * @length: bytes
+ * @prot: IOMMU_READ, IOMMU_WRITE
+ * @fixed: map at *@dst_iova
+ *
+ * The source is looked at first; what happens to it afterwards does not matter.
+ *
+ * Returns 0 or an errno as of IOMMU_IOAS_COPY.
+ */
+int iopt_copy(struct io_pagetable *dst, unsigned long *dst_iova,
+	      struct io_pagetable *src, unsigned long src_iova,
+	      unsigned long length, int prot, bool fixed)
+{
+	struct iopt_map map = {
+		.iopt = dst,
+		.areas = LIST_HEAD_INIT(map.areas),
+		.prot = prot,
+	};
+	unsigned long last;
+	int rc;
+
+	if (!length)
+		return -EINVAL;
+	if (check_add_overflow(src_iova, length - 1, &last))
+		return -EOVERFLOW;
+
+	rc = iopt_copy_source(&map, src, src_iova, last);
+	if (rc) {
+		iopt_map_free(&map);
+		return rc;
+	}
+	return iopt_map_finish(&map, dst_iova, fixed);
+}
+
+/**
+ * iopt_copy_check() - what iopt_copy() says about its source
+ * @src: the space to copy from
+ * @iova: first byte there
+ * @length: bytes
+ *
+ * Returns -EINVAL, -EOVERFLOW, or -ENOENT when a part is not mapped.
+ */
+int iopt_copy_check(struct io_pagetable *src, unsigned long iova,
+		    unsigned long length)
+{
+	struct iopt_area *area;
+	unsigned long last;
+
+	if (!length)
+		return -EINVAL;
+	if (check_add_overflow(iova, length - 1, &last))
+		return -EOVERFLOW;
+
+	guard(rwsem_read)(&src->iova_rwsem);
+	for (;;) {
+		area = to_area(iova_space_first(&src->space, iova, iova));
+		if (!area || area->state != AREA_LIVE)
+			return -ENOENT;
+		if (area->node.last >= last)
+			return 0;
+		iova = area->node.last + 1;
+	}
+}
+
+/*
+ * Unmapping
+ */
+
+/* Mark everything in an interval as leaving, or nothing of it */
+static int iopt_unmap_begin(struct io_pagetable *iopt, unsigned long iova,
+			    unsigned long last, struct list_head *areas)
+{
+	struct iopt_area *area;
+
+	guard(rwsem_write)(&iopt->iova_rwsem);
+	iopt_for_each_area(iopt, area, iova, last) {
+		if (area->state != AREA_LIVE || atomic_read(&area->locks))
+			return -EBUSY;
+		if (area->node.iova < iova || area->node.last > last)
+			return -ENOENT;
+	}
+	iopt_for_each_area(iopt, area, iova, last) {
+		area->state = AREA_LEAVING;
+		list_add_tail(&area->item, areas);
+	}
+	return 0;
+}
+
+/* Wait for those who work on the area, and have accesses drop their pins */
+static int iopt_unmap_drain(struct io_pagetable *iopt, struct iopt_area *area)
+{
+	unsigned int rounds = 0;
+
+	/* Nothing starts any more, except to unpin */
+	for (;;) {
+		wait_var_event(&area->busy, !atomic_read(&area->busy));
+		if (!area_has_pins(area))
+			break;
+		if (WARN_ON(rounds++ == UNMAP_MAX_ROUNDS))
+			return -EDEADLOCK;
+		iommufd_access_notify_unmap(iopt, area->node.iova,
+					    area_length(area));
+		if (rounds > 1)
+			usleep_range(10, 100);
+	}
+	/* The last one to unpin may still be at it */
+	wait_var_event(&area->busy, !atomic_read(&area->busy));
+	return 0;
+}
+
+/* Make areas that did not leave usable again */
+static void iopt_unmap_abort(struct io_pagetable *iopt, struct list_head *areas)
+{
+	struct iopt_area *area;
+
+	guard(rwsem_write)(&iopt->iova_rwsem);
+	list_for_each_entry(area, areas, item)
+		area->state = AREA_LIVE;
+}
+
+static unsigned long iopt_unmap_finish(struct io_pagetable *iopt,
+				       struct list_head *areas)
+{
+	unsigned long unmapped = 0;
+	struct iopt_area *area, *next;
+
+	down_read(&iopt->domains_rwsem);
+	iopt_unfill(iopt, areas);
+	down_write(&iopt->iova_rwsem);
+	list_for_each_entry(area, areas, item)
+		iova_space_erase(&iopt->space, &area->node);
+	up_write(&iopt->iova_rwsem);
+	up_read(&iopt->domains_rwsem);
+
+	list_for_each_entry_safe(area, next, areas, item) {
+		unmapped += area_length(area);
+		area_free(area);
+	}
+	return unmapped;
+}
+
+static int iopt_unmap_range(struct io_pagetable *iopt, unsigned long iova,
+			    unsigned long last, unsigned long *unmapped)
+{
+	struct iopt_area *area, *next;
+	LIST_HEAD(areas);
+	LIST_HEAD(leaving);
+	int rc;
+
+	*unmapped = 0;
+	rc = iopt_unmap_begin(iopt, iova, last, &leaving);
+	if (rc)
+		return rc;
+
+	list_for_each_entry_safe(area, next, &leaving, item) {
+		rc = iopt_unmap_drain(iopt, area);
+		if (rc) {
+			iopt_unmap_abort(iopt, &leaving);
+			break;
+		}
+		list_move_tail(&area->item, &areas);
+	}
+	if (!list_empty(&areas))
+		*unmapped = iopt_unmap_finish(iopt, &areas);
+	return rc;
+}
+
+/**
+ * iopt_unmap() - remove the mappings in an interval
+ * @iopt: the space
+ * @iova: first byte
+ * @length: bytes
+ * @unmapped: bytes that were mapped there and are no more
+ *
+ * All or nothing, unless an access fails to drop its pins. When this returns,
+ * no device and no access reaches the pages.
+ *
+ * Returns -ENOENT when there is nothing or a mapping is not wholly inside,
+ * -EBUSY when one is under construction or locked, -EINVAL, -EOVERFLOW, or
+ * -EDEADLOCK when pins remain.
+ */
+int iopt_unmap(struct io_pagetable *iopt, unsigned long iova,
+	       unsigned long length, unsigned long *unmapped)
+{
+	unsigned long last;
+	int rc;
+
+	*unmapped = 0;
+	if (!length)
+		return -EINVAL;
+	if (check_add_overflow(iova, length - 1, &last))
+		return -EOVERFLOW;
+	rc = iopt_unmap_range(iopt, iova, last, unmapped);
+	if (!rc && !*unmapped)
+		return -ENOENT;
+	return rc;
+}
+
+/**
+ * iopt_unmap_all() - remove all mappings
+ * @iopt: the space
+ * @unmapped: bytes that were mapped
+ *
+ * Returns an errno as iopt_unmap(), and 0 when there was nothing.
+ */
+int iopt_unmap_all(struct io_pagetable *iopt, unsigned long *unmapped)
+{
+	return iopt_unmap_range(iopt, 0, ULONG_MAX, unmapped);
+}
+
+/*
+ * Cutting, for VFIO type 1
+ */
+
+static int iopt_cut_area(struct io_pagetable *iopt, struct iopt_area *area,
+			 unsigned long iova)
+{
+	struct iopt_area *right;
+	int rc;
+
+	if (area->state != AREA_LIVE || atomic_read(&area->busy) ||
+	    atomic_read(&area->locks))
+		return -EBUSY;
+	if (area->pages->kind == PAGES_DMABUF || !iopt->disable_large_pages)
+		return -EOPNOTSUPP;
+	if ((iova | area_offset(area, iova)) & (iopt->iova_alignment - 1))
+		return -EINVAL;
+	if (area_has_pins(area))
+		return -EINVAL;
+
+	right = area_alloc(iopt, area->pages, area_offset(area, iova),
+			   area->prot);
+	if (!right)
+		return -ENOMEM;
+	if (area->pinned) {
+		guard(mutex)(&area->pages->mutex);
+		rc = pages_split(area->pages, area_index(area, iova));
+		if (rc) {
+			area_free(right);
+			return rc;
+		}
+	}
+
+	iova_space_erase(&iopt->space, &area->node);
+	right->state = area->state;
+	right->pinned = area->pinned;
+	right->node.iova = iova;
+	right->node.last = area->node.last;
+	area->node.last = iova - 1;
+	iova_space_insert(&iopt->space, &area->node);
+	iova_space_insert(&iopt->space, &right->node);
+	return 0;
+}
+
+/**
+ * iopt_cut() - make mappings begin at given addresses
+ * @iopt: a space that has huge pages disabled
+ * @iovas: where to cut; where nothing is mapped, or a mapping begins already,
+ *	there is nothing to do
+ * @num_iovas: entries in @iovas
+ *
+ * Changes no pins, no charges and no domain.
+ *
+ * Returns -EBUSY for a mapping that comes or goes, -EOPNOTSUPP for a dma-buf or
+ * a space with huge pages, -EINVAL where alignment or pins of an access forbid
+ * it, -ENOMEM. Earlier cuts remain.
+ */
+int iopt_cut(struct io_pagetable *iopt, const unsigned long *iovas,
+	     unsigned int num_iovas)
+{
+	struct iopt_area *area;
+	unsigned int i;
+	int rc;
+
+	guard(rwsem_write)(&iopt->domains_rwsem);
+	guard(rwsem_write)(&iopt->iova_rwsem);
+	for (i = 0; i != num_iovas; i++) {
+		area = to_area(iova_space_first(&iopt->space, iovas[i],
+						iovas[i]));
+		if (!area || area->node.iova == iovas[i])
+			continue;
+		rc = iopt_cut_area(iopt, area, iovas[i]);
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+/*
+ * Reserved and allowed ranges, options
+ */
+
+/**
+ * iopt_reserve() - keep an interval from being mapped
+ * @iopt: the space
+ * @start: first byte
+ * @last: last byte
+ * @owner: what iopt_unreserve() is called with
+ *
+ * Returns -EADDRINUSE when it is mapped or allowed, or -ENOMEM.
+ */
+int iopt_reserve(struct io_pagetable *iopt, unsigned long start,
+		 unsigned long last, void *owner)
+{
+	guard(rwsem_write)(&iopt->iova_rwsem);
+	return iova_space_reserve(&iopt->space, start, last, owner);
+}
+
+/**
+ * iopt_unreserve() - drop the reservations of an owner
+ * @iopt: the space
+ * @owner: whose
+ */
+void iopt_unreserve(struct io_pagetable *iopt, void *owner)
+{
+	guard(rwsem_write)(&iopt->iova_rwsem);
+	iova_space_unreserve(&iopt->space, owner);
+}
+
+/**
+ * iopt_set_allowed() - replace the allowed ranges
+ * @iopt: the space
+ * @allowed: struct iova_allowed; gets the former ones on success
+ *
+ * Returns -EADDRINUSE when one meets a reserved range.
+ */
+int iopt_set_allowed(struct io_pagetable *iopt, struct rb_root_cached *allowed)
+{
+	guard(rwsem_write)(&iopt->iova_rwsem);
+	return iova_space_set_allowed(&iopt->space, allowed);
+}
+
+/**
+ * iopt_set_huge_pages() - allow or forbid large IOPTEs
+ * @iopt: the space
+ * @enable: new setting; existing IOPTEs stay as they are
+ *
+ * Returns -EINVAL when they are to be forbidden where a domain already has
+ * some, -EADDRINUSE when a mapping is not page aligned.
+ */
+int iopt_set_huge_pages(struct io_pagetable *iopt, bool enable)
+{
+	int rc;
+
+	guard(rwsem_write)(&iopt->domains_rwsem);
+	guard(rwsem_write)(&iopt->iova_rwsem);
+	if (enable != iopt->disable_large_pages)
+		return 0;
+	if (!enable) {
+		if (!list_empty(&iopt->domains) &&
+		    iova_space_first(&iopt->space, 0, ULONG_MAX))
+			return -EINVAL;
+		rc = iopt_check_alignment(iopt, PAGE_SIZE);
+		if (rc)
+			return rc;
+	}
+	iopt->disable_large_pages = !enable;
+	iopt_update_alignment(iopt);
+	return 0;
+}
+
+/*
+ * Domains
+ */
+
+static int iopt_reserve_aperture(struct io_pagetable *iopt,
+				 struct iopt_domain *idom)
+{
+	const struct iommu_domain_geometry *geometry = &idom->domain->geometry;
+	int rc;
+
+	if (geometry->aperture_start) {
+		rc = iova_space_reserve(&iopt->space, 0,
+					geometry->aperture_start - 1, idom);
+		if (rc)
+			return rc;
+	}
+	if (geometry->aperture_end < ULONG_MAX)
+		return iova_space_reserve(&iopt->space,
+					  geometry->aperture_end + 1, ULONG_MAX,
+					  idom);
+	return 0;
+}
+
+static void iopt_unfill_domain(struct io_pagetable *iopt,
+			       struct iopt_domain *idom, struct iopt_area *end)
+{
+	struct iommu_iotlb_gather gather;
+	struct iopt_area *area;
+
+	iommu_iotlb_gather_init(&gather);
+	iopt_for_each_area(iopt, area, 0, ULONG_MAX) {
+		if (area == end)
+			break;
+		area_unmap_domain(area, idom->domain, &gather);
+		cond_resched();
+	}
+	iommu_iotlb_sync(idom->domain, &gather);
+
+	/* The other domains still need the pages */
+	if (!list_empty(&iopt->domains))
+		return;
+	iopt_for_each_area(iopt, area, 0, ULONG_MAX)
+		area_unpin(area);
+}
+
+static int iopt_fill_domain(struct io_pagetable *iopt, struct iopt_domain *idom)
+{
+	struct iopt_area *area;
+	int rc;
+
+	iopt_for_each_area(iopt, area, 0, ULONG_MAX) {
+		rc = area_fill_domain(area, idom->domain);
+		if (rc) {
+			iopt_unfill_domain(iopt, idom, area);
+			return rc;
+		}
+	}
+	return 0;
+}
+
+/**
+ * iopt_add_domain() - have a domain mirror the space
+ * @iopt: the space
+ * @idom: the link, with @idom->domain empty
+ *
+ * The set of areas stands still meanwhile, but lookups go on.
+ *
+ * Returns an errno with the domain empty again: -EINVAL when its pages are
+ * larger than the kernel's, -EADDRINUSE when areas do not fit its aperture or
+ * page size, and errors of pinning and mapping.
+ */
+int iopt_add_domain(struct io_pagetable *iopt, struct iopt_domain *idom)
+{
+	unsigned long alignment = domain_alignment(idom->domain);
+	int rc;
+
+	if (WARN_ON(!idom->domain->pgsize_bitmap) || alignment > PAGE_SIZE)
+		return -EINVAL;
+
+	guard(rwsem_write)(&iopt->domains_rwsem);
+	scoped_guard(rwsem_write, &iopt->iova_rwsem) {
+		rc = iopt_check_alignment(iopt, alignment);
+		if (!rc)
+			rc = iopt_reserve_aperture(iopt, idom);
+		if (rc) {
+			iova_space_unreserve(&iopt->space, idom);
+			return rc;
+		}
+		iopt->iova_alignment = max(iopt->iova_alignment, alignment);
+	}
+
+	rc = iopt_fill_domain(iopt, idom);
+	if (!rc) {
+		list_add_tail(&idom->item, &iopt->domains);
+		return 0;
+	}
+
+	guard(rwsem_write)(&iopt->iova_rwsem);
+	iova_space_unreserve(&iopt->space, idom);
+	iopt_update_alignment(iopt);
+	return rc;
+}
+
+/**
+ * iopt_remove_domain() - the reverse of iopt_add_domain()
+ * @iopt: the space
+ * @idom: the link; its domain is empty afterwards
+ *
+ * Cannot fail.
+ */
+void iopt_remove_domain(struct io_pagetable *iopt, struct iopt_domain *idom)
+{
+	guard(rwsem_write)(&iopt->domains_rwsem);
+	list_del(&idom->item);
+	iopt_unfill_domain(iopt, idom, NULL);
+
+	guard(rwsem_write)(&iopt->iova_rwsem);
+	iova_space_unreserve(&iopt->space, idom);
+	iopt_update_alignment(iopt);
+}
+
+/*
+ * Queries
+ */
+
+/* Contiguous memory from an IOVA of an area on, at most length bytes */
+static int area_phys(struct iopt_area *area, unsigned long iova, u64 *length,
+		     u64 *phys)
+{
+	unsigned long offset = area_offset(area, iova);
+	unsigned long pfn, next, nr, npages = 0;
+	struct pages_walk walk;
+
+	*length = min(*length, area->node.last - iova + 1);
+	if (area->pages->kind == PAGES_DMABUF)
+		return pages_dmabuf_phys(area->pages->dmabuf, offset, phys);
+
+	guard(mutex)(&area->pages->mutex);
+	pages_walk_start(&walk, area->pages, offset >> PAGE_SHIFT,
+			 (offset + *length - 1) >> PAGE_SHIFT);
+	while ((nr = pages_walk_next(&walk, &next))) {
+		if (!npages)
+			pfn = next;
+		else if (next != pfn + npages)
+			break;
+		npages += nr;
+	}
+	if (WARN_ON(!npages))
+		return -EINVAL;
+	*phys = PFN_PHYS(pfn) + offset_in_page(offset);
+	*length = min(*length, (u64)npages * PAGE_SIZE - offset_in_page(offset));
+	return 0;
+}
+
+static bool iopt_has_noiommu(struct io_pagetable *iopt)
+{
+	struct iopt_domain *idom;
+
+	list_for_each_entry(idom, &iopt->domains, item) {
+		if (idom->noiommu)
+			return true;
+	}
+	return false;
+}
+
+/**
+ * iopt_noiommu_get_pa() - tell physical addresses to drivers without an IOMMU
+ * @iopt: the space
+ * @iova: what to look up
+ * @length: most bytes to tell about; then how many are contiguous
+ * @phys: where they are
+ *
+ * Returns -ENOENT when it is not mapped, -EOPNOTSUPP when no software domain
+ * keeps it pinned, -EINVAL for a dma-buf that was revoked.
+ */
+int iopt_noiommu_get_pa(struct io_pagetable *iopt, unsigned long iova,
+			u64 *length, u64 *phys)
+{
+	struct iopt_area *area;
+
+	/* No area goes while this is held */
+	guard(rwsem_read)(&iopt->domains_rwsem);
+	scoped_guard(rwsem_read, &iopt->iova_rwsem) {
+		area = to_area(iova_space_first(&iopt->space, iova, iova));
+		if (!area || area->state != AREA_LIVE)
+			return -ENOENT;
+	}
+	if (area->pages->kind == PAGES_DMABUF &&
+	    pages_dmabuf_revoked(area->pages->dmabuf))
+		return -EINVAL;
+	if (!iopt_has_noiommu(iopt))
+		return -EOPNOTSUPP;
+	return area_phys(area, iova, length, phys);
+}
+
+#ifdef CONFIG_IOMMUFD_TEST
+bool iopt_nth_area_iova(struct io_pagetable *iopt, unsigned int nth,
+			unsigned long *iova)
+{
+	struct iopt_area *area;
+
+	guard(rwsem_read)(&iopt->iova_rwsem);
+	iopt_for_each_area(iopt, area, 0, ULONG_MAX) {
+		if (nth--)
+			continue;
+		*iova = area->node.iova;
+		return true;
+	}
+	return false;
+}
+#endif

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The IOVA space of an IOAS: which IOVA is mapped to which backing, and the
+ * domains that mirror it.
+ */
+#ifndef __IOMMUFD_IO_PAGETABLE_H
+#define __IOMMUFD_IO_PAGETABLE_H
+
+#include <linux/list.h>
+#include <linux/rwsem.h>
+#include <linux/xarray.h>
+
+#include "iova_space.h"
+
+struct iommu_domain;
+struct iommufd_access;
+struct iommufd_ctx;
+struct page;
+
+/**
+ * struct io_pagetable - an IOVA space and its mirrors
+ * @domains_rwsem: outermost. Read: mappings come and go, in all domains alike.
+ *	Write: the set of domains changes.
+ * @domains: struct iopt_domain.item, under @domains_rwsem
+ * @iova_rwsem: protects @space, @iova_alignment and the state of each area; taken
+ *	inside @domains_rwsem. Never held while pages are pinned or domains are
+ *	filled.
+ * @space: areas, reserved and allowed ranges
+ * @iova_alignment: bytes; every area obeys it
+ * @disable_large_pages: IOPTEs are installed PAGE_SIZE by PAGE_SIZE
+ * @accesses: struct iommufd_access by index; its lock nests inside everything
+ */
+struct io_pagetable {
+	struct rw_semaphore domains_rwsem;
+	struct list_head domains;
+
+	struct rw_semaphore iova_rwsem;
+	struct iova_space space;
+	unsigned long iova_alignment;
+	bool disable_large_pages;
+
+	struct xarray accesses;
+};
+
+/**
+ * struct iopt_domain - a domain that mirrors an IOVA space
+ * @item: on io_pagetable.domains
+ * @domain: the domain, owned by whoever embeds this
+ * @noiommu: a software page table; IOAS_NOIOMMU_GET_PA may rely on it
+ */
+struct iopt_domain {
+	struct list_head item;
+	struct iommu_domain *domain;
+	bool noiommu;
+};
+
+void iopt_init(struct io_pagetable *iopt);
+void iopt_destroy(struct io_pagetable *iopt);
+
+/*
+ * Mapping. prot is IOMMU_READ, IOMMU_WRITE; *iova is chosen unless fixed.
+ * Errors as of the ioctls.
+ */
+int iopt_map_user(struct iommufd_ctx *ictx, struct io_pagetable *iopt,
+		  unsigned long *iova, void __user *uptr, unsigned long length,
+		  int prot, bool fixed);
+int iopt_map_file(struct iommufd_ctx *ictx, struct io_pagetable *iopt,
+		  unsigned long *iova, int fd, unsigned long start,
+		  unsigned long length, int prot, bool fixed);
+int iopt_copy(struct io_pagetable *dst, unsigned long *dst_iova,
+	      struct io_pagetable *src, unsigned long src_iova,
+	      unsigned long length, int prot, bool fixed);
+int iopt_copy_check(struct io_pagetable *src, unsigned long iova,
+		    unsigned long length);
+int iopt_unmap(struct io_pagetable *iopt, unsigned long iova,
+	       unsigned long length, unsigned long *unmapped);
+int iopt_unmap_all(struct io_pagetable *iopt, unsigned long *unmapped);
+int iopt_cut(struct io_pagetable *iopt, const unsigned long *iovas,
+	     unsigned int num_iovas);
+
+/* Reserved and allowed ranges, alignment */
+int iopt_reserve(struct io_pagetable *iopt, unsigned long start,
+		 unsigned long last, void *owner);
+void iopt_unreserve(struct io_pagetable *iopt, void *owner);
+int iopt_set_allowed(struct io_pagetable *iopt, struct rb_root_cached *allowed);
+int iopt_set_huge_pages(struct io_pagetable *iopt, bool enable);
+
+/* Mirrors */
+int iopt_add_domain(struct io_pagetable *iopt, struct iopt_domain *idom);
+void iopt_remove_domain(struct io_pagetable *iopt, struct iopt_domain *idom);
+int iopt_add_access(struct io_pagetable *iopt, struct iommufd_access *access,
+		    u32 *id);
+void iopt_remove_access(struct io_pagetable *iopt,
+			struct iommufd_access *access, u32 id);
+
+/* Dirty tracking of one mirror */
+int iopt_set_dirty_tracking(struct io_pagetable *iopt,
+			    struct iommu_domain *domain, bool enable);
+int iopt_read_and_clear_dirty(struct io_pagetable *iopt,
+			      struct iommu_domain *domain, unsigned long flags,
+			      unsigned long iova, unsigned long length,
+			      unsigned long page_size, u64 __user *data);
+
+/* Kernel users of the memory */
+int iopt_pin_pages(struct io_pagetable *iopt, unsigned long iova,
+		   unsigned long length, struct page **out_pages, bool write,
+		   bool lock_area);
+void iopt_unpin_pages(struct io_pagetable *iopt, unsigned long iova,
+		      unsigned long length, bool unlock_area);
+int iopt_rw(struct io_pagetable *iopt, unsigned long iova, void *data,
+	    size_t length, unsigned int flags);
+
+int iopt_change_process(struct iommufd_ctx *ictx);
+int iopt_noiommu_get_pa(struct io_pagetable *iopt, unsigned long iova,
+			u64 *length, u64 *phys);
+
+#endif

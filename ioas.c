@@ -1,0 +1,475 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The ioctls of an IOAS: user structures in, user structures out.
+ */
+#include <linux/iommu.h>
+#include <linux/uaccess.h>
+
+#include "ioas.h"
+#include "selftest.h"
+
+/**
+ * iommufd_ioas_destroy() - destroy operation of an IOAS
+ * @obj: its object
+ */
+void iommufd_ioas_destroy(struct iommufd_object *obj)
+{
+	struct iommufd_ioas *ioas = container_of(obj, struct iommufd_ioas, obj);
+
+	iopt_destroy(&ioas->iopt);
+	mutex_destroy(&ioas->mutex);
+}
+
+/**
+ * iommufd_ioas_alloc() - allocate an empty IOAS
+ * @ictx: context, with ioas_creation_lock held until the object is finalized
+ *
+ * Returns it, not visible yet, or ERR_PTR of -ENOMEM or -EBUSY.
+ */
+struct iommufd_ioas *iommufd_ioas_alloc(struct iommufd_ctx *ictx)
+{
+	struct iommufd_ioas *ioas;
+
+	ioas = iommufd_object_alloc(ictx, ioas, IOMMUFD_OBJ_IOAS, obj);
+	if (IS_ERR(ioas))
+		return ioas;
+	iopt_init(&ioas->iopt);
+	mutex_init(&ioas->mutex);
+	INIT_LIST_HEAD(&ioas->hwpt_list);
+	return ioas;
+}
+
+/**
+ * iommufd_ioas_alloc_ioctl() - IOMMU_IOAS_ALLOC
+ * @ucmd: the call
+ */
+int iommufd_ioas_alloc_ioctl(struct iommufd_ucmd *ucmd)
+{
+	struct iommu_ioas_alloc *cmd = ucmd->cmd;
+	struct iommufd_ioas *ioas;
+	int rc;
+
+	if (cmd->flags)
+		return -EOPNOTSUPP;
+
+	ioas = iommufd_ioas_alloc(ucmd->ictx);
+	if (IS_ERR(ioas))
+		return PTR_ERR(ioas);
+	cmd->out_ioas_id = ioas->obj.id;
+	rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));
+	if (rc) {
+		iommufd_object_abort_and_destroy(ucmd->ictx, &ioas->obj);
+		return rc;
+	}
+	guard(rwsem_read)(&ucmd->ictx->ioas_creation_lock);
+	iommufd_object_finalize(ucmd->ictx, &ioas->obj);
+	return 0;
+}
+
+/* The most ranges collected at a time while the space is locked */
+#define IOVA_RANGES_BATCH 32
+
+/*
+ * User memory is not touched with the space locked, where a page fault could
+ * stall everybody else; so the ranges leave in batches. When reserved ranges
+ * change between two of them, the result is as if seen before or after.
+ */
+static int ioas_copy_ranges(struct io_pagetable *iopt,
+			    struct iommu_iova_range __user *uranges, u32 max,
+			    u32 *total)
+{
+	struct iommu_iova_range batch[IOVA_RANGES_BATCH];
+	struct interval_tree_span_iter span;
+	unsigned int skip = 0, nr;
+	u32 count;
+
+	do {
+		nr = 0;
+		count = 0;
+		scoped_guard(rwsem_read, &iopt->iova_rwsem) {
+			iova_space_for_each_usable(&iopt->space, &span) {
+				if (count >= skip && count < max &&
+				    nr != ARRAY_SIZE(batch)) {
+					batch[nr].start = span.start_hole;
+					batch[nr++].last = span.last_hole;
+				}
+				count++;
+			}
+		}
+		if (copy_to_user(uranges + skip, batch, nr * sizeof(*batch)))
+			return -EFAULT;
+		skip += nr;
+	} while (nr == ARRAY_SIZE(batch));
+	*total = count;
+	return 0;
+}
+
+/**
+ * iommufd_ioas_iova_ranges() - IOMMU_IOAS_IOVA_RANGES
+ * @ucmd: the call
+ */
+int iommufd_ioas_iova_ranges(struct iommufd_ucmd *ucmd)
+{
+	struct iommu_ioas_iova_ranges *cmd = ucmd->cmd;
+	u32 max = cmd->num_iovas;
+	struct iommufd_ioas *ioas;
+	int rc;
+
+	if (cmd->__reserved)
+		return -EOPNOTSUPP;
+
+	ioas = iommufd_get_ioas(ucmd->ictx, cmd->ioas_id);
+	if (IS_ERR(ioas))
+		return PTR_ERR(ioas);
+
+	rc = ioas_copy_ranges(&ioas->iopt, u64_to_user_ptr(cmd->allowed_iovas),
+			      max, &cmd->num_iovas);
+	if (rc)
+		goto out_put;
+	cmd->out_iova_alignment = READ_ONCE(ioas->iopt.iova_alignment);
+	rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));
+	if (!rc && cmd->num_iovas > max)
+		rc = -EMSGSIZE;
+out_put:
+	iommufd_put_object(ucmd->ictx, &ioas->obj);
+	return rc;
+}
+
+static int ioas_read_allowed(struct rb_root_cached *allowed,
+			     const struct iommu_iova_range __user *uranges,
+			     u32 num)
+{
+	struct iommu_iova_range range;
+	u32 i;
+	int rc;
+
+	for (i = 0; i != num; i++) {
+		if (copy_from_user(&range, uranges + i, sizeof(range)))
+			return -EFAULT;
+		if (range.start >= range.last)
+			return -EINVAL;
+		if (range.last > ULONG_MAX)
+			return -EOVERFLOW;
+		rc = iova_allowed_add(allowed, range.start, range.last);
+		if (rc)
+			return rc;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		cond_resched();
+	}
+	return 0;
+}
+
+/**
+ * iommufd_ioas_allow_iovas() - IOMMU_IOAS_ALLOW_IOVAS
+ * @ucmd: the call
+ */
+int iommufd_ioas_allow_iovas(struct iommufd_ucmd *ucmd)
+{
+	struct iommu_ioas_allow_iovas *cmd = ucmd->cmd;
+	struct rb_root_cached allowed = RB_ROOT_CACHED;
+	struct iommufd_ioas *ioas;
+	int rc;
+
+	if (cmd->__reserved)
+		return -EOPNOTSUPP;
+
+	ioas = iommufd_get_ioas(ucmd->ictx, cmd->ioas_id);
+	if (IS_ERR(ioas))
+		return PTR_ERR(ioas);
+	rc = ioas_read_allowed(&allowed, u64_to_user_ptr(cmd->allowed_iovas),
+			       cmd->num_iovas);
+	if (!rc)
+		rc = iopt_set_allowed(&ioas->iopt, &allowed);
+	iova_allowed_free(&allowed);
+	iommufd_put_object(ucmd->ictx, &ioas->obj);
+	return rc;
+}
+
+static int map_prot(u32 flags)
+{
+	int prot = 0;
+
+	if (flags & IOMMU_IOAS_MAP_WRITEABLE)
+		prot |= IOMMU_WRITE;
+	if (flags & IOMMU_IOAS_MAP_READABLE)
+		prot |= IOMMU_READ;
+	return prot;
+}
+
+#define IOAS_MAP_FLAGS                                          \
+	(IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_WRITEABLE | \
+	 IOMMU_IOAS_MAP_READABLE)
+
+/**
+ * iommufd_ioas_map() - IOMMU_IOAS_MAP
+ * @ucmd: the call
+ */
+int iommufd_ioas_map(struct iommufd_ucmd *ucmd)
+{
+	struct iommu_ioas_map *cmd = ucmd->cmd;
+	unsigned long iova = cmd->iova;
+	struct iommufd_ioas *ioas;
+	int rc;
+
+	if ((cmd->flags & ~IOAS_MAP_FLAGS) || cmd->__reserved)
+		return -EOPNOTSUPP;
+	if (cmd->iova >= ULONG_MAX || cmd->length >= ULONG_MAX ||
+	    cmd->user_va > ULONG_MAX)
+		return -EOVERFLOW;
+	if (!map_prot(cmd->flags))
+		return -EINVAL;
+
+	ioas = iommufd_get_ioas(ucmd->ictx, cmd->ioas_id);
+	if (IS_ERR(ioas))
+		return PTR_ERR(ioas);
+	rc = iopt_map_user(ucmd->ictx, &ioas->iopt, &iova,
+			   u64_to_user_ptr(cmd->user_va), cmd->length,
+			   map_prot(cmd->flags),
+			   cmd->flags & IOMMU_IOAS_MAP_FIXED_IOVA);
+	if (!rc) {
+		cmd->iova = iova;
+		rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));
+	}
+	iommufd_put_object(ucmd->ictx, &ioas->obj);
+	return rc;
+}
+
+/**
+ * iommufd_ioas_map_file() - IOMMU_IOAS_MAP_FILE
+ * @ucmd: the call
+ */
+int iommufd_ioas_map_file(struct iommufd_ucmd *ucmd)
+{
+	struct iommu_ioas_map_file *cmd = ucmd->cmd;
+	unsigned long iova = cmd->iova;
+	struct iommufd_ioas *ioas;
+	int rc;
+
+	if (cmd->flags & ~IOAS_MAP_FLAGS)
+		return -EOPNOTSUPP;
+	if (cmd->iova >= ULONG_MAX || cmd->length >= ULONG_MAX ||
+	    cmd->start > ULONG_MAX)
+		return -EOVERFLOW;
+	if (!map_prot(cmd->flags))
+		return -EINVAL;
+
+	ioas = iommufd_get_ioas(ucmd->ictx, cmd->ioas_id);
+	if (IS_ERR(ioas))
+		return PTR_ERR(ioas);
+	rc = iopt_map_file(ucmd->ictx, &ioas->iopt, &iova, cmd->fd, cmd->start,
+			   cmd->length, map_prot(cmd->flags),
+			   cmd->flags & IOMMU_IOAS_MAP_FIXED_IOVA);
+	if (!rc) {
+		cmd->iova = iova;
+		rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));
+	}
+	iommufd_put_object(ucmd->ictx, &ioas->obj);
+	return rc;
+}
+
+/**
+ * iommufd_ioas_copy() - IOMMU_IOAS_COPY
+ * @ucmd: the call
+ */
+int iommufd_ioas_copy(struct iommufd_ucmd *ucmd)
+{
+	struct iommu_ioas_copy *cmd = ucmd->cmd;
+	struct iommufd_ioas *src, *dst;
+	unsigned long iova;
+	int rc;
+
+	iommufd_test_syz_conv_iova_id(ucmd, cmd->src_ioas_id, &cmd->src_iova,
+				      &cmd->flags);
+
+	if (cmd->flags & ~IOAS_MAP_FLAGS)
+		return -EOPNOTSUPP;
+	if (cmd->length >= ULONG_MAX || cmd->src_iova >= ULONG_MAX ||
+	    cmd->dst_iova >= ULONG_MAX)
+		return -EOVERFLOW;
+	if (!map_prot(cmd->flags))
+		return -EINVAL;
+
+	src = iommufd_get_ioas(ucmd->ictx, cmd->src_ioas_id);
+	if (IS_ERR(src))
+		return PTR_ERR(src);
+	dst = iommufd_get_ioas(ucmd->ictx, cmd->dst_ioas_id);
+	if (IS_ERR(dst)) {
+		/* What is wrong with the source comes first */
+		rc = iopt_copy_check(&src->iopt, cmd->src_iova, cmd->length) ?:
+		     PTR_ERR(dst);
+		goto out_put_src;
+	}
+
+	iova = cmd->dst_iova;
+	rc = iopt_copy(&dst->iopt, &iova, &src->iopt, cmd->src_iova,
+		       cmd->length, map_prot(cmd->flags),
+		       cmd->flags & IOMMU_IOAS_MAP_FIXED_IOVA);
+	if (!rc) {
+		cmd->dst_iova = iova;
+		rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));
+	}
+	iommufd_put_object(ucmd->ictx, &dst->obj);
+out_put_src:
+	iommufd_put_object(ucmd->ictx, &src->obj);
+	return rc;
+}
+
+/**
+ * iommufd_ioas_unmap() - IOMMU_IOAS_UNMAP
+ * @ucmd: the call
+ */
+int iommufd_ioas_unmap(struct iommufd_ucmd *ucmd)
+{
+	struct iommu_ioas_unmap *cmd = ucmd->cmd;
+	struct iommufd_ioas *ioas;
+	unsigned long unmapped;
+	int rc;
+
+	ioas = iommufd_get_ioas(ucmd->ictx, cmd->ioas_id);
+	if (IS_ERR(ioas))
+		return PTR_ERR(ioas);
+
+	if (!cmd->iova && cmd->length == U64_MAX)
+		rc = iopt_unmap_all(&ioas->iopt, &unmapped);
+	else if (cmd->iova >= ULONG_MAX || cmd->length >= ULONG_MAX)
+		rc = -EOVERFLOW;
+	else
+		rc = iopt_unmap(&ioas->iopt, cmd->iova, cmd->length, &unmapped);
+	if (!rc) {
+		cmd->length = unmapped;
+		rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));
+	}
+	iommufd_put_object(ucmd->ictx, &ioas->obj);
+	return rc;
+}
+
+/**
+ * iommufd_ioas_change_process() - IOMMU_IOAS_CHANGE_PROCESS
+ * @ucmd: the call
+ */
+int iommufd_ioas_change_process(struct iommufd_ucmd *ucmd)
+{
+	struct iommu_ioas_change_process *cmd = ucmd->cmd;
+
+	if (cmd->__reserved)
+		return -EOPNOTSUPP;
+	return iopt_change_process(ucmd->ictx);
+}
+
+/**
+ * iommufd_ioas_noiommu_get_pa() - IOMMU_IOAS_NOIOMMU_GET_PA
+ * @ucmd: the call
+ */
+int iommufd_ioas_noiommu_get_pa(struct iommufd_ucmd *ucmd)
+{
+	struct iommu_ioas_noiommu_get_pa *cmd = ucmd->cmd;
+	struct iommufd_ioas *ioas;
+	u64 phys;
+	int rc;
+
+	if (!IS_ENABLED(CONFIG_IOMMUFD_NOIOMMU))
+		return -EOPNOTSUPP;
+	if (!capable(CAP_SYS_RAWIO))
+		return -EPERM;
+	if (cmd->flags || cmd->__reserved)
+		return -EOPNOTSUPP;
+	if (!cmd->length)
+		return -EINVAL;
+	if (cmd->iova >= ULONG_MAX)
+		return -EOVERFLOW;
+
+	ioas = iommufd_get_ioas(ucmd->ictx, cmd->ioas_id);
+	if (IS_ERR(ioas))
+		return PTR_ERR(ioas);
+	rc = iopt_noiommu_get_pa(&ioas->iopt, cmd->iova, &cmd->length, &phys);
+	if (!rc) {
+		cmd->out_phys = phys;
+		rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));
+	}
+	iommufd_put_object(ucmd->ictx, &ioas->obj);
+	return rc;
+}
+
+static int option_set_rlimit_mode(struct iommufd_ctx *ictx, u64 val)
+{
+	if (!capable(CAP_SYS_RESOURCE))
+		return -EPERM;
+
+	/* Mappings count as they were made, so there must not be any yet */
+	guard(spinlock)(&ictx->objects.xa_lock);
+	if (!xa_empty(&ictx->objects))
+		return -EBUSY;
+	if (val > 1)
+		return -EINVAL;
+	ictx->account_mode = val ? IOMMUFD_ACCOUNT_MM : IOMMUFD_ACCOUNT_USER;
+	return 0;
+}
+
+static int option_rlimit_mode(struct iommufd_ctx *ictx, struct iommu_option *cmd)
+{
+	if (cmd->object_id)
+		return -EOPNOTSUPP;
+
+	switch (cmd->op) {
+	case IOMMU_OPTION_OP_GET:
+		cmd->val64 = ictx->account_mode == IOMMUFD_ACCOUNT_MM;
+		return 0;
+	case IOMMU_OPTION_OP_SET:
+		return option_set_rlimit_mode(ictx, cmd->val64);
+	default:
+		return -EOPNOTSUPP;
+	}
+}
+
+static int option_huge_pages(struct iommufd_ctx *ictx, struct iommu_option *cmd)
+{
+	struct iommufd_ioas *ioas = iommufd_get_ioas(ictx, cmd->object_id);
+	int rc = 0;
+
+	if (IS_ERR(ioas))
+		return PTR_ERR(ioas);
+
+	switch (cmd->op) {
+	case IOMMU_OPTION_OP_GET:
+		cmd->val64 = !READ_ONCE(ioas->iopt.disable_large_pages);
+		break;
+	case IOMMU_OPTION_OP_SET:
+		rc = cmd->val64 > 1 ? -EINVAL :
+				      iopt_set_huge_pages(&ioas->iopt,
+							  cmd->val64);
+		break;
+	default:
+		rc = -EOPNOTSUPP;
+	}
+	iommufd_put_object(ictx, &ioas->obj);
+	return rc;
+}
+
+/**
+ * iommufd_option() - IOMMU_OPTION
+ * @ucmd: the call
+ */
+int iommufd_option(struct iommufd_ucmd *ucmd)
+{
+	struct iommu_option __user *ucmd_option = ucmd->ubuffer;
+	struct iommu_option *cmd = ucmd->cmd;
+	int rc;
+
+	if (cmd->__reserved)
+		return -EOPNOTSUPP;
+
+	switch (cmd->option_id) {
+	case IOMMU_OPTION_RLIMIT_MODE:
+		rc = option_rlimit_mode(ucmd->ictx, cmd);
+		break;
+	case IOMMU_OPTION_HUGE_PAGES:
+		rc = option_huge_pages(ucmd->ictx, cmd);
+		break;
+	default:
+		return -EOPNOTSUPP;
+	}
+	if (rc)
+		return rc;
+	return put_user(cmd->val64, &ucmd_option->val64);
+}

@@ -1,0 +1,403 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Which IOVA is taken, reserved, or set aside for automatic allocation.
+ */
+#include <linux/errno.h>
+#include <linux/interval_tree.h>
+#include <linux/limits.h>
+#include <linux/math.h>
+#include <linux/mm.h>
+#include <linux/rbtree_augmented.h>
+#include <linux/slab.h>
+
+#include "iova_space.h"
+
+static struct iova_node *to_node(const struct rb_node *rb)
+{
+	return rb_entry_safe(rb, struct iova_node, rb);
+}
+
+static unsigned long node_gap(struct iova_node *node)
+{
+	return node->gap;
+}
+
+RB_DECLARE_CALLBACKS_MAX(static, iova_gap_callbacks, struct iova_node, rb,
+			 unsigned long, max_gap, node_gap)
+
+/**
+ * iova_space_init() - make an empty space
+ * @space: the space
+ */
+void iova_space_init(struct iova_space *space)
+{
+	space->nodes = RB_ROOT;
+	space->reserved = RB_ROOT_CACHED;
+	space->allowed = RB_ROOT_CACHED;
+}
+
+/**
+ * iova_space_first() - the lowest node that intersects an interval
+ * @space: the space
+ * @iova: first byte of the interval
+ * @last: last byte of the interval
+ */
+struct iova_node *iova_space_first(const struct iova_space *space,
+				   unsigned long iova, unsigned long last)
+{
+	struct rb_node *rb = space->nodes.rb_node;
+	struct iova_node *found = NULL;
+
+	while (rb) {
+		struct iova_node *node = to_node(rb);
+
+		if (node->last < iova) {
+			rb = rb->rb_right;
+		} else {
+			found = node;
+			if (node->iova <= iova)
+				break;
+			rb = rb->rb_left;
+		}
+	}
+	return found && found->iova <= last ? found : NULL;
+}
+
+/**
+ * iova_space_next() - the node after, if it begins in the interval
+ * @node: a node of iova_space_first() or this function
+ * @last: last byte of the interval
+ */
+struct iova_node *iova_space_next(const struct iova_node *node,
+				  unsigned long last)
+{
+	struct iova_node *next = to_node(rb_next(&node->rb));
+
+	return next && next->iova <= last ? next : NULL;
+}
+
+/**
+ * iova_space_insert() - take an interval
+ * @space: the space
+ * @node: has @iova and @last set; intersects no other node
+ */
+void iova_space_insert(struct iova_space *space, struct iova_node *node)
+{
+	struct rb_node **link = &space->nodes.rb_node;
+	struct iova_node *prev = NULL, *next = NULL;
+	struct rb_node *parent = NULL;
+
+	while (*link) {
+		parent = *link;
+		if (node->last < to_node(parent)->iova) {
+			next = to_node(parent);
+			link = &parent->rb_left;
+		} else {
+			prev = to_node(parent);
+			link = &parent->rb_right;
+		}
+	}
+
+	node->gap = node->iova - (prev ? prev->last + 1 : 0);
+	node->max_gap = node->gap;
+	rb_link_node(&node->rb, parent, link);
+	iova_gap_callbacks.propagate(parent, NULL);
+	rb_insert_augmented(&node->rb, &space->nodes, &iova_gap_callbacks);
+
+	if (next) {
+		next->gap = next->iova - (node->last + 1);
+		iova_gap_callbacks.propagate(&next->rb, NULL);
+	}
+}
+
+/**
+ * iova_space_erase() - free an interval
+ * @space: the space
+ * @node: a node in it
+ */
+void iova_space_erase(struct iova_space *space, struct iova_node *node)
+{
+	struct iova_node *next = to_node(rb_next(&node->rb));
+
+	rb_erase_augmented(&node->rb, &space->nodes, &iova_gap_callbacks);
+	if (next) {
+		next->gap += node->gap + (node->last - node->iova) + 1;
+		iova_gap_callbacks.propagate(&next->rb, NULL);
+	}
+}
+
+/**
+ * iova_space_check() - can an interval be taken
+ * @space: the space
+ * @iova: first byte
+ * @last: last byte
+ *
+ * Returns -EINVAL when it meets a reserved range, -EEXIST when it meets a node,
+ * in this order, or 0.
+ */
+int iova_space_check(const struct iova_space *space, unsigned long iova,
+		     unsigned long last)
+{
+	if (interval_tree_iter_first((struct rb_root_cached *)&space->reserved,
+				     iova, last))
+		return -EINVAL;
+	if (iova_space_first(space, iova, last))
+		return -EEXIST;
+	return 0;
+}
+
+/* The leftmost node of a subtree that is known to have one with that gap */
+static struct iova_node *leftmost_gap(struct rb_node *rb, unsigned long length)
+{
+	for (;;) {
+		struct iova_node *left = to_node(rb->rb_left);
+
+		if (left && left->max_gap >= length)
+			rb = rb->rb_left;
+		else if (to_node(rb)->gap >= length)
+			return to_node(rb);
+		else
+			rb = rb->rb_right;
+	}
+}
+
+/* The next node in ascending order that has at least that gap before it */
+static struct iova_node *next_gap(struct iova_node *node, unsigned long length)
+{
+	struct rb_node *rb = &node->rb;
+	struct rb_node *parent;
+
+	if (rb->rb_right && to_node(rb->rb_right)->max_gap >= length)
+		return leftmost_gap(rb->rb_right, length);
+
+	while ((parent = rb_parent(rb))) {
+		if (rb == parent->rb_left) {
+			if (to_node(parent)->gap >= length)
+				return to_node(parent);
+			if (parent->rb_right &&
+			    to_node(parent->rb_right)->max_gap >= length)
+				return leftmost_gap(parent->rb_right, length);
+		}
+		rb = parent;
+	}
+	return NULL;
+}
+
+/**
+ * struct iova_fit - what is looked for
+ * @length: bytes
+ * @align: alignment in bytes, a power of two
+ * @offset: bits of the address below a page that the result should have
+ */
+struct iova_fit {
+	unsigned long length;
+	unsigned long align;
+	unsigned long offset;
+};
+
+/* In an interval without node or reserved range */
+static bool fit_hole(const struct iova_fit *fit, unsigned long start,
+		     unsigned long last, unsigned long *iova)
+{
+	unsigned long candidate;
+
+	if (start > ULONG_MAX - (fit->align - 1))
+		return false;
+	candidate = ALIGN(start, fit->align) | fit->offset;
+	if (candidate > last || last - candidate < fit->length - 1)
+		return false;
+	*iova = candidate;
+	return true;
+}
+
+/* In an interval without node */
+static bool fit_gap(struct iova_space *space, const struct iova_fit *fit,
+		    unsigned long start, unsigned long last,
+		    unsigned long *iova)
+{
+	struct interval_tree_span_iter span;
+
+	interval_tree_for_each_span(&span, &space->reserved, start, last) {
+		if (span.is_hole &&
+		    fit_hole(fit, span.start_hole, span.last_hole, iova))
+			return true;
+	}
+	return false;
+}
+
+/* In an interval */
+static bool fit_range(struct iova_space *space, const struct iova_fit *fit,
+		      unsigned long start, unsigned long last,
+		      unsigned long *iova)
+{
+	struct iova_node *node = iova_space_first(space, start, ULONG_MAX);
+	unsigned long gap_start;
+
+	/* Only nodes with room before them are looked at, except the first */
+	for (; node; node = next_gap(node, fit->length)) {
+		gap_start = max(start, node->iova - node->gap);
+		if (gap_start > last)
+			return false;
+		if (node->iova > gap_start &&
+		    fit_gap(space, fit, gap_start,
+			    min(last, node->iova - 1), iova))
+			return true;
+	}
+
+	node = to_node(rb_last(&space->nodes));
+	if (node && node->last >= start) {
+		if (node->last >= last)
+			return false;
+		start = node->last + 1;
+	}
+	return fit_gap(space, fit, start, last, iova);
+}
+
+/**
+ * iova_space_find() - find the lowest free interval
+ * @space: the space
+ * @length: bytes, more than 0
+ * @align: alignment of the result in bytes, a power of two
+ * @offset: offset in a page the result should have, a multiple of @align; it
+ *	has it whenever the free hole starts at a page boundary
+ * @iova: result
+ *
+ * Stays in the allowed ranges, and clear of the first and last page of the
+ * space, so that 0 is never a result. Adjacent allowed ranges count as one.
+ *
+ * Returns 0 or -ENOSPC.
+ */
+int iova_space_find(struct iova_space *space, unsigned long length,
+		    unsigned long align, unsigned long offset,
+		    unsigned long *iova)
+{
+	const struct iova_fit fit = {
+		.length = length,
+		.align = align,
+		.offset = offset,
+	};
+	struct interval_tree_span_iter span;
+
+	if (RB_EMPTY_ROOT(&space->allowed.rb_root))
+		return fit_range(space, &fit, PAGE_SIZE, ULONG_MAX - PAGE_SIZE,
+				 iova) ? 0 : -ENOSPC;
+
+	interval_tree_for_each_span(&span, &space->allowed, PAGE_SIZE,
+				    ULONG_MAX - PAGE_SIZE) {
+		if (!span.is_hole && fit_range(space, &fit, span.start_used,
+					       span.last_used, iova))
+			return 0;
+	}
+	return -ENOSPC;
+}
+
+/**
+ * iova_space_reserve() - keep an interval from being mapped
+ * @space: the space
+ * @start: first byte
+ * @last: last byte
+ * @owner: what iova_space_unreserve() is called with
+ *
+ * Returns -EADDRINUSE when it meets a node or an allowed range, or -ENOMEM.
+ */
+int iova_space_reserve(struct iova_space *space, unsigned long start,
+		       unsigned long last, void *owner)
+{
+	struct iova_reserved *reserved;
+
+	if (iova_space_first(space, start, last) ||
+	    interval_tree_iter_first(&space->allowed, start, last))
+		return -EADDRINUSE;
+
+	reserved = kzalloc_obj(*reserved, GFP_KERNEL_ACCOUNT);
+	if (!reserved)
+		return -ENOMEM;
+	reserved->node.start = start;
+	reserved->node.last = last;
+	reserved->owner = owner;
+	interval_tree_insert(&reserved->node, &space->reserved);
+	return 0;
+}
+
+/**
+ * iova_space_unreserve() - drop the reservations of an owner
+ * @space: the space
+ * @owner: whose
+ */
+void iova_space_unreserve(struct iova_space *space, void *owner)
+{
+	struct interval_tree_node *node, *next;
+
+	for (node = interval_tree_iter_first(&space->reserved, 0, ULONG_MAX);
+	     node; node = next) {
+		struct iova_reserved *reserved =
+			container_of(node, struct iova_reserved, node);
+
+		next = interval_tree_iter_next(node, 0, ULONG_MAX);
+		if (reserved->owner == owner) {
+			interval_tree_remove(node, &space->reserved);
+			kfree(reserved);
+		}
+	}
+}
+
+/**
+ * iova_allowed_add() - add a range to a list of allowed ones
+ * @allowed: struct iova_allowed
+ * @start: first byte
+ * @last: last byte
+ *
+ * Returns -EINVAL when it meets one that is there already, or -ENOMEM.
+ */
+int iova_allowed_add(struct rb_root_cached *allowed, unsigned long start,
+		     unsigned long last)
+{
+	struct iova_allowed *elm;
+
+	if (interval_tree_iter_first(allowed, start, last))
+		return -EINVAL;
+
+	elm = kzalloc_obj(*elm, GFP_KERNEL_ACCOUNT);
+	if (!elm)
+		return -ENOMEM;
+	elm->node.start = start;
+	elm->node.last = last;
+	interval_tree_insert(&elm->node, allowed);
+	return 0;
+}
+
+/**
+ * iova_allowed_free() - empty a list of allowed ranges
+ * @allowed: struct iova_allowed
+ */
+void iova_allowed_free(struct rb_root_cached *allowed)
+{
+	struct interval_tree_node *node;
+
+	while ((node = interval_tree_iter_first(allowed, 0, ULONG_MAX))) {
+		interval_tree_remove(node, allowed);
+		kfree(container_of(node, struct iova_allowed, node));
+	}
+}
+
+/**
+ * iova_space_set_allowed() - replace the allowed ranges
+ * @space: the space
+ * @allowed: the new list; gets the former one on success
+ *
+ * Returns -EADDRINUSE, changing nothing, when one meets a reserved range.
+ */
+int iova_space_set_allowed(struct iova_space *space,
+			   struct rb_root_cached *allowed)
+{
+	struct interval_tree_node *node;
+
+	for (node = interval_tree_iter_first(allowed, 0, ULONG_MAX); node;
+	     node = interval_tree_iter_next(node, 0, ULONG_MAX)) {
+		if (interval_tree_iter_first(&space->reserved, node->start,
+					     node->last))
+			return -EADDRINUSE;
+	}
+	swap(space->allowed, *allowed);
+	return 0;
+}

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Which IOVA is taken, reserved, or set aside for automatic allocation.
+ *
+ * A pure data structure: it allocates nothing on the way out, knows nothing of
+ * what is mapped, and is locked by its owner.
+ */
+#ifndef __IOMMUFD_IOVA_SPACE_H
+#define __IOMMUFD_IOVA_SPACE_H
+
+#include <linux/interval_tree.h>
+#include <linux/rbtree.h>
+
+/**
+ * struct iova_node - an interval of IOVA that is taken
+ * @rb: in iova_space.nodes, in ascending order, no two intersect
+ * @iova: first byte
+ * @last: last byte
+ * @gap: free bytes between the node before, or 0, and @iova
+ * @max_gap: the largest @gap in the subtree of @rb
+ */
+struct iova_node {
+	struct rb_node rb;
+	unsigned long iova;
+	unsigned long last;
+	unsigned long gap;
+	unsigned long max_gap;
+};
+
+/**
+ * struct iova_space - one IOVA space, 0 to ULONG_MAX
+ * @nodes: struct iova_node
+ * @reserved: struct iova_reserved; may intersect each other, never a node or
+ *	an allowed range
+ * @allowed: struct iova_allowed, intersecting nothing but nodes; when there is
+ *	none, everything is allowed
+ */
+struct iova_space {
+	struct rb_root nodes;
+	struct rb_root_cached reserved;
+	struct rb_root_cached allowed;
+};
+
+/**
+ * struct iova_reserved - IOVA that must not be mapped
+ * @node: the interval
+ * @owner: who removes it again
+ */
+struct iova_reserved {
+	struct interval_tree_node node;
+	void *owner;
+};
+
+/**
+ * struct iova_allowed - IOVA that must not become reserved
+ * @node: the interval
+ */
+struct iova_allowed {
+	struct interval_tree_node node;
+};
+
+void iova_space_init(struct iova_space *space);
+
+/*
+ * Taken intervals. The node belongs to the caller.
+ */
+struct iova_node *iova_space_first(const struct iova_space *space,
+				   unsigned long iova, unsigned long last);
+struct iova_node *iova_space_next(const struct iova_node *node,
+				  unsigned long last);
+void iova_space_insert(struct iova_space *space, struct iova_node *node);
+void iova_space_erase(struct iova_space *space, struct iova_node *node);
+
+#define iova_space_for_each(space, node, iova, last)                    \
+	for (node = iova_space_first(space, iova, last); node;          \
+	     node = iova_space_next(node, last))
+
+int iova_space_check(const struct iova_space *space, unsigned long iova,
+		     unsigned long last);
+int iova_space_find(struct iova_space *space, unsigned long length,
+		    unsigned long align, unsigned long offset,
+		    unsigned long *iova);
+
+/*
+ * Reserved and allowed ranges.
+ */
+int iova_space_reserve(struct iova_space *space, unsigned long start,
+		       unsigned long last, void *owner);
+void iova_space_unreserve(struct iova_space *space, void *owner);
+int iova_allowed_add(struct rb_root_cached *allowed, unsigned long start,
+		     unsigned long last);
+void iova_allowed_free(struct rb_root_cached *allowed);
+int iova_space_set_allowed(struct iova_space *space,
+			   struct rb_root_cached *allowed);
+
+/**
+ * iova_space_for_each_usable() - walk the gaps between reserved ranges
+ * @space: the space
+ * @span: struct interval_tree_span_iter; in the body, start_hole and last_hole
+ *	are the first and last byte of a gap
+ */
+#define iova_space_for_each_usable(space, span)                              \
+	interval_tree_for_each_span(span, &(space)->reserved, 0, ULONG_MAX) \
+		if ((span)->is_hole)
+
+#endif

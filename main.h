@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The context behind one open /dev/iommu, and the frame of an ioctl call.
+ */
+#ifndef __IOMMUFD_MAIN_H
+#define __IOMMUFD_MAIN_H
+
+#include <linux/iommufd.h>
+#include <linux/maple_tree.h>
+#include <linux/mutex.h>
+#include <linux/rwsem.h>
+#include <linux/uaccess.h>
+#include <linux/wait.h>
+#include <linux/xarray.h>
+
+struct file;
+struct iommufd_ioas;
+
+/**
+ * enum iommufd_account_mode - whose RLIMIT_MEMLOCK pinned memory counts against
+ * @IOMMUFD_ACCOUNT_NONE: nobody's, only mm->pinned_vm is kept
+ * @IOMMUFD_ACCOUNT_USER: the user's, shared with io_uring and friends
+ * @IOMMUFD_ACCOUNT_MM: the process', as VFIO type1 does
+ */
+enum iommufd_account_mode {
+	IOMMUFD_ACCOUNT_NONE,
+	IOMMUFD_ACCOUNT_USER,
+	IOMMUFD_ACCOUNT_MM,
+};
+
+/**
+ * struct iommufd_sw_msi_map - one MSI doorbell page known to a context
+ * @sw_msi_item: on iommufd_ctx.sw_msi_list, under its sw_msi_lock
+ * @sw_msi_start: base of the software MSI window that @pgoff counts from
+ * @msi_addr: physical address of the doorbell page
+ * @pgoff: pages from @sw_msi_start to the doorbell's IOVA
+ * @id: bit of this page in every struct iommufd_sw_msi_maps
+ *
+ * Lives as long as its context; immutable once on the list.
+ */
+struct iommufd_sw_msi_map {
+	struct list_head sw_msi_item;
+	phys_addr_t sw_msi_start;
+	phys_addr_t msi_addr;
+	unsigned int pgoff;
+	unsigned int id;
+};
+
+/**
+ * struct iommufd_sw_msi_maps - a set of MSI doorbell pages
+ * @bitmap: by iommufd_sw_msi_map.id, under iommufd_ctx.sw_msi_lock
+ */
+struct iommufd_sw_msi_maps {
+	DECLARE_BITMAP(bitmap, 64);
+};
+
+/**
+ * struct iommufd_ctx - everything reached from one open file
+ * @file: the file; its reference count is the context's
+ * @objects: ID to object; see object.h for its rules
+ * @groups: iommu_group ID to struct iommufd_group; own lock, see device.c
+ * @destroy_wait: woken when an object's wait_cnt drops to zero
+ * @ioas_creation_lock: write side excludes IOAS creation, for operations over
+ *	every IOAS of the context
+ * @sw_msi_lock: protects the software MSI fields here and every
+ *	struct iommufd_sw_msi_maps of the context
+ * @sw_msi_list: struct iommufd_sw_msi_map, in order of assignment
+ * @sw_msi_id: next free iommufd_sw_msi_map.id
+ * @mt_mmap: byte offset >> PAGE_SHIFT to struct iommufd_mmap; own lock
+ * @account_mode: mode new mappings get unless the caller has CAP_IPC_LOCK
+ * @no_iommu_mode: VFIO no-IOMMU compatibility; excludes @vfio_ioas; under
+ *	xa_lock of @objects
+ * @vfio_ioas: target of the VFIO compatibility ioctls, not a reference;
+ *	under xa_lock of @objects
+ */
+struct iommufd_ctx {
+	struct file *file;
+	struct xarray objects;
+	struct xarray groups;
+	wait_queue_head_t destroy_wait;
+	struct rw_semaphore ioas_creation_lock;
+
+	struct mutex sw_msi_lock;
+	struct list_head sw_msi_list;
+	unsigned int sw_msi_id;
+
+	struct maple_tree mt_mmap;
+
+	u8 account_mode;
+	u8 no_iommu_mode;
+	struct iommufd_ioas *vfio_ioas;
+};
+
+/**
+ * struct iommufd_mmap - a physical range that user space may mmap
+ * @owner: busy while any VMA maps the range
+ * @vm_pgoff: where in the file the range starts, in pages; the index in
+ *	iommufd_ctx.mt_mmap
+ * @mmio_addr: physical start, page aligned
+ * @length: bytes, a multiple of PAGE_SIZE
+ */
+struct iommufd_mmap {
+	struct iommufd_object *owner;
+	unsigned long vm_pgoff;
+	phys_addr_t mmio_addr;
+	size_t length;
+};
+
+/**
+ * struct iommufd_ucmd - one ioctl call while its handler runs
+ * @ictx: the context
+ * @ubuffer: the caller's structure
+ * @user_size: the size the caller gave it, in bytes
+ * @cmd: kernel copy of the structure, zero-extended to the known size
+ * @new_obj: object that the dispatcher publishes on success and destroys on
+ *	failure; set by iommufd_object_alloc_ucmd()
+ */
+struct iommufd_ucmd {
+	struct iommufd_ctx *ictx;
+	void __user *ubuffer;
+	u32 user_size;
+	void *cmd;
+	struct iommufd_object *new_obj;
+};
+
+struct device *iommufd_misc_device(void);
+
+/**
+ * iommufd_ucmd_respond() - write the command structure back to the caller
+ * @ucmd: the call
+ * @cmd_len: the structure's known size
+ *
+ * Returns 0 or -EFAULT.
+ */
+static inline int iommufd_ucmd_respond(struct iommufd_ucmd *ucmd,
+				       size_t cmd_len)
+{
+	if (copy_to_user(ucmd->ubuffer, ucmd->cmd,
+			 min_t(size_t, ucmd->user_size, cmd_len)))
+		return -EFAULT;
+	return 0;
+}
+
+#endif

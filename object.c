@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The ID table of a context. object.h has the rules.
+ */
+#include <linux/slab.h>
+
+#include "object.h"
+#include "selftest.h"
+
+/*
+ * Longest time a kernel initiated destruction waits for running ioctls, which
+ * only hold an object for short operations.
+ */
+#define IOMMUFD_DESTROY_TIMEOUT (60 * HZ)
+
+struct iommufd_object *_iommufd_object_alloc(struct iommufd_ctx *ictx,
+					     size_t size,
+					     enum iommufd_object_type type)
+{
+	struct iommufd_object *obj;
+	int rc;
+
+	obj = kzalloc(size, GFP_KERNEL_ACCOUNT);
+	if (!obj)
+		return ERR_PTR(-ENOMEM);
+	obj->type = type;
+	refcount_set(&obj->wait_cnt, 1);
+	refcount_set(&obj->users, 1);
+
+	/* A zero entry reserves the ID and looks up as nothing */
+	rc = xa_alloc(&ictx->objects, &obj->id, XA_ZERO_ENTRY, xa_limit_31b,
+		      GFP_KERNEL_ACCOUNT);
+	if (rc) {
+		kfree(obj);
+		return ERR_PTR(rc);
+	}
+	return obj;
+}
+
+struct iommufd_object *
+_iommufd_object_alloc_ucmd(struct iommufd_ucmd *ucmd, size_t size,
+			   enum iommufd_object_type type)
+{
+	struct iommufd_object *obj;
+
+	if (WARN_ON(ucmd->new_obj))
+		return ERR_PTR(-EINVAL);
+
+	obj = _iommufd_object_alloc(ucmd->ictx, size, type);
+	if (!IS_ERR(obj))
+		ucmd->new_obj = obj;
+	return obj;
+}
+
+static void iommufd_object_free(struct iommufd_object *obj)
+{
+	/* Lookups look at the counts under RCU only */
+	kfree_rcu_mightsleep(obj);
+}
+
+/**
+ * iommufd_object_finalize() - make a new object visible
+ * @ictx: its context
+ * @obj: the object; may be used and destroyed by others at once
+ *
+ * Cannot fail, the slot exists.
+ */
+void iommufd_object_finalize(struct iommufd_ctx *ictx,
+			     struct iommufd_object *obj)
+{
+	XA_STATE(xas, &ictx->objects, obj->id);
+	void *old;
+
+	xa_lock(&ictx->objects);
+	old = xas_store(&xas, obj);
+	xa_unlock(&ictx->objects);
+	WARN_ON(!xa_is_zero(old));
+}
+
+/**
+ * iommufd_object_abort() - free an object that never became visible
+ * @ictx: its context
+ * @obj: the object, with nothing left to undo
+ */
+void iommufd_object_abort(struct iommufd_ctx *ictx, struct iommufd_object *obj)
+{
+	void *old = xa_erase(&ictx->objects, obj->id);
+
+	WARN_ON(old);
+	kfree(obj);
+}
+
+/**
+ * iommufd_object_abort_and_destroy() - undo an object that never became visible
+ * @ictx: its context
+ * @obj: the object
+ *
+ * Runs its abort operation, or destroy when it has none, under whatever locks
+ * the caller holds.
+ */
+void iommufd_object_abort_and_destroy(struct iommufd_ctx *ictx,
+				      struct iommufd_object *obj)
+{
+	const struct iommufd_object_ops *ops = &iommufd_object_ops[obj->type];
+
+	if (ops->abort)
+		ops->abort(obj);
+	else
+		ops->destroy(obj);
+	iommufd_object_abort(ictx, obj);
+}
+
+/**
+ * iommufd_get_object() - look an object up for the duration of an operation
+ * @ictx: context
+ * @id: what user space calls it
+ * @type: type it must have, IOMMUFD_OBJ_ANY for any
+ *
+ * Returns the object, which iommufd_put_object() gives back, or
+ * ERR_PTR(-ENOENT).
+ */
+struct iommufd_object *iommufd_get_object(struct iommufd_ctx *ictx, u32 id,
+					  enum iommufd_object_type type)
+{
+	struct iommufd_object *obj;
+
+	if (iommufd_should_fail())
+		return ERR_PTR(-ENOENT);
+
+	guard(rcu)();
+	obj = xa_load(&ictx->objects, id);
+	if (!obj || (type != IOMMUFD_OBJ_ANY && obj->type != type) ||
+	    !iommufd_lock_obj(ictx, obj))
+		return ERR_PTR(-ENOENT);
+	return obj;
+}
+
+static void iommufd_object_set_slot(struct iommufd_ctx *ictx,
+				    struct iommufd_object *obj, void *entry)
+{
+	XA_STATE(xas, &ictx->objects, obj->id);
+
+	lockdep_assert_held(&ictx->objects.xa_lock);
+
+	if (ictx->vfio_ioas && (void *)ictx->vfio_ioas == obj)
+		ictx->vfio_ioas = NULL;
+	if (entry)
+		xas_store(&xas, entry);
+	else
+		__xa_erase(&ictx->objects, obj->id);
+}
+
+/* Nobody can get at the object any more, except those that hold wait_cnt */
+static bool iommufd_object_drain(struct iommufd_ctx *ictx,
+				 struct iommufd_object *obj)
+{
+	if (refcount_dec_and_test(&obj->wait_cnt) ||
+	    wait_event_timeout(ictx->destroy_wait,
+			       !refcount_read(&obj->wait_cnt),
+			       IOMMUFD_DESTROY_TIMEOUT))
+		return true;
+
+	pr_crit("Time out waiting for iommufd object %u to become free\n",
+		obj->id);
+	return false;
+}
+
+static void iommufd_object_teardown(struct iommufd_object *obj)
+{
+	iommufd_object_ops[obj->type].destroy(obj);
+	iommufd_object_free(obj);
+}
+
+/**
+ * iommufd_object_destroy_id() - IOMMU_DESTROY
+ * @ictx: context
+ * @id: what to destroy
+ *
+ * Returns -ENOENT when there is no such object, -EBUSY when it has a user.
+ */
+int iommufd_object_destroy_id(struct iommufd_ctx *ictx, u32 id)
+{
+	struct iommufd_object *obj;
+
+	if (iommufd_should_fail())
+		return -ENOENT;
+
+	xa_lock(&ictx->objects);
+	obj = xa_load(&ictx->objects, id);
+	if (!obj) {
+		xa_unlock(&ictx->objects);
+		return -ENOENT;
+	}
+	if (!refcount_dec_if_one(&obj->users)) {
+		xa_unlock(&ictx->objects);
+		return -EBUSY;
+	}
+	iommufd_object_set_slot(ictx, obj, NULL);
+	xa_unlock(&ictx->objects);
+
+	/* What is left are lookups that lost, and ioctls about to return */
+	if (!iommufd_object_drain(ictx, obj))
+		return -EBUSY;
+	iommufd_object_teardown(obj);
+	return 0;
+}
+
+/* The object could not be destroyed; the context's release will */
+static void iommufd_object_reinstate(struct iommufd_ctx *ictx,
+				     struct iommufd_object *obj)
+{
+	if (!refcount_inc_not_zero(&obj->wait_cnt))
+		refcount_set(&obj->wait_cnt, 1);
+	refcount_dec(&obj->users);
+
+	xa_lock(&ictx->objects);
+	iommufd_object_set_slot(ictx, obj, obj);
+	xa_unlock(&ictx->objects);
+}
+
+static void iommufd_object_remove(struct iommufd_ctx *ictx,
+				  struct iommufd_object *obj, void *final_entry)
+{
+	const struct iommufd_object_ops *ops = &iommufd_object_ops[obj->type];
+
+	if (ops->pre_destroy)
+		ops->pre_destroy(obj);
+
+	/* Hide it first, or a stream of ioctls could make us wait forever */
+	xa_lock(&ictx->objects);
+	iommufd_object_set_slot(ictx, obj, XA_ZERO_ENTRY);
+	xa_unlock(&ictx->objects);
+
+	if (!iommufd_object_drain(ictx, obj)) {
+		iommufd_object_reinstate(ictx, obj);
+		return;
+	}
+
+	/* The caller's and the table's; a third is a bug of the driver */
+	if (WARN_ON(refcount_read(&obj->users) != 2)) {
+		iommufd_object_reinstate(ictx, obj);
+		return;
+	}
+
+	if (!final_entry) {
+		xa_lock(&ictx->objects);
+		iommufd_object_set_slot(ictx, obj, NULL);
+		xa_unlock(&ictx->objects);
+	}
+	iommufd_object_teardown(obj);
+}
+
+/**
+ * iommufd_object_destroy_user() - destroy an object on behalf of its driver
+ * @ictx: its context
+ * @obj: the object; the caller's user count is consumed
+ *
+ * Has revocable holders let go, and sleeps until running ioctls are through
+ * with it. No ioctl or callback uses the object after return. When somebody
+ * else is still a user, which is a bug of the driver, the object stays until
+ * the context is closed.
+ */
+void iommufd_object_destroy_user(struct iommufd_ctx *ictx,
+				 struct iommufd_object *obj)
+{
+	iommufd_object_remove(ictx, obj, NULL);
+}
+
+/**
+ * iommufd_object_tombstone_user() - the same, and never reuse the ID
+ * @ictx: its context
+ * @obj: the object; the caller's user count is consumed
+ *
+ * For objects that user space did not ask to be destroyed: it may still use
+ * the ID, and must not hit a stranger with it.
+ */
+void iommufd_object_tombstone_user(struct iommufd_ctx *ictx,
+				   struct iommufd_object *obj)
+{
+	iommufd_object_remove(ictx, obj, XA_ZERO_ENTRY);
+}
+
+/**
+ * iommufd_object_try_destroy() - give up a user count, destroy if it was last
+ * @ictx: its context
+ * @obj: the object; the caller's user count is consumed
+ *
+ * Returns true when the object was destroyed, false when others use it.
+ */
+bool iommufd_object_try_destroy(struct iommufd_ctx *ictx,
+				struct iommufd_object *obj)
+{
+	xa_lock(&ictx->objects);
+	refcount_dec(&obj->users);
+	if (!refcount_dec_if_one(&obj->users)) {
+		xa_unlock(&ictx->objects);
+		return false;
+	}
+	iommufd_object_set_slot(ictx, obj, NULL);
+	xa_unlock(&ictx->objects);
+
+	if (!iommufd_object_drain(ictx, obj))
+		return false;
+	iommufd_object_teardown(obj);
+	return true;
+}
+
+/**
+ * iommufd_object_destroy_all() - destroy every object, leaf first
+ * @ictx: context in final release, with nobody using it
+ */
+void iommufd_object_destroy_all(struct iommufd_ctx *ictx)
+{
+	struct iommufd_object *obj;
+	unsigned long id;
+	bool found, progress;
+
+	/*
+	 * Destroying one object may take others along, so only the ID carries
+	 * over from one step to the next.
+	 */
+	do {
+		found = false;
+		progress = false;
+		xa_for_each(&ictx->objects, id, obj) {
+			found = true;
+			if (!refcount_dec_if_one(&obj->users))
+				continue;
+			progress = true;
+			xa_lock(&ictx->objects);
+			iommufd_object_set_slot(ictx, obj, NULL);
+			xa_unlock(&ictx->objects);
+			iommufd_object_teardown(obj);
+		}
+	} while (found && !WARN_ON(!progress));
+
+	/* Tombstones */
+	xa_destroy(&ictx->objects);
+}

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The ID table, and the one scheme of reference counting for everything in it.
+ *
+ * An object has two counts, both of which start at 1 for the table itself:
+ *
+ *  users     Who makes the object busy. Another object, a driver, a file or a
+ *            VMA that depends on it holds one for as long as it does, a
+ *            running ioctl holds one while it runs. IOMMU_DESTROY only
+ *            succeeds when the table's is the last.
+ *
+ *  wait_cnt  Who has to let go soon. Held by running ioctls, and by holders
+ *            that can be told to let go (a vDEVICE of its device). A driver
+ *            that removes its own object sleeps until these are gone.
+ *
+ * A user count therefore never blocks anybody, and a wait count never makes an
+ * operation fail.
+ *
+ * Lookup runs under RCU only. An object becomes visible when
+ * iommufd_object_finalize() stores it in the slot that was reserved when it was
+ * allocated, and disappears when destruction erases the slot after it brought
+ * users to zero. Memory is freed after a grace period.
+ */
+#ifndef __IOMMUFD_OBJECT_H
+#define __IOMMUFD_OBJECT_H
+
+#include "main.h"
+
+/**
+ * struct iommufd_object_ops - how the table takes an object of some type down
+ * @pre_destroy: optional; tells holders of a wait count to let go. Called
+ *	before a kernel initiated destruction waits. May sleep.
+ * @destroy: undo everything; the memory is freed by the caller. Called when no
+ *	reference exists. May sleep.
+ * @abort: optional; instead of @destroy for an object that never became
+ *	visible, called under the locks its creator holds
+ */
+struct iommufd_object_ops {
+	void (*pre_destroy)(struct iommufd_object *obj);
+	void (*destroy)(struct iommufd_object *obj);
+	void (*abort)(struct iommufd_object *obj);
+};
+
+/* By type, in main.c */
+extern const struct iommufd_object_ops iommufd_object_ops[];
+
+struct iommufd_object *_iommufd_object_alloc(struct iommufd_ctx *ictx,
+					     size_t size,
+					     enum iommufd_object_type type);
+struct iommufd_object *
+_iommufd_object_alloc_ucmd(struct iommufd_ucmd *ucmd, size_t size,
+			   enum iommufd_object_type type);
+
+/*
+ * The object must be the first member, directly or through a first member of
+ * its own, so that one pointer is both and can be freed as either. elm is the
+ * path to it.
+ */
+#define __iommufd_object_typed(expr, ptr, elm)                                 \
+	({                                                                     \
+		static_assert(offsetof(typeof(*(ptr)), elm) == 0);             \
+		static_assert(__same_type((ptr)->elm, struct iommufd_object)); \
+		(typeof(ptr))(expr);                                           \
+	})
+
+/**
+ * iommufd_object_alloc() - allocate an object and reserve an ID for it
+ * @ictx: context
+ * @ptr: a pointer of the type wanted; only its type is used
+ * @type: enum iommufd_object_type
+ * @elm: member path to its struct iommufd_object, which must be at offset 0
+ *
+ * The memory is zeroed and charged to the caller's memory cgroup. The ID looks
+ * up as -ENOENT until iommufd_object_finalize().
+ *
+ * Returns the object, or ERR_PTR of -ENOMEM, or -EBUSY when IDs ran out.
+ */
+#define iommufd_object_alloc(ictx, ptr, type, elm)                             \
+	__iommufd_object_typed(                                                \
+		_iommufd_object_alloc(ictx, sizeof(*(ptr)), type), ptr, elm)
+
+/**
+ * iommufd_object_alloc_ucmd() - iommufd_object_alloc() for an ioctl's result
+ * @ucmd: the call; one object at most
+ * @ptr: as there
+ * @type: as there
+ * @elm: as there
+ *
+ * The dispatcher publishes the object when the handler returns 0 and takes it
+ * down with its ops otherwise, so the handler has no error path for it.
+ */
+#define iommufd_object_alloc_ucmd(ucmd, ptr, type, elm)                        \
+	__iommufd_object_typed(                                                \
+		_iommufd_object_alloc_ucmd(ucmd, sizeof(*(ptr)), type), ptr,   \
+		elm)
+
+void iommufd_object_finalize(struct iommufd_ctx *ictx,
+			     struct iommufd_object *obj);
+void iommufd_object_abort(struct iommufd_ctx *ictx, struct iommufd_object *obj);
+void iommufd_object_abort_and_destroy(struct iommufd_ctx *ictx,
+				      struct iommufd_object *obj);
+
+struct iommufd_object *iommufd_get_object(struct iommufd_ctx *ictx, u32 id,
+					  enum iommufd_object_type type);
+
+/**
+ * iommufd_put_object() - end of iommufd_get_object() or iommufd_lock_obj()
+ * @ictx: context of the object
+ * @obj: the object; others may free it at once
+ */
+static inline void iommufd_put_object(struct iommufd_ctx *ictx,
+				      struct iommufd_object *obj)
+{
+	/* Whoever sees wait_cnt at zero relies on nobody touching users */
+	refcount_dec(&obj->users);
+	if (refcount_dec_and_test(&obj->wait_cnt))
+		wake_up_all(&ictx->destroy_wait);
+}
+
+/**
+ * iommufd_lock_obj() - take the references of a running operation
+ * @ictx: context of the object
+ * @obj: an object whose memory stays, by RCU or a lock
+ *
+ * Returns false when it is being destroyed. Undo with iommufd_put_object().
+ */
+static inline bool iommufd_lock_obj(struct iommufd_ctx *ictx,
+				    struct iommufd_object *obj)
+{
+	if (!refcount_inc_not_zero(&obj->wait_cnt))
+		return false;
+	if (refcount_inc_not_zero(&obj->users))
+		return true;
+	if (refcount_dec_and_test(&obj->wait_cnt))
+		wake_up_all(&ictx->destroy_wait);
+	return false;
+}
+
+int iommufd_object_destroy_id(struct iommufd_ctx *ictx, u32 id);
+void iommufd_object_destroy_user(struct iommufd_ctx *ictx,
+				 struct iommufd_object *obj);
+void iommufd_object_tombstone_user(struct iommufd_ctx *ictx,
+				   struct iommufd_object *obj);
+bool iommufd_object_try_destroy(struct iommufd_ctx *ictx,
+				struct iommufd_object *obj);
+void iommufd_object_destroy_all(struct iommufd_ctx *ictx);
+
+#endif

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A backing: memory that was mapped once, and may be shared by several areas.
+ *
+ * Nothing of it is pinned until somebody needs the pages. Then they are pinned
+ * once, and what was pinned is remembered as PFN runs until the last one that
+ * needs them is gone:
+ *
+ *   pages ---> extents ---> store ---> PFN runs
+ *
+ * An extent is an interval of page indexes that has the same users throughout.
+ * Extents never intersect. Taking an interval that begins or ends inside an
+ * extent splits it first, at a time when failing is allowed; giving one up then
+ * always finds whole extents, so it neither fails nor allocates. A store is what
+ * one acquisition pinned. It does not change until its last extent is gone, so a
+ * split copies nothing.
+ */
+#ifndef __IOMMUFD_PAGES_H
+#define __IOMMUFD_PAGES_H
+
+#include <linux/interval_tree.h>
+#include <linux/mutex.h>
+#include <linux/refcount.h>
+#include <linux/types.h>
+
+#include "main.h"
+#include "pfn_runs.h"
+
+struct dma_buf;
+struct file;
+struct pages_dmabuf;
+
+/**
+ * struct pages_store - what one acquisition pinned
+ * @first: index in the backing of the first page of @runs
+ * @extents: extents that refer to it
+ * @runs: the page frames
+ */
+struct pages_store {
+	unsigned long first;
+	unsigned int extents;
+	struct pfn_runs runs;
+};
+
+/**
+ * struct pages_extent - an interval of pinned pages
+ * @node: page indexes in the backing, in iopt_pages.extents
+ * @users: intervals acquired that cover it
+ * @store: where its page frames are
+ */
+struct pages_extent {
+	struct interval_tree_node node;
+	unsigned long users;
+	struct pages_store *store;
+};
+
+/**
+ * enum pages_kind - where the pages come from
+ * @PAGES_USER: the address space of a process
+ * @PAGES_FILE: the page cache of a memfd
+ * @PAGES_DMABUF: a dma-buf, which is one physical range and is not pinned here
+ */
+enum pages_kind {
+	PAGES_USER,
+	PAGES_FILE,
+	PAGES_DMABUF,
+};
+
+/**
+ * struct iopt_pages - a backing
+ * @ref: areas that use it
+ * @mutex: protects @extents, everything they refer to, and the owner (@mm,
+ *	@task and @user). Inside io_pagetable.domains_rwsem, outside mmap_lock.
+ * @kind: where the pages come from
+ * @account_mode: where pinned pages are counted
+ * @writable: pages are pinned for writing, and dirty when unpinned
+ * @npages: size in pages
+ * @start: address, or offset in the file or dma-buf, of page 0; page aligned
+ * @file: PAGES_FILE: the file, referenced
+ * @dmabuf: PAGES_DMABUF: its import
+ * @mm: owner's address space, grabbed; its users count is not held
+ * @task: owner's thread group leader, whose limit counts; referenced
+ * @user: owner's user, referenced
+ * @extents: struct pages_extent
+ * @first_extent: used for the first acquisition of an idle backing, so that a
+ *	mapping that is never shared needs no other allocation
+ * @first_store: likewise
+ */
+struct iopt_pages {
+	refcount_t ref;
+	struct mutex mutex;
+	enum pages_kind kind;
+	u8 account_mode;
+	bool writable;
+	unsigned long npages;
+	unsigned long start;
+	union {
+		struct file *file;
+		struct pages_dmabuf *dmabuf;
+	};
+
+	struct mm_struct *mm;
+	struct task_struct *task;
+	struct user_struct *user;
+
+	struct rb_root_cached extents;
+	struct pages_extent first_extent;
+	struct pages_store first_store;
+};
+
+struct iopt_pages *pages_alloc_user(struct iommufd_ctx *ictx,
+				    unsigned long uaddr, unsigned long length,
+				    bool writable);
+struct iopt_pages *pages_alloc_file(struct iommufd_ctx *ictx, struct file *file,
+				    unsigned long start, unsigned long length,
+				    bool writable);
+struct iopt_pages *pages_alloc_dmabuf(struct iommufd_ctx *ictx,
+				      struct dma_buf *dmabuf,
+				      unsigned long start, unsigned long length,
+				      bool writable);
+void pages_free(struct iopt_pages *pages);
+
+static inline void pages_get(struct iopt_pages *pages)
+{
+	refcount_inc(&pages->ref);
+}
+
+static inline void pages_put(struct iopt_pages *pages)
+{
+	if (refcount_dec_and_test(&pages->ref))
+		pages_free(pages);
+}
+
+/* All under iopt_pages.mutex; not for a dma-buf */
+int pages_acquire(struct iopt_pages *pages, unsigned long first,
+		  unsigned long last);
+void pages_release(struct iopt_pages *pages, unsigned long first,
+		   unsigned long last);
+int pages_split(struct iopt_pages *pages, unsigned long index);
+
+/**
+ * struct pages_walk - reads the page frames of an acquired interval
+ * @pages: the backing
+ * @extent: where the walk is
+ * @index: next page
+ * @last: last page
+ * @cursor: position in the store of @extent
+ */
+struct pages_walk {
+	struct iopt_pages *pages;
+	struct pages_extent *extent;
+	unsigned long index;
+	unsigned long last;
+	struct pfn_cursor cursor;
+};
+
+void pages_walk_start(struct pages_walk *walk, struct iopt_pages *pages,
+		      unsigned long first, unsigned long last);
+unsigned long pages_walk_next(struct pages_walk *walk, unsigned long *pfn);
+
+/* Copying, without iopt_pages.mutex */
+int pages_rw(struct iopt_pages *pages, unsigned long start, void *data,
+	     unsigned long length, unsigned int flags);
+
+/* Accounting, under iopt_pages.mutex */
+void pages_owner_init(struct iopt_pages *pages);
+void pages_owner_put(struct iopt_pages *pages);
+int pages_charge(struct iopt_pages *pages, unsigned long npages);
+void pages_uncharge(struct iopt_pages *pages, unsigned long npages);
+unsigned long pages_pinned(struct iopt_pages *pages);
+
+#endif

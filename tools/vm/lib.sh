@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+#
+# What the scripts in tools/vm share: where things are, and how they speak.
+# Every path under $build can be deleted at any time.
+
+# shellcheck disable=SC2034  # used by the scripts that source this
+repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
+build=${IOMMUFD_BUILD:-$repo/build}
+kver=${KVER:-7.3}
+suffix=
+[ "$kver" = 7.3 ] || suffix=-$kver
+tree=$build/tree$suffix
+jobs=${JOBS:-$(nproc)}
+
+# Everything the base kernel must not bring, since this repository does.
+overlay_paths=(
+	drivers/iommu/iommufd
+	include/linux/iommufd.h
+	include/uapi/linux/iommufd.h
+	include/trace/events/iommufd.h
+	Documentation/userspace-api/iommufd.rst
+	Documentation/driver-api/iommufd.rst
+	tools/testing/selftests/iommu
+)
+
+say()
+{
+	echo ">> $*" >&2
+}
+
+# die MESSAGE [REMEDY]
+die()
+{
+	echo "${0##*/}: error: $1" >&2
+	[ $# -lt 2 ] || echo "${0##*/}: remedy: $2" >&2
+	exit 1
+}
+
+# need_space MIB WHAT: nothing is worse than a build that stops half way
+need_space()
+{
+	local free
+
+	mkdir -p "$build" || die "cannot create $build" \
+		"make it writable, or set IOMMUFD_BUILD=/some/directory"
+	free=$(df -Pm "$build" | awk 'NR == 2 { print $4 }')
+	[ "$free" -ge "$1" ] ||
+		die "$2 needs $1 MiB under $build, only $free MiB are free" \
+		    "free some space, or set IOMMUFD_BUILD=/some/directory"
+}
