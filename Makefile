@@ -9,6 +9,7 @@ iommufd-y := \
 	access.o \
 	accounting.o \
 	area.o \
+	attach.o \
 	device.o \
 	dirty.o \
 	eventq.o \
@@ -24,6 +25,7 @@ iommufd-y := \
 	vfio_compat.o \
 	viommu.o
 iommufd-$(CONFIG_DMA_SHARED_BUFFER) += dmabuf.o
+iommufd-$(CONFIG_IRQ_MSI_IOMMU) += sw_msi.o
 iommufd-$(CONFIG_IOMMUFD_NOIOMMU) += noiommu.o
 iommufd-$(CONFIG_IOMMUFD_TEST) += \
 	selftest.o \
@@ -35,6 +37,7 @@ iommufd-$(CONFIG_IOMMUFD_TEST) += \
 	selftest_viommu.o
 
 iommufd-$(CONFIG_IOMMUFD_KUNIT_TEST) += \
+	tests/iova_bitmap_test.o \
 	tests/iova_space_test.o \
 	tests/pfn_runs_test.o
 

@@ -11,58 +11,73 @@
 
 struct iommufd_group;
 struct iommufd_hw_pagetable;
+struct iommufd_hwpt_paging;
 
 /**
  * struct iommufd_device - IOMMUFD_OBJ_DEVICE, a device bound to a context
  * @obj: in the ID table; its driver, each attachment and its vDEVICE use it
  * @ictx: the context, referenced unless @dev is a mock device
  * @igroup: the device's group, referenced
- * @dev: the device; a reference is held
+ * @dev: the device, referenced: a HWPT or a fault may outlive the driver
+ * @group_item: on iommufd_group.devices, under its devices_lock
  * @vdev: its vDEVICE or NULL, under iommufd_group.lock
  * @destroying: no new vDEVICE, under iommufd_group.lock
- * @noiommu: there was no IOMMU when it was bound
- * @enforce_cache_coherency: it was IOMMU_CAP_ENFORCE_CACHE_COHERENCY then
+ * @noiommu: there was no IOMMU when it was bound; constant
+ * @enforce_cache_coherency: it was IOMMU_CAP_ENFORCE_CACHE_COHERENCY then;
+ *	constant
  */
 struct iommufd_device {
 	struct iommufd_object obj;
 	struct iommufd_ctx *ictx;
 	struct iommufd_group *igroup;
 	struct device *dev;
+	struct list_head group_item;
 	struct iommufd_vdevice *vdev;
-	bool destroying : 1;
-	bool noiommu : 1;
-	bool enforce_cache_coherency : 1;
+	bool destroying;
+	bool noiommu;
+	bool enforce_cache_coherency;
 };
 
 /**
  * struct iommufd_group - the bound devices of one iommu_group in one context
- * @ref: each bound device holds one
- * @lock: serialises attachment changes of the group, and protects what the
- *	fields here and in struct iommufd_device say it protects. Inside
- *	iommufd_ioas.mutex, outside the locks of struct io_pagetable and of the
- *	iommu core.
+ * @ref: each bound device holds one, under xa_lock of iommufd_ctx.groups
  * @ictx: the context
  * @group: referenced; NULL for a device without an IOMMU
+ * @lock: serialises attachment changes of the group, and protects what the
+ *	fields here and in struct iommufd_device say it protects. For the order
+ *	of locks see device.c.
  * @attachments: PASID to struct iommufd_attach, under @lock
+ * @devices_lock: protects @devices; innermost
+ * @devices: struct iommufd_device.group_item of the bound devices
  * @required_sw_msi: MSI doorbell pages the group's interrupts need, under
  *	iommufd_ctx.sw_msi_lock
- * @sw_msi_start: base of the software MSI window, PHYS_ADDR_MAX when none;
- *	under @lock, read by the MSI hook with the iommu group mutex held
+ * @sw_msi_start: first byte of the software MSI window, under
+ *	iommufd_ctx.sw_msi_lock
+ * @sw_msi_size: bytes of the window, 0 when there is none, likewise
+ * @sw_msi_hwpts: where @required_sw_msi are mapped: what the group is attached
+ *	to without PASID, during a replacement also what comes next; likewise
  */
 struct iommufd_group {
-	struct kref ref;
-	struct mutex lock;
+	unsigned int ref;
 	struct iommufd_ctx *ictx;
 	struct iommu_group *group;
+	struct mutex lock;
 	struct xarray attachments;
+	spinlock_t devices_lock;
+	struct list_head devices;
 	struct iommufd_sw_msi_maps required_sw_msi;
 	phys_addr_t sw_msi_start;
+	phys_addr_t sw_msi_size;
+	struct iommufd_hwpt_paging *sw_msi_hwpts[2];
 };
 
 /**
  * struct iommufd_attach_handle - what the iommu core remembers of an attachment
  * @handle: the core's part, found with iommu_attach_handle_get()
  * @igroup: the group attached; the attachment keeps it alive
+ *
+ * It names no device: the one that was attached first may go while others of
+ * its group stay attached.
  */
 struct iommufd_attach_handle {
 	struct iommu_attach_handle handle;
@@ -88,9 +103,5 @@ u32 iommufd_group_faulting_id(struct iommufd_group *igroup, struct device *dev);
 void iommufd_device_pre_destroy(struct iommufd_object *obj);
 void iommufd_device_destroy(struct iommufd_object *obj);
 int iommufd_get_hw_info(struct iommufd_ucmd *ucmd);
-
-int iommufd_sw_msi_install(struct iommufd_ctx *ictx,
-			   struct iommufd_hwpt_paging *hwpt_paging,
-			   struct iommufd_sw_msi_map *msi_map);
 
 #endif

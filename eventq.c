@@ -20,7 +20,7 @@
 #include "viommu.h"
 
 /* Most events that a vEVENTQ can be asked to hold */
-#define IOMMUFD_VEVENTQ_MAX_DEPTH (1 << 19)
+#define IOMMUFD_VEVENTQ_MAX_DEPTH 524288
 
 static void eventq_init(struct iommufd_eventq *eventq, struct iommufd_ctx *ictx)
 {

@@ -18,6 +18,9 @@ struct iommufd_fault;
  * @obj: in the ID table; each attached (device, PASID) is a user
  * @domain: owned; its iommufd_hwpt points back here
  * @fault: where page faults of attached devices go, or NULL; a user of it
+ * @dev: the device @domain was made for, which its driver may remember;
+ *	referenced, not necessarily bound any more
+ * @owner: the module of the driver that made @domain, referenced, or NULL
  * @pasid_compat: allocated with IOMMU_HWPT_ALLOC_PASID
  *
  * Everything is constant once the object is published.
@@ -26,6 +29,8 @@ struct iommufd_hw_pagetable {
 	struct iommufd_object obj;
 	struct iommu_domain *domain;
 	struct iommufd_fault *fault;
+	struct device *dev;
+	struct module *owner;
 	bool pasid_compat;
 };
 
@@ -34,13 +39,14 @@ struct iommufd_hw_pagetable {
  * @common: shared part, at offset 0
  * @ioas: the IOAS mirrored; a user of it
  * @iopt_domain: the link into @ioas' IOVA space
- * @hwpt_item: on iommufd_ioas.hwpt_list, under iommufd_ioas.mutex
+ * @hwpt_item: on iommufd_ioas.hwpt_list if @auto_domain, under
+ *	iommufd_ioas.mutex
  * @auto_domain: made by an attach to an IOAS; goes with its last attachment
  * @enforce_cache_coherency: no-snoop of devices is overridden
  * @nest_parent: allocated with IOMMU_HWPT_ALLOC_NEST_PARENT
  * @linked: @iopt_domain is in @ioas' IOVA space
- * @present_sw_msi: MSI doorbell pages mapped in the domain, under
- *	iommufd_ctx.sw_msi_lock
+ * @sw_msi_users: by iommufd_sw_msi_map.id, how many times groups need that
+ *	doorbell page in the domain, under iommufd_ctx.sw_msi_lock
  */
 struct iommufd_hwpt_paging {
 	struct iommufd_hw_pagetable common;
@@ -51,7 +57,9 @@ struct iommufd_hwpt_paging {
 	bool enforce_cache_coherency : 1;
 	bool nest_parent : 1;
 	bool linked : 1;
-	struct iommufd_sw_msi_maps present_sw_msi;
+#if IS_ENABLED(CONFIG_IRQ_MSI_IOMMU)
+	unsigned int sw_msi_users[BITS_PER_TYPE(struct iommufd_sw_msi_maps)];
+#endif
 };
 
 /**
@@ -122,7 +130,6 @@ iommufd_hwpt_paging_alloc(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
 			  const struct iommu_user_data *user_data);
 int iommufd_hwpt_paging_link(struct iommufd_hwpt_paging *hwpt_paging);
 void iommufd_hwpt_paging_destroy(struct iommufd_object *obj);
-void iommufd_hwpt_paging_abort(struct iommufd_object *obj);
 void iommufd_hwpt_nested_destroy(struct iommufd_object *obj);
 void iommufd_hwpt_put(struct iommufd_ctx *ictx,
 		      struct iommufd_hw_pagetable *hwpt);

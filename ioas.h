@@ -12,9 +12,9 @@
  * struct iommufd_ioas - IOMMUFD_OBJ_IOAS
  * @obj: in the ID table; each HWPT_PAGING and each attached access is a user
  * @iopt: the IOVA space
- * @mutex: serialises creation of HWPTs on this IOAS, and with it the choice of
- *	an automatic one. Outside the locks of @iopt.
- * @hwpt_list: struct iommufd_hwpt_paging.hwpt_item of published HWPTs in order
+ * @mutex: serialises choice and creation of automatic HWPTs on this IOAS.
+ *	Outside iommufd_group.lock and the locks of @iopt.
+ * @hwpt_list: struct iommufd_hwpt_paging.hwpt_item of automatic HWPTs in order
  *	of creation, under @mutex
  * @change_item: for iopt_change_process(), under the write side of
  *	iommufd_ctx.ioas_creation_lock

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# What "make" offers in this repository outside a kernel tree. The work is done
+# by the scripts in tools/, which can be called directly just as well.
+
+repo := $(patsubst %/tools/,%,$(dir $(realpath $(lastword $(MAKEFILE_LIST)))))
+tools := $(repo)/tools
+
+export IOMMU KVER KERNEL_SRC IOMMUFD_BUILD IOMMUFD_CCACHE JOBS
+CONFIG ?= release
+
+define help
+iommufd: the Linux I/O address-space subsystem behind /dev/iommu
+
+  make demo    a device does DMA through /dev/iommu, in a VM, and is stopped
+               IOMMU=intel (default) amd smmuv3 virtio
+  make check   everything: style, static checks, unit tests, tests in a VM
+               STAGE='static debug demo' picks stages,
+               TESTS='ioas map' picks test programs of the debug stage
+  make bench   measures cost in guest instructions
+  make shell   an interactive shell in the VM
+               CONFIG=release (default) debug arm64, IOMMU=as above
+  make kernel  builds the kernel, CONFIG=as above
+  make fetch   only fetches the kernel sources
+  make clean   deletes build/, where everything fetched and built is
+
+  KERNEL_SRC=/path/to/linux uses that source tree (and never writes to it)
+  KVER=7.2                  uses that version (default 7.3)
+  IOMMUFD_BUILD=/directory  in place of build/
+  IOMMUFD_CCACHE=/directory keeps the compiler cache there
+  JOBS=N                    compiler processes (default: one per CPU)
+endef
+export help
+
+help:
+	@echo "$$help"
+
+demo:
+	@$(tools)/demo/run
+
+check:
+	@$(tools)/check $(STAGE) $(if $(TESTS),--tests "$(TESTS)")
+
+bench:
+	@$(tools)/bench/run
+
+shell:
+	@$(tools)/vm/run --shell $(CONFIG)
+
+kernel:
+	@$(tools)/vm/build $(CONFIG)
+
+fetch:
+	@$(tools)/vm/fetch linux
+
+clean:
+	rm -rf $(or $(IOMMUFD_BUILD),$(repo)/build)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo check bench shell kernel fetch clean

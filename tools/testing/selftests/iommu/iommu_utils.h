@@ -42,6 +42,9 @@
 /* An ID nobody has: tests make a few hundred objects at most */
 #define BAD_ID	0x7ffffff0u
 
+/* Nothing is ever mapped there, and no compiler knows */
+#define BAD_PTR ((void *)(uintptr_t)8)
+
 /* Bytes, of this machine */
 extern size_t page_size;
 /* Bytes, size of a PMD huge page; 0 when the kernel has none */

@@ -1,0 +1,852 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Attach, replace and detach: what the DMA of a device, or of one PASID of it,
+ * is translated by.
+ *
+ * The hardware knows groups only, so there is one HWPT for each PASID of a
+ * group. The first device programs the hardware, the last one takes it back to
+ * blocked, those between merely join in; a replacement moves all of them.
+ *
+ * What belongs to a device in an attachment without PASID are its reserved
+ * regions: they stay out of the IOVA space from before the hardware may see
+ * the domain until after it does not any more.
+ */
+#include <linux/list.h>
+#include <linux/pci-ats.h>
+#include <linux/pci.h>
+#include <linux/slab.h>
+
+#include "../iommu-priv.h"
+#include "device.h"
+#include "eventq.h"
+#include "hw_pagetable.h"
+#include "selftest.h"
+#include "sw_msi.h"
+
+/**
+ * struct iommufd_attach - an attached PASID of a group
+ * @hwpt: where to; each of @devices is a user
+ * @handle: what the iommu core has for it; NULL without an IOMMU
+ * @devices: struct iommufd_device by object ID
+ *
+ * In iommufd_group.attachments and protected by iommufd_group.lock.
+ */
+struct iommufd_attach {
+	struct iommufd_hw_pagetable *hwpt;
+	struct iommufd_attach_handle *handle;
+	struct xarray devices;
+};
+
+static bool attach_has_device(struct iommufd_attach *attach,
+			      struct iommufd_device *idev)
+{
+	return attach && xa_load(&attach->devices, idev->obj.id);
+}
+
+/* ---- Reserved regions ---- */
+
+static int reserve_region(struct io_pagetable *iopt,
+			  struct iommufd_device *idev,
+			  struct iommu_resv_region *resv)
+{
+	u64 last = (u64)resv->start + resv->length - 1;
+
+	/* Devices may go beyond what a 32-bit kernel can map anyway */
+	if (resv->type == IOMMU_RESV_DIRECT_RELAXABLE || !resv->length ||
+	    resv->start > ULONG_MAX)
+		return 0;
+	return iopt_reserve(iopt, resv->start, min_t(u64, last, ULONG_MAX),
+			    idev);
+}
+
+/*
+ * Find the window for software MSI in a device's regions. Returns -EINVAL when
+ * the IOMMU driver contradicts itself.
+ */
+static int find_sw_msi(struct list_head *regions,
+		       struct iommu_resv_region **sw_msi)
+{
+	struct iommu_resv_region *resv;
+	bool hw_msi = false;
+
+	*sw_msi = NULL;
+	list_for_each_entry(resv, regions, list) {
+		if (resv->type == IOMMU_RESV_MSI)
+			hw_msi = true;
+		if (resv->type != IOMMU_RESV_SW_MSI)
+			continue;
+		if (WARN_ON_ONCE(*sw_msi))
+			return -EINVAL;
+		*sw_msi = resv;
+	}
+	if (WARN_ON_ONCE(*sw_msi && hw_msi))
+		return -EINVAL;
+	return 0;
+}
+
+/*
+ * Reserve all regions of a device in an IOVA space, or on failure none. With
+ * @attach, the software MSI window becomes that of the group.
+ */
+static int reserve_regions(struct iommufd_device *idev,
+			   struct io_pagetable *iopt, bool attach)
+{
+	struct iommu_resv_region *resv, *sw_msi;
+	LIST_HEAD(regions);
+	int rc = 0;
+
+	if (iommufd_should_fail())
+		return -EINVAL;
+
+	iommu_get_resv_regions(idev->dev, &regions);
+	list_for_each_entry(resv, &regions, list) {
+		rc = reserve_region(iopt, idev, resv);
+		if (rc)
+			goto out;
+	}
+	if (attach) {
+		rc = find_sw_msi(&regions, &sw_msi);
+		if (!rc && sw_msi)
+			rc = iommufd_sw_msi_set_window(idev->igroup,
+						       sw_msi->start,
+						       sw_msi->length);
+	}
+out:
+	if (rc)
+		iopt_unreserve(iopt, idev);
+	iommu_put_resv_regions(idev->dev, &regions);
+	return rc;
+}
+
+/* Does an attachment keep the regions of its devices out of the IOVA space? */
+static bool attach_has_regions(struct iommufd_device *idev, ioasid_t pasid)
+{
+	return pasid == IOMMU_NO_PASID && !idev->noiommu;
+}
+
+static struct io_pagetable *hwpt_iopt(struct iommufd_hw_pagetable *hwpt)
+{
+	return &hwpt_stage2(hwpt)->ioas->iopt;
+}
+
+/* ---- Checks ---- */
+
+/* A page table without hardware and a device with an IOMMU, or vice versa */
+static bool hwpt_is_foreign(struct iommufd_device *idev,
+			    struct iommufd_hw_pagetable *hwpt)
+{
+	return hwpt_stage2(hwpt)->iopt_domain.noiommu != idev->noiommu;
+}
+
+/* What must hold of each device of an attachment */
+static int check_device(struct iommufd_device *idev, ioasid_t pasid,
+			struct iommufd_hw_pagetable *hwpt)
+{
+	struct device *dev = idev->dev;
+
+	if (idev->noiommu)
+		return 0;
+	/*
+	 * A VF shares the page request interface of its PF. Requests would come
+	 * with the PF as their source, if it was enabled at all.
+	 */
+	if (hwpt->fault && dev_is_pci(dev) && to_pci_dev(dev)->is_virtfn &&
+	    pci_pri_supported(to_pci_dev(dev)))
+		return -EINVAL;
+	/* The core ignores members of the group without PASID */
+	if (pasid != IOMMU_NO_PASID && !dev->iommu->max_pasids)
+		return hwpt->domain->ops->set_dev_pasid ? -EINVAL : -EOPNOTSUPP;
+	return 0;
+}
+
+/*
+ * A domain that is not PASID compatible may be installed in a way that leaves
+ * no room for PASIDs beside it.
+ */
+static int check_pasid(struct iommufd_group *igroup, ioasid_t pasid,
+		       struct iommufd_hw_pagetable *hwpt)
+{
+	struct iommufd_attach *attach;
+	unsigned long index = 1;
+
+	lockdep_assert_held(&igroup->lock);
+
+	if (pasid == IOMMU_NO_PASID) {
+		if (!hwpt->pasid_compat &&
+		    xa_find(&igroup->attachments, &index, ULONG_MAX,
+			    XA_PRESENT))
+			return -EINVAL;
+		return 0;
+	}
+
+	if (!hwpt->pasid_compat)
+		return -EINVAL;
+	attach = xa_load(&igroup->attachments, IOMMU_NO_PASID);
+	if (attach && !attach->hwpt->pasid_compat)
+		return -EINVAL;
+	return 0;
+}
+
+/* ---- Hardware ---- */
+
+static struct iommufd_attach_handle *handle_alloc(struct iommufd_group *igroup)
+{
+	struct iommufd_attach_handle *handle;
+
+	handle = kzalloc_obj(*handle, GFP_KERNEL_ACCOUNT);
+	if (handle)
+		handle->igroup = igroup;
+	return handle;
+}
+
+static int hw_attach(struct iommufd_device *idev, ioasid_t pasid,
+		     struct iommufd_hw_pagetable *hwpt,
+		     struct iommufd_attach_handle *handle)
+{
+	if (idev->noiommu)
+		return 0;
+	if (pasid == IOMMU_NO_PASID)
+		return iommu_attach_group_handle(hwpt->domain,
+						 idev->igroup->group,
+						 &handle->handle);
+	return iommu_attach_device_pasid(hwpt->domain, idev->dev, pasid,
+					 &handle->handle);
+}
+
+static int hw_replace(struct iommufd_device *idev, ioasid_t pasid,
+		      struct iommufd_hw_pagetable *hwpt,
+		      struct iommufd_attach_handle *handle)
+{
+	if (idev->noiommu)
+		return 0;
+	if (pasid != IOMMU_NO_PASID)
+		return iommu_replace_device_pasid(hwpt->domain, idev->dev,
+						  pasid, &handle->handle);
+	/* The only one of these calls for which the core does not check that */
+	if (hwpt->domain->owner != dev_iommu_ops(idev->dev))
+		return -EINVAL;
+	return iommu_replace_group_handle(idev->igroup->group, hwpt->domain,
+					  &handle->handle);
+}
+
+static void hw_detach(struct iommufd_device *idev, ioasid_t pasid,
+		      struct iommufd_hw_pagetable *hwpt)
+{
+	if (idev->noiommu)
+		return;
+	if (pasid == IOMMU_NO_PASID)
+		iommu_detach_group_handle(hwpt->domain, idev->igroup->group);
+	else
+		iommu_detach_device_pasid(hwpt->domain, idev->dev, pasid);
+}
+
+/* ---- Attach ---- */
+
+static void attach_free(struct iommufd_attach *attach)
+{
+	xa_destroy(&attach->devices);
+	kfree(attach->handle);
+	kfree(attach);
+}
+
+static struct iommufd_attach *attach_alloc(struct iommufd_device *idev,
+					   struct iommufd_hw_pagetable *hwpt)
+{
+	struct iommufd_attach *attach;
+
+	attach = kzalloc_obj(*attach, GFP_KERNEL_ACCOUNT);
+	if (!attach)
+		return NULL;
+	attach->hwpt = hwpt;
+	xa_init_flags(&attach->devices, XA_FLAGS_ACCOUNT);
+	attach->handle = handle_alloc(idev->igroup);
+	if (!attach->handle) {
+		attach_free(attach);
+		return NULL;
+	}
+	return attach;
+}
+
+/* Everything about a device joining an attachment but the hardware */
+static int attach_add_device(struct iommufd_attach *attach,
+			     struct iommufd_device *idev, ioasid_t pasid)
+{
+	struct iommufd_hw_pagetable *hwpt = attach->hwpt;
+	bool regions = attach_has_regions(idev, pasid);
+	int rc;
+
+	rc = xa_insert(&attach->devices, idev->obj.id, idev,
+		       GFP_KERNEL_ACCOUNT);
+	if (rc)
+		return rc;
+	if (regions) {
+		rc = reserve_regions(idev, hwpt_iopt(hwpt), true);
+		if (rc)
+			goto err_erase;
+	}
+	rc = check_device(idev, pasid, hwpt);
+	if (rc)
+		goto err_unreserve;
+
+	refcount_inc(&hwpt->obj.users);
+	refcount_inc(&idev->obj.users);
+	return 0;
+
+err_unreserve:
+	if (regions)
+		iopt_unreserve(hwpt_iopt(hwpt), idev);
+err_erase:
+	xa_erase(&attach->devices, idev->obj.id);
+	return rc;
+}
+
+/* The end of a device that was erased from an attachment, or goes with it */
+static void attach_put_device(struct iommufd_attach *attach,
+			      struct iommufd_device *idev, ioasid_t pasid)
+{
+	if (attach_has_regions(idev, pasid))
+		iopt_unreserve(hwpt_iopt(attach->hwpt), idev);
+	refcount_dec(&idev->obj.users);
+}
+
+static int attach_hw(struct iommufd_attach *attach, struct iommufd_device *idev,
+		     ioasid_t pasid)
+{
+	struct iommufd_hwpt_paging *stage2 = hwpt_stage2(attach->hwpt);
+	bool msi = attach_has_regions(idev, pasid);
+	int rc;
+
+	rc = check_pasid(idev->igroup, pasid, attach->hwpt);
+	if (rc)
+		return rc;
+	/* The doorbells come first, lest an interrupt is lost */
+	if (msi) {
+		rc = iommufd_sw_msi_enter(idev->igroup, stage2);
+		if (rc)
+			return rc;
+	}
+	rc = hw_attach(idev, pasid, attach->hwpt, attach->handle);
+	if (rc && msi)
+		iommufd_sw_msi_leave(idev->igroup, stage2);
+	return rc;
+}
+
+static int attach_first(struct iommufd_device *idev, ioasid_t pasid,
+			struct iommufd_hw_pagetable *hwpt)
+{
+	struct iommufd_group *igroup = idev->igroup;
+	struct iommufd_attach *attach;
+	int rc;
+
+	attach = attach_alloc(idev, hwpt);
+	if (!attach)
+		return -ENOMEM;
+	rc = xa_insert(&igroup->attachments, pasid, attach, GFP_KERNEL_ACCOUNT);
+	if (rc)
+		goto err_free;
+	rc = attach_add_device(attach, idev, pasid);
+	if (rc)
+		goto err_erase;
+	rc = attach_hw(attach, idev, pasid);
+	if (rc)
+		goto err_remove;
+	return 0;
+
+err_remove:
+	attach_put_device(attach, idev, pasid);
+	/* Not the last one, the caller holds one */
+	refcount_dec(&hwpt->obj.users);
+err_erase:
+	xa_erase(&igroup->attachments, pasid);
+	if (pasid == IOMMU_NO_PASID)
+		iommufd_sw_msi_clear_window(igroup);
+err_free:
+	attach_free(attach);
+	return rc;
+}
+
+static int attach_hwpt(struct iommufd_device *idev, ioasid_t pasid,
+		       struct iommufd_hw_pagetable *hwpt)
+{
+	struct iommufd_group *igroup = idev->igroup;
+	struct iommufd_attach *attach;
+
+	guard(mutex)(&igroup->lock);
+	attach = xa_load(&igroup->attachments, pasid);
+	if (attach_has_device(attach, idev))
+		return -EBUSY;
+	if (hwpt_is_foreign(idev, hwpt))
+		return -EINVAL;
+	if (!attach)
+		return attach_first(idev, pasid, hwpt);
+	if (attach->hwpt != hwpt)
+		return -EINVAL;
+	return attach_add_device(attach, idev, pasid);
+}
+
+/* ---- Replace ---- */
+
+static void unreserve_all(struct iommufd_attach *attach,
+			  struct io_pagetable *iopt)
+{
+	struct iommufd_device *idev;
+	unsigned long id;
+
+	xa_for_each(&attach->devices, id, idev)
+		iopt_unreserve(iopt, idev);
+}
+
+static int reserve_all(struct iommufd_attach *attach, struct io_pagetable *iopt)
+{
+	struct iommufd_device *idev;
+	unsigned long id;
+	int rc;
+
+	xa_for_each(&attach->devices, id, idev) {
+		rc = reserve_regions(idev, iopt, false);
+		if (rc) {
+			unreserve_all(attach, iopt);
+			return rc;
+		}
+	}
+	return 0;
+}
+
+static int check_all(struct iommufd_attach *attach, struct iommufd_group *igroup,
+		     ioasid_t pasid, struct iommufd_hw_pagetable *hwpt)
+{
+	struct iommufd_device *idev;
+	unsigned long id;
+	int rc;
+
+	xa_for_each(&attach->devices, id, idev) {
+		rc = check_device(idev, pasid, hwpt);
+		if (rc)
+			return rc;
+	}
+	return check_pasid(igroup, pasid, hwpt);
+}
+
+/* Switch the hardware, with all that the group needs ready in both places */
+static int replace_hw(struct iommufd_attach *attach,
+		      struct iommufd_device *idev, ioasid_t pasid,
+		      struct iommufd_hw_pagetable *hwpt,
+		      struct iommufd_attach_handle *handle)
+{
+	struct iommufd_group *igroup = idev->igroup;
+	bool msi = attach_has_regions(idev, pasid);
+	int rc;
+
+	if (msi) {
+		rc = iommufd_sw_msi_enter(igroup, hwpt_stage2(hwpt));
+		if (rc)
+			return rc;
+	}
+	rc = check_all(attach, igroup, pasid, hwpt);
+	if (!rc)
+		rc = hw_replace(idev, pasid, hwpt, handle);
+	if (msi)
+		iommufd_sw_msi_leave(igroup, hwpt_stage2(rc ? hwpt :
+							 attach->hwpt));
+	return rc;
+}
+
+/* The devices' users go along, except for one of the old HWPT */
+static void attach_move_users(struct iommufd_attach *attach,
+			      struct iommufd_hw_pagetable *hwpt)
+{
+	struct iommufd_device *idev;
+	unsigned int count = 0;
+	unsigned long id;
+
+	xa_for_each(&attach->devices, id, idev)
+		count++;
+	refcount_add(count, &hwpt->obj.users);
+	/* Never to zero, the table has one */
+	WARN_ON(refcount_sub_and_test(count - 1, &attach->hwpt->obj.users));
+}
+
+static int replace_attach(struct iommufd_attach *attach,
+			  struct iommufd_device *idev, ioasid_t pasid,
+			  struct iommufd_hw_pagetable *hwpt)
+{
+	struct io_pagetable *old_iopt = hwpt_iopt(attach->hwpt);
+	struct io_pagetable *new_iopt = hwpt_iopt(hwpt);
+	struct iommufd_attach_handle *handle;
+	bool regions;
+	int rc;
+
+	/* Inside one IOAS they are there and stay */
+	regions = attach_has_regions(idev, pasid) && new_iopt != old_iopt;
+
+	handle = handle_alloc(idev->igroup);
+	if (!handle)
+		return -ENOMEM;
+	if (regions) {
+		rc = reserve_all(attach, new_iopt);
+		if (rc)
+			goto err_free;
+	}
+	rc = replace_hw(attach, idev, pasid, hwpt, handle);
+	if (rc)
+		goto err_unreserve;
+
+	iommufd_fault_flush(attach->hwpt, attach->handle);
+	if (regions)
+		unreserve_all(attach, old_iopt);
+	attach_move_users(attach, hwpt);
+	attach->hwpt = hwpt;
+	swap(attach->handle, handle);
+	kfree(handle);
+	return 0;
+
+err_unreserve:
+	if (regions)
+		unreserve_all(attach, new_iopt);
+err_free:
+	kfree(handle);
+	return rc;
+}
+
+/* On success, *stale is a HWPT of which the caller drops a user, or NULL */
+static int replace_hwpt(struct iommufd_device *idev, ioasid_t pasid,
+			struct iommufd_hw_pagetable *hwpt,
+			struct iommufd_hw_pagetable **stale)
+{
+	struct iommufd_group *igroup = idev->igroup;
+	struct iommufd_hw_pagetable *old;
+	struct iommufd_attach *attach;
+	int rc;
+
+	*stale = NULL;
+	guard(mutex)(&igroup->lock);
+	attach = xa_load(&igroup->attachments, pasid);
+	if (!attach_has_device(attach, idev))
+		return -EINVAL;
+	old = attach->hwpt;
+	if (old == hwpt)
+		return 0;
+	if (hwpt_is_foreign(idev, hwpt))
+		return -EINVAL;
+	rc = replace_attach(attach, idev, pasid, hwpt);
+	if (!rc)
+		*stale = old;
+	return rc;
+}
+
+/* ---- Detach ---- */
+
+static void detach_hw(struct iommufd_attach *attach,
+		      struct iommufd_device *idev, ioasid_t pasid)
+{
+	hw_detach(idev, pasid, attach->hwpt);
+	iommufd_fault_flush(attach->hwpt, attach->handle);
+	if (attach_has_regions(idev, pasid)) {
+		iommufd_sw_msi_leave(idev->igroup, hwpt_stage2(attach->hwpt));
+		iommufd_sw_msi_clear_window(idev->igroup);
+	}
+}
+
+/* Returns the HWPT of which the caller drops a user, or NULL */
+static struct iommufd_hw_pagetable *detach_hwpt(struct iommufd_device *idev,
+						ioasid_t pasid)
+{
+	struct iommufd_group *igroup = idev->igroup;
+	struct iommufd_hw_pagetable *hwpt;
+	struct iommufd_attach *attach;
+	unsigned long id = 0;
+	bool last;
+
+	guard(mutex)(&igroup->lock);
+	attach = xa_load(&igroup->attachments, pasid);
+	/* Also when only a sibling is attached: nothing of it is ours to drop */
+	if (!attach_has_device(attach, idev))
+		return NULL;
+	hwpt = attach->hwpt;
+
+	xa_erase(&attach->devices, idev->obj.id);
+	last = !xa_find(&attach->devices, &id, ULONG_MAX, XA_PRESENT);
+	if (last)
+		detach_hw(attach, idev, pasid);
+	/* Regions stay reserved for as long as the hardware translates */
+	attach_put_device(attach, idev, pasid);
+	if (last) {
+		xa_erase(&igroup->attachments, pasid);
+		attach_free(attach);
+	}
+	return hwpt;
+}
+
+/* ---- Automatic HWPTs ---- */
+
+/**
+ * struct iommufd_change - one call of attach or replace
+ * @idev: device
+ * @pasid: its PASID
+ * @replace: it is a replace
+ * @stale: HWPT of which a user is left over, to be dropped without a lock
+ */
+struct iommufd_change {
+	struct iommufd_device *idev;
+	ioasid_t pasid;
+	bool replace;
+	struct iommufd_hw_pagetable *stale;
+};
+
+static int change_hwpt(struct iommufd_change *change,
+		       struct iommufd_hw_pagetable *hwpt)
+{
+	if (change->replace)
+		return replace_hwpt(change->idev, change->pasid, hwpt,
+				    &change->stale);
+	return attach_hwpt(change->idev, change->pasid, hwpt);
+}
+
+/*
+ * Before a whole domain is filled for nothing. On success, *current_hwpt is
+ * what the group is attached to, or NULL; only to be compared with.
+ */
+static int check_auto(struct iommufd_change *change,
+		      struct iommufd_hw_pagetable **current_hwpt)
+{
+	struct iommufd_device *idev = change->idev;
+	struct iommufd_attach *attach;
+	bool attached;
+
+	guard(mutex)(&idev->igroup->lock);
+	attach = xa_load(&idev->igroup->attachments, change->pasid);
+	attached = attach_has_device(attach, idev);
+	if (attached && !change->replace)
+		return -EBUSY;
+	if (!attached && change->replace)
+		return -EINVAL;
+	/* They are not PASID compatible */
+	if (change->pasid != IOMMU_NO_PASID)
+		return -EINVAL;
+	*current_hwpt = attach ? attach->hwpt : NULL;
+	return 0;
+}
+
+/*
+ * An existing domain is never upgraded, so a device which is said to have its
+ * no-snoop overridden needs one that does. Unless its group is there already.
+ */
+static bool auto_hwpt_suits(struct iommufd_hwpt_paging *hwpt_paging,
+			    struct iommufd_device *idev,
+			    struct iommufd_hw_pagetable *current_hwpt)
+{
+	if (hwpt_is_foreign(idev, &hwpt_paging->common))
+		return false;
+	return &hwpt_paging->common == current_hwpt ||
+	       hwpt_paging->enforce_cache_coherency ||
+	       !idev->enforce_cache_coherency;
+}
+
+/* Returns -EINVAL when no existing automatic HWPT is compatible */
+static int change_find_auto(struct iommufd_change *change,
+			    struct iommufd_ioas *ioas,
+			    struct iommufd_hw_pagetable *current_hwpt,
+			    u32 *hwpt_id)
+{
+	struct iommufd_ctx *ictx = change->idev->ictx;
+	struct iommufd_hwpt_paging *hwpt_paging;
+	int rc = -EINVAL;
+
+	lockdep_assert_held(&ioas->mutex);
+
+	list_for_each_entry(hwpt_paging, &ioas->hwpt_list, hwpt_item) {
+		struct iommufd_hw_pagetable *hwpt = &hwpt_paging->common;
+
+		if (!auto_hwpt_suits(hwpt_paging, change->idev, current_hwpt))
+			continue;
+		/* It may be going, and wait for the lock that we hold */
+		if (!iommufd_lock_obj(ictx, &hwpt->obj))
+			continue;
+		rc = change_hwpt(change, hwpt);
+		if (!rc)
+			*hwpt_id = hwpt->obj.id;
+		iommufd_put_object(ictx, &hwpt->obj);
+		if (rc != -EINVAL)
+			break;
+	}
+	return rc;
+}
+
+/*
+ * Some drivers complete a domain only when it is attached to a device, so an
+ * attach comes before anything is mapped. On replace nothing may be missing for
+ * a moment.
+ */
+static int change_and_link(struct iommufd_change *change,
+			   struct iommufd_hwpt_paging *hwpt_paging)
+{
+	int rc;
+
+	if (change->replace) {
+		rc = iommufd_hwpt_paging_link(hwpt_paging);
+		if (rc)
+			return rc;
+		return change_hwpt(change, &hwpt_paging->common);
+	}
+
+	rc = change_hwpt(change, &hwpt_paging->common);
+	if (rc)
+		return rc;
+	rc = iommufd_hwpt_paging_link(hwpt_paging);
+	if (rc && !WARN_ON(!detach_hwpt(change->idev, change->pasid)))
+		refcount_dec(&hwpt_paging->common.obj.users);
+	return rc;
+}
+
+static int change_make_auto(struct iommufd_change *change,
+			    struct iommufd_ioas *ioas, u32 *hwpt_id)
+{
+	struct iommufd_ctx *ictx = change->idev->ictx;
+	struct iommufd_hwpt_paging *hwpt_paging;
+	int rc;
+
+	lockdep_assert_held(&ioas->mutex);
+
+	hwpt_paging = iommufd_hwpt_paging_alloc(ictx, ioas, change->idev, 0,
+						NULL);
+	if (IS_ERR(hwpt_paging))
+		return PTR_ERR(hwpt_paging);
+	rc = change_and_link(change, hwpt_paging);
+	if (rc) {
+		iommufd_object_abort_and_destroy(ictx,
+						 &hwpt_paging->common.obj);
+		return rc;
+	}
+	*hwpt_id = hwpt_paging->common.obj.id;
+	hwpt_paging->auto_domain = true;
+	list_add_tail(&hwpt_paging->hwpt_item, &ioas->hwpt_list);
+	iommufd_object_finalize(ictx, &hwpt_paging->common.obj);
+	return 0;
+}
+
+static int change_ioas(struct iommufd_change *change, struct iommufd_ioas *ioas,
+		       u32 *hwpt_id)
+{
+	struct iommufd_hw_pagetable *current_hwpt;
+	int rc;
+
+	guard(mutex)(&ioas->mutex);
+	rc = check_auto(change, &current_hwpt);
+	if (rc)
+		return rc;
+	rc = change_find_auto(change, ioas, current_hwpt, hwpt_id);
+	if (rc != -EINVAL)
+		return rc;
+	/* A sibling is attached, to something that a new HWPT would not be */
+	if (current_hwpt && !change->replace)
+		return -EINVAL;
+	return change_make_auto(change, ioas, hwpt_id);
+}
+
+/* ---- Entry points ---- */
+
+static int change_object(struct iommufd_change *change,
+			 struct iommufd_object *obj, u32 *pt_id)
+{
+	switch (obj->type) {
+	case IOMMUFD_OBJ_HWPT_NESTED:
+	case IOMMUFD_OBJ_HWPT_PAGING:
+		return change_hwpt(change,
+				   container_of(obj,
+						struct iommufd_hw_pagetable,
+						obj));
+	case IOMMUFD_OBJ_IOAS:
+		return change_ioas(change,
+				   container_of(obj, struct iommufd_ioas, obj),
+				   pt_id);
+	default:
+		return -EINVAL;
+	}
+}
+
+static int device_change(struct iommufd_change *change, u32 *pt_id)
+{
+	struct iommufd_ctx *ictx = change->idev->ictx;
+	struct iommufd_object *obj;
+	int rc;
+
+	obj = iommufd_get_object(ictx, *pt_id, IOMMUFD_OBJ_ANY);
+	if (IS_ERR(obj))
+		return PTR_ERR(obj);
+	rc = change_object(change, obj, pt_id);
+	iommufd_put_object(ictx, obj);
+	if (change->stale)
+		iommufd_hwpt_put(ictx, change->stale);
+	return rc;
+}
+
+/**
+ * iommufd_device_attach() - have the DMA of a device translated
+ * @idev: the device
+ * @pasid: PASID of the DMA, IOMMU_NO_PASID for DMA without
+ * @pt_id: ID of an IOAS or a HWPT; gets the ID of the HWPT used
+ *
+ * An IOAS gets a HWPT that suits the device, made if need be, which goes when
+ * nothing is attached to it any more.
+ *
+ * Returns:
+ *
+ * -ENOENT: there is no such object
+ * -EBUSY: the PASID is attached already, or the device is in reset
+ * -EINVAL: the object is of another kind, or the HWPT does not go together
+ * with the device, with other PASIDs, or with others of the device's group
+ * -EADDRINUSE: something is mapped where the device cannot do DMA
+ * and what the IOMMU driver comes up with. Nothing has changed then.
+ */
+int iommufd_device_attach(struct iommufd_device *idev, ioasid_t pasid,
+			  u32 *pt_id)
+{
+	struct iommufd_change change = {
+		.idev = idev,
+		.pasid = pasid,
+	};
+
+	return device_change(&change, pt_id);
+}
+EXPORT_SYMBOL_NS_GPL(iommufd_device_attach, "IOMMUFD");
+
+/**
+ * iommufd_device_replace() - change what a device is attached to
+ * @idev: the device
+ * @pasid: PASID, attached
+ * @pt_id: as of iommufd_device_attach()
+ *
+ * Other devices of the group that are attached move along. DMA need not be
+ * interrupted; what is mapped in both places at the same IOVA stays usable.
+ *
+ * Returns as iommufd_device_attach() does, and -EINVAL when the PASID is not
+ * attached.
+ */
+int iommufd_device_replace(struct iommufd_device *idev, ioasid_t pasid,
+			   u32 *pt_id)
+{
+	struct iommufd_change change = {
+		.idev = idev,
+		.pasid = pasid,
+		.replace = true,
+	};
+
+	return device_change(&change, pt_id);
+}
+EXPORT_SYMBOL_NS_GPL(iommufd_device_replace, "IOMMUFD");
+
+/**
+ * iommufd_device_detach() - have the DMA of a device blocked
+ * @idev: the device
+ * @pasid: PASID; nothing happens when it is not attached
+ *
+ * While others of its group are attached, it can still use their translation.
+ */
+void iommufd_device_detach(struct iommufd_device *idev, ioasid_t pasid)
+{
+	struct iommufd_hw_pagetable *hwpt = detach_hwpt(idev, pasid);
+
+	if (hwpt)
+		iommufd_hwpt_put(idev->ictx, hwpt);
+}
+EXPORT_SYMBOL_NS_GPL(iommufd_device_detach, "IOMMUFD");

@@ -1,0 +1,445 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What IOMMU drivers and the IOMMU core call. Always built in, even when
+ * iommufd is a module, and therefore free of references to the module: all it
+ * shares is the layout of structures.
+ */
+#include <linux/export.h>
+#include <linux/memcontrol.h>
+#include <linux/module.h>
+#include <linux/overflow.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+
+#include "../iommu-priv.h"
+#include "device.h"
+#include "eventq.h"
+#include "hw_pagetable.h"
+#include "main.h"
+#include "sw_msi.h"
+
+/* ---- Dependencies between objects of a driver ---- */
+
+/* Returns false if an object cannot depend on another */
+static bool object_may_depend(const struct iommufd_object *dependent,
+			      const struct iommufd_object *depended)
+{
+	return dependent != depended && dependent->type == depended->type;
+}
+
+/**
+ * _iommufd_object_depend() - have an object keep another one from destruction
+ * @obj_dependent: what is destroyed first
+ * @obj_depended: what becomes busy; the caller keeps it alive meanwhile
+ *
+ * Returns -EINVAL unless they are two objects of one type.
+ */
+int _iommufd_object_depend(struct iommufd_object *obj_dependent,
+			   struct iommufd_object *obj_depended)
+{
+	if (!object_may_depend(obj_dependent, obj_depended))
+		return -EINVAL;
+	refcount_inc(&obj_depended->users);
+	return 0;
+}
+EXPORT_SYMBOL_NS_GPL(_iommufd_object_depend, "IOMMUFD");
+
+/**
+ * _iommufd_object_undepend() - the reverse of _iommufd_object_depend()
+ * @obj_dependent: as there
+ * @obj_depended: as there
+ */
+void _iommufd_object_undepend(struct iommufd_object *obj_dependent,
+			      struct iommufd_object *obj_depended)
+{
+	if (WARN_ON_ONCE(!object_may_depend(obj_dependent, obj_depended)))
+		return;
+	refcount_dec(&obj_depended->users);
+}
+EXPORT_SYMBOL_NS_GPL(_iommufd_object_undepend, "IOMMUFD");
+
+/* ---- mmap regions ---- */
+
+/**
+ * _iommufd_alloc_mmap() - have user space mmap a physical range
+ * @ictx: context whose file it is offered through
+ * @owner: object that stays busy while the range is mapped; the range is not
+ *	available before it is published
+ * @mmio_addr: physical start, page aligned
+ * @length: bytes, a multiple of the page size, not 0
+ * @offset: gets the offset into the file, in bytes; never 0
+ *
+ * Returns -EINVAL, -ENOMEM, or -EBUSY when the file is full.
+ */
+int _iommufd_alloc_mmap(struct iommufd_ctx *ictx, struct iommufd_object *owner,
+			phys_addr_t mmio_addr, size_t length,
+			unsigned long *offset)
+{
+	struct iommufd_mmap *immap __free(kfree) = NULL;
+	unsigned long pgoff;
+	int rc;
+
+	if (!length || !PAGE_ALIGNED(length) || !PAGE_ALIGNED(mmio_addr))
+		return -EINVAL;
+
+	immap = kzalloc_obj(*immap, GFP_KERNEL_ACCOUNT);
+	if (!immap)
+		return -ENOMEM;
+	immap->owner = owner;
+	immap->mmio_addr = mmio_addr;
+	immap->length = length;
+
+	/* From 1: an offset of 0 is what a driver reports for "none" */
+	rc = mtree_alloc_range(&ictx->mt_mmap, &pgoff, immap,
+			       length >> PAGE_SHIFT, 1, ULONG_MAX >> PAGE_SHIFT,
+			       GFP_KERNEL_ACCOUNT);
+	if (rc)
+		return rc;
+
+	/* mmap() ignores the region until its owner is published */
+	immap->vm_pgoff = pgoff;
+	retain_and_null_ptr(immap);
+	*offset = pgoff << PAGE_SHIFT;
+	return 0;
+}
+EXPORT_SYMBOL_NS_GPL(_iommufd_alloc_mmap, "IOMMUFD");
+
+/**
+ * _iommufd_destroy_mmap() - the reverse of _iommufd_alloc_mmap()
+ * @ictx: as there
+ * @owner: as there; nothing of the range is mapped any more
+ * @offset: what was got
+ */
+void _iommufd_destroy_mmap(struct iommufd_ctx *ictx,
+			   struct iommufd_object *owner, unsigned long offset)
+{
+	unsigned long pgoff = offset >> PAGE_SHIFT;
+	struct iommufd_mmap *immap = mtree_load(&ictx->mt_mmap, pgoff);
+
+	if (WARN_ON_ONCE(!immap || immap->owner != owner ||
+			 immap->vm_pgoff != pgoff))
+		return;
+	mtree_erase(&ictx->mt_mmap, pgoff);
+	kfree(immap);
+}
+EXPORT_SYMBOL_NS_GPL(_iommufd_destroy_mmap, "IOMMUFD");
+
+/* ---- vDEVICEs ---- */
+
+/**
+ * iommufd_vdevice_to_device() - the physical device of a vDEVICE
+ * @vdev: the vDEVICE
+ */
+struct device *iommufd_vdevice_to_device(struct iommufd_vdevice *vdev)
+{
+	return vdev->idev->dev;
+}
+EXPORT_SYMBOL_NS_GPL(iommufd_vdevice_to_device, "IOMMUFD");
+
+/**
+ * iommufd_viommu_find_dev() - the physical device that a guest calls by an ID
+ * @viommu: the guest's vIOMMU, with xa_lock of its vdevs held
+ * @vdev_id: ID of a vDEVICE on it
+ *
+ * Returns the device, valid while the lock is held, or NULL.
+ */
+struct device *iommufd_viommu_find_dev(struct iommufd_viommu *viommu,
+				       unsigned long vdev_id)
+{
+	struct iommufd_vdevice *vdev;
+
+	lockdep_assert_held(&viommu->vdevs.xa_lock);
+
+	vdev = xa_load(&viommu->vdevs, vdev_id);
+	return vdev ? iommufd_vdevice_to_device(vdev) : NULL;
+}
+EXPORT_SYMBOL_NS_GPL(iommufd_viommu_find_dev, "IOMMUFD");
+
+/**
+ * iommufd_viommu_get_vdev_id() - what a guest calls a device
+ * @viommu: the guest's vIOMMU
+ * @dev: the device
+ * @vdev_id: gets the ID of its vDEVICE
+ *
+ * Returns -ENOENT when it has no vDEVICE on this vIOMMU.
+ */
+int iommufd_viommu_get_vdev_id(struct iommufd_viommu *viommu,
+			       struct device *dev, unsigned long *vdev_id)
+{
+	struct iommufd_vdevice *vdev;
+	unsigned long index;
+	int rc = -ENOENT;
+
+	if (WARN_ON_ONCE(!vdev_id))
+		return -EINVAL;
+
+	xa_lock(&viommu->vdevs);
+	xa_for_each(&viommu->vdevs, index, vdev) {
+		if (iommufd_vdevice_to_device(vdev) == dev) {
+			*vdev_id = index;
+			rc = 0;
+			break;
+		}
+	}
+	xa_unlock(&viommu->vdevs);
+	return rc;
+}
+EXPORT_SYMBOL_NS_GPL(iommufd_viommu_get_vdev_id, "IOMMUFD");
+
+/* ---- Events of a vIOMMU ---- */
+
+static struct iommufd_veventq *viommu_find_veventq(struct iommufd_viommu *viommu,
+						   enum iommu_veventq_type type)
+{
+	struct iommufd_veventq *veventq;
+
+	lockdep_assert_held(&viommu->veventqs_rwsem);
+
+	list_for_each_entry(veventq, &viommu->veventqs, node)
+		if (veventq->type == type)
+			return veventq;
+	return NULL;
+}
+
+static bool veventq_full(struct iommufd_veventq *veventq)
+{
+	guard(spinlock)(&veventq->common.lock);
+	return veventq->num_events == veventq->depth;
+}
+
+/* The driver is in its IRQ thread, which should not wait for reclaim */
+static struct iommufd_vevent *vevent_alloc(struct iommufd_veventq *veventq,
+					   const void *data, size_t data_len)
+{
+	struct mem_cgroup *old_memcg = set_active_memcg(veventq->memcg);
+	struct iommufd_vevent *vevent;
+
+	vevent = kmalloc_flex(*vevent, data, data_len,
+			      GFP_NOWAIT | __GFP_ACCOUNT);
+	set_active_memcg(old_memcg);
+	if (!vevent)
+		return NULL;
+	vevent->data_len = data_len;
+	memcpy(vevent->data, data, data_len);
+	return vevent;
+}
+
+/*
+ * Queue an event, or without one remember that it is lost. Returns the event
+ * when there was no room for it. Either way it takes a sequence number.
+ */
+static struct iommufd_vevent *veventq_push(struct iommufd_veventq *veventq,
+					   struct iommufd_vevent *vevent)
+{
+	struct iommufd_vevent *lost = &veventq->lost_events;
+	struct iommufd_vevent *stored;
+
+	scoped_guard(spinlock, &veventq->common.lock) {
+		/* Another producer may have taken the room */
+		if (veventq->num_events == veventq->depth)
+			stored = NULL;
+		else
+			stored = vevent;
+
+		/* The marker is the last record or none at all */
+		list_del_init(&lost->node);
+		if (stored) {
+			stored->header.flags = 0;
+			stored->header.sequence = veventq->sequence;
+			list_add_tail(&stored->node, &veventq->common.deliver);
+			veventq->num_events++;
+		} else {
+			lost->header.flags = IOMMU_VEVENTQ_FLAG_LOST_EVENTS;
+			lost->header.sequence = veventq->sequence;
+			list_add_tail(&lost->node, &veventq->common.deliver);
+		}
+		veventq->sequence = (veventq->sequence + 1) & INT_MAX;
+	}
+	wake_up_interruptible(&veventq->common.wait_queue);
+	return stored ? NULL : vevent;
+}
+
+/**
+ * iommufd_viommu_report_event() - tell a guest about an event on its vIOMMU
+ * @viommu: the vIOMMU
+ * @type: kind of event
+ * @event_data: what the guest gets, copied
+ * @data_len: bytes of it
+ *
+ * May be called from a threaded IRQ handler. Does not wait for memory or user
+ * space. An event for which there is no room is counted, and the guest finds
+ * out that it is missing.
+ *
+ * Returns -EOPNOTSUPP when nobody wants events of that type, -ENOMEM when the
+ * event was lost for want of memory, 0 when it was stored or the queue is full.
+ */
+int iommufd_viommu_report_event(struct iommufd_viommu *viommu,
+				enum iommu_veventq_type type, void *event_data,
+				size_t data_len)
+{
+	struct iommufd_vevent *vevent = NULL;
+	struct iommufd_veventq *veventq;
+	int rc = 0;
+
+	if (WARN_ON_ONCE(!event_data || !data_len))
+		return -EINVAL;
+
+	guard(rwsem_read)(&viommu->veventqs_rwsem);
+	veventq = viommu_find_veventq(viommu, type);
+	if (!veventq)
+		return -EOPNOTSUPP;
+
+	if (!veventq_full(veventq)) {
+		vevent = vevent_alloc(veventq, event_data, data_len);
+		if (!vevent)
+			rc = -ENOMEM;
+	}
+	kfree(veventq_push(veventq, vevent));
+	return rc;
+}
+EXPORT_SYMBOL_NS_GPL(iommufd_viommu_report_event, "IOMMUFD");
+
+/* ---- Software MSI ---- */
+
+#if IS_ENABLED(CONFIG_IRQ_MSI_IOMMU)
+/**
+ * iommufd_sw_msi_install() - have a HWPT map a doorbell page
+ * @ictx: context, with its sw_msi_lock held
+ * @hwpt_paging: the HWPT
+ * @msi_map: the page
+ *
+ * Counts how often it is called, so that the page stays until each caller has
+ * called iommufd_sw_msi_uninstall().
+ *
+ * Returns an errno of mapping.
+ */
+int iommufd_sw_msi_install(struct iommufd_ctx *ictx,
+			   struct iommufd_hwpt_paging *hwpt_paging,
+			   struct iommufd_sw_msi_map *msi_map)
+{
+	unsigned int *users = &hwpt_paging->sw_msi_users[msi_map->id];
+	int rc;
+
+	lockdep_assert_held(&ictx->sw_msi_lock);
+
+	if (!*users) {
+		rc = iommu_map(hwpt_paging->common.domain, sw_msi_iova(msi_map),
+			       msi_map->msi_addr, PAGE_SIZE,
+			       IOMMU_WRITE | IOMMU_READ | IOMMU_MMIO,
+			       GFP_KERNEL_ACCOUNT);
+		if (rc)
+			return rc;
+	}
+	++*users;
+	return 0;
+}
+EXPORT_SYMBOL_NS_GPL(iommufd_sw_msi_install, "IOMMUFD_INTERNAL");
+
+/*
+ * The context's entry for a doorbell page in a window. Every group with the
+ * same window sees the page at the same IOVA, whatever it is attached to.
+ */
+static struct iommufd_sw_msi_map *sw_msi_get_map(struct iommufd_group *igroup,
+						 phys_addr_t msi_addr)
+{
+	struct iommufd_ctx *ictx = igroup->ictx;
+	struct iommufd_sw_msi_map *map;
+	unsigned int pgoff = 0;
+
+	lockdep_assert_held(&ictx->sw_msi_lock);
+
+	list_for_each_entry(map, &ictx->sw_msi_list, sw_msi_item) {
+		if (map->sw_msi_start != igroup->sw_msi_start)
+			continue;
+		if (map->msi_addr == msi_addr)
+			return map;
+		pgoff = max(pgoff, map->pgoff + 1);
+	}
+
+	if (ictx->sw_msi_id >= BITS_PER_TYPE(struct iommufd_sw_msi_maps) ||
+	    pgoff >= igroup->sw_msi_size >> PAGE_SHIFT)
+		return ERR_PTR(-EOVERFLOW);
+
+	map = kzalloc_obj(*map, GFP_KERNEL_ACCOUNT);
+	if (!map)
+		return ERR_PTR(-ENOMEM);
+	map->sw_msi_start = igroup->sw_msi_start;
+	map->msi_addr = msi_addr;
+	map->pgoff = pgoff;
+	map->id = ictx->sw_msi_id++;
+	list_add_tail(&map->sw_msi_item, &ictx->sw_msi_list);
+	return map;
+}
+
+/* Have the group need a page, and install it wherever the group is */
+static int sw_msi_require(struct iommufd_group *igroup,
+			  struct iommufd_sw_msi_map *map)
+{
+	struct iommufd_hwpt_paging **hwpts = igroup->sw_msi_hwpts;
+	unsigned int i;
+	int rc;
+
+	if (test_bit(map->id, igroup->required_sw_msi.bitmap))
+		return 0;
+
+	for (i = 0; i != ARRAY_SIZE(igroup->sw_msi_hwpts) && hwpts[i]; i++) {
+		rc = iommufd_sw_msi_install(igroup->ictx, hwpts[i], map);
+		if (rc)
+			goto err_uninstall;
+	}
+	__set_bit(map->id, igroup->required_sw_msi.bitmap);
+	return 0;
+
+err_uninstall:
+	while (i--)
+		iommufd_sw_msi_uninstall(igroup->ictx, hwpts[i], map);
+	return rc;
+}
+
+/**
+ * iommufd_sw_msi() - map an MSI doorbell for a device
+ * @domain: what the device's group is attached to
+ * @desc: the interrupt, gets the IOVA of the doorbell's page
+ * @msi_addr: physical address of the doorbell
+ *
+ * The IOMMU core calls this with the group's mutex held, which keeps the
+ * attachment.
+ *
+ * Returns 0 with @desc untouched when the group needs no translation of its
+ * doorbells; -EOVERFLOW when the window or the context is full, -ENOMEM, and
+ * errors of mapping.
+ */
+int iommufd_sw_msi(struct iommu_domain *domain, struct msi_desc *desc,
+		   phys_addr_t msi_addr)
+{
+	struct device *dev = msi_desc_to_dev(desc);
+	struct iommu_attach_handle *handle;
+	struct iommufd_sw_msi_map *map;
+	struct iommufd_group *igroup;
+	int rc;
+
+	iommu_group_mutex_assert(dev);
+
+	handle = iommu_attach_handle_get(dev->iommu_group, IOMMU_NO_PASID, 0);
+	if (IS_ERR(handle))
+		return 0;
+	igroup = to_iommufd_handle(handle)->igroup;
+
+	guard(mutex)(&igroup->ictx->sw_msi_lock);
+	if (!igroup->sw_msi_size)
+		return 0;
+	map = sw_msi_get_map(igroup, msi_addr & PAGE_MASK);
+	if (IS_ERR(map))
+		return PTR_ERR(map);
+	rc = sw_msi_require(igroup, map);
+	if (rc)
+		return rc;
+	msi_desc_set_iommu_msi_iova(desc, sw_msi_iova(map), PAGE_SHIFT);
+	return 0;
+}
+EXPORT_SYMBOL_NS_GPL(iommufd_sw_msi, "IOMMUFD");
+#endif
+
+MODULE_DESCRIPTION("What IOMMU drivers call in iommufd");
+MODULE_IMPORT_NS("IOMMUFD_INTERNAL");
+MODULE_LICENSE("GPL");

@@ -1,0 +1,623 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Hardware page tables: making them, keeping them coherent with what user space
+ * changes in its own tables, and dirty tracking.
+ */
+#include <linux/iommu.h>
+#include <linux/log2.h>
+#include <linux/module.h>
+
+#include "../iommu-priv.h"
+#include "device.h"
+#include "eventq.h"
+#include "hw_pagetable.h"
+#include "noiommu.h"
+#include "viommu.h"
+
+/* The largest entry_num of IOMMU_HWPT_INVALIDATE */
+#define HWPT_INVALIDATE_MAX_ENTRIES (1U << 19)
+
+/* ---- What both kinds share ---- */
+
+static void hwpt_init(struct iommufd_hw_pagetable *hwpt,
+		      struct iommufd_device *idev, u32 flags)
+{
+	hwpt->pasid_compat = flags & IOMMU_HWPT_ALLOC_PASID;
+	/*
+	 * The binding of the device is what keeps its IOMMU driver, and the
+	 * domain may survive it.
+	 */
+	hwpt->dev = get_device(idev->dev);
+	if (!idev->noiommu) {
+		hwpt->owner = dev_iommu_ops(idev->dev)->owner;
+		__module_get(hwpt->owner);
+	}
+}
+
+static void hwpt_set_domain(struct iommufd_hw_pagetable *hwpt,
+			    struct iommu_domain *domain,
+			    const struct iommu_ops *ops)
+{
+	hwpt->domain = domain;
+	domain->owner = ops;
+	domain->iommufd_hwpt = hwpt;
+	domain->cookie_type = IOMMU_COOKIE_IOMMUFD;
+}
+
+/* Also of a HWPT whose creation failed half way */
+static void hwpt_fini(struct iommufd_hw_pagetable *hwpt)
+{
+	if (hwpt->domain)
+		iommu_domain_free(hwpt->domain);
+	if (hwpt->fault)
+		refcount_dec(&hwpt->fault->common.obj.users);
+	module_put(hwpt->owner);
+	put_device(hwpt->dev);
+}
+
+/**
+ * iommufd_hwpt_put() - an attachment does not use a HWPT any more
+ * @ictx: context
+ * @hwpt: HWPT; a user is dropped, and with the last one an automatic HWPT goes
+ *
+ * Called without any lock.
+ */
+void iommufd_hwpt_put(struct iommufd_ctx *ictx,
+		      struct iommufd_hw_pagetable *hwpt)
+{
+	if (!hwpt_is_paging(hwpt) || !to_hwpt_paging(hwpt)->auto_domain) {
+		refcount_dec(&hwpt->obj.users);
+		return;
+	}
+	might_lock(&to_hwpt_paging(hwpt)->ioas->mutex);
+	iommufd_object_try_destroy(ictx, &hwpt->obj);
+}
+
+/* ---- Paging HWPTs ---- */
+
+/**
+ * iommufd_hwpt_paging_destroy() - destroy operation of a paging HWPT
+ * @obj: the HWPT, attached to nothing, complete or as far as its creation came
+ */
+void iommufd_hwpt_paging_destroy(struct iommufd_object *obj)
+{
+	struct iommufd_hwpt_paging *hwpt_paging =
+		container_of(obj, struct iommufd_hwpt_paging, common.obj);
+	struct iommufd_ioas *ioas = hwpt_paging->ioas;
+
+	/* Never during creation, when that lock is held */
+	if (hwpt_paging->auto_domain) {
+		guard(mutex)(&ioas->mutex);
+		list_del(&hwpt_paging->hwpt_item);
+	}
+	if (hwpt_paging->linked)
+		iopt_remove_domain(&ioas->iopt, &hwpt_paging->iopt_domain);
+	hwpt_fini(&hwpt_paging->common);
+	refcount_dec(&ioas->obj.users);
+}
+
+static int paging_check_flags(struct iommufd_device *idev, u32 flags,
+			      const struct iommu_user_data *user_data)
+{
+	const u32 valid = IOMMU_HWPT_ALLOC_NEST_PARENT |
+			  IOMMU_HWPT_ALLOC_DIRTY_TRACKING |
+			  IOMMU_HWPT_FAULT_ID_VALID | IOMMU_HWPT_ALLOC_PASID;
+
+	if (idev->noiommu)
+		return flags & ~IOMMU_HWPT_FAULT_ID_VALID || user_data ?
+			       -EOPNOTSUPP :
+			       0;
+	if ((flags || user_data) &&
+	    !dev_iommu_ops(idev->dev)->domain_alloc_paging_flags)
+		return -EOPNOTSUPP;
+	if (flags & ~valid)
+		return -EOPNOTSUPP;
+	if (flags & IOMMU_HWPT_ALLOC_DIRTY_TRACKING &&
+	    !device_iommu_capable(idev->dev, IOMMU_CAP_DIRTY_TRACKING))
+		return -EOPNOTSUPP;
+	/* The faults of stage 2 are not what a guest could handle */
+	if (flags & IOMMU_HWPT_FAULT_ID_VALID &&
+	    flags & IOMMU_HWPT_ALLOC_NEST_PARENT)
+		return -EOPNOTSUPP;
+	return 0;
+}
+
+static struct iommu_domain *
+paging_domain_alloc(struct iommufd_device *idev, u32 flags,
+		    const struct iommu_user_data *user_data)
+{
+	const struct iommu_ops *ops;
+
+	if (idev->noiommu)
+		return iommufd_noiommu_domain_alloc();
+	ops = dev_iommu_ops(idev->dev);
+	if (!ops->domain_alloc_paging_flags)
+		return iommu_paging_domain_alloc(idev->dev);
+	return ops->domain_alloc_paging_flags(idev->dev,
+					      flags & ~IOMMU_HWPT_FAULT_ID_VALID,
+					      user_data);
+}
+
+static int paging_make_domain(struct iommufd_hwpt_paging *hwpt_paging,
+			      struct iommufd_device *idev, u32 flags,
+			      const struct iommu_user_data *user_data)
+{
+	struct iommu_domain *domain;
+
+	domain = paging_domain_alloc(idev, flags, user_data);
+	if (IS_ERR(domain))
+		return PTR_ERR(domain);
+	hwpt_set_domain(&hwpt_paging->common, domain,
+			idev->noiommu ? NULL : dev_iommu_ops(idev->dev));
+	hwpt_paging->iopt_domain.domain = domain;
+	hwpt_paging->iopt_domain.noiommu = idev->noiommu;
+
+	/* Before anything is mapped, for the IOPTEs are different */
+	if (idev->enforce_cache_coherency) {
+		if (WARN_ON_ONCE(!domain->ops->enforce_cache_coherency ||
+				 !domain->ops->enforce_cache_coherency(domain)))
+			return -EINVAL;
+		hwpt_paging->enforce_cache_coherency = true;
+	}
+	return 0;
+}
+
+/**
+ * iommufd_hwpt_paging_alloc() - make a paging HWPT, with nothing mapped
+ * @ictx: context
+ * @ioas: what it is going to mirror
+ * @idev: device whose IOMMU makes it
+ * @flags: IOMMU_HWPT_*; the caller sets the fault queue
+ * @user_data: for the driver, or NULL
+ *
+ * Returns a HWPT that is not visible yet, to be completed by
+ * iommufd_hwpt_paging_link() or undone by iommufd_object_abort_and_destroy();
+ * or ERR_PTR of -ENODEV when the device has lost its IOMMU, -EOPNOTSUPP, and
+ * errors of the driver.
+ */
+struct iommufd_hwpt_paging *
+iommufd_hwpt_paging_alloc(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
+			  struct iommufd_device *idev, u32 flags,
+			  const struct iommu_user_data *user_data)
+{
+	struct iommufd_hwpt_paging *hwpt_paging;
+	int rc;
+
+	if (!idev->noiommu && !idev->dev->iommu)
+		return ERR_PTR(-ENODEV);
+	rc = paging_check_flags(idev, flags, user_data);
+	if (rc)
+		return ERR_PTR(rc);
+
+	hwpt_paging = iommufd_object_alloc(
+		ictx, hwpt_paging, IOMMUFD_OBJ_HWPT_PAGING, common.obj);
+	if (IS_ERR(hwpt_paging))
+		return hwpt_paging;
+	refcount_inc(&ioas->obj.users);
+	hwpt_paging->ioas = ioas;
+	hwpt_paging->nest_parent = flags & IOMMU_HWPT_ALLOC_NEST_PARENT;
+	hwpt_init(&hwpt_paging->common, idev, flags);
+
+	rc = paging_make_domain(hwpt_paging, idev, flags, user_data);
+	if (rc) {
+		iommufd_object_abort_and_destroy(ictx,
+						 &hwpt_paging->common.obj);
+		return ERR_PTR(rc);
+	}
+	return hwpt_paging;
+}
+
+/**
+ * iommufd_hwpt_paging_link() - load a new HWPT with what its IOAS maps
+ * @hwpt_paging: the HWPT; follows the IOAS from now on
+ *
+ * Returns an errno of iopt_add_domain(), with the HWPT empty.
+ */
+int iommufd_hwpt_paging_link(struct iommufd_hwpt_paging *hwpt_paging)
+{
+	int rc = iopt_add_domain(&hwpt_paging->ioas->iopt,
+				 &hwpt_paging->iopt_domain);
+
+	if (!rc)
+		hwpt_paging->linked = true;
+	return rc;
+}
+
+/* ---- Nested HWPTs ---- */
+
+/**
+ * iommufd_hwpt_nested_destroy() - destroy operation of a nested HWPT
+ * @obj: the HWPT, attached to nothing, complete or as far as its creation came
+ */
+void iommufd_hwpt_nested_destroy(struct iommufd_object *obj)
+{
+	struct iommufd_hwpt_nested *hwpt_nested =
+		container_of(obj, struct iommufd_hwpt_nested, common.obj);
+
+	/* The domain goes before what it was made on */
+	hwpt_fini(&hwpt_nested->common);
+	if (hwpt_nested->viommu)
+		refcount_dec(&hwpt_nested->viommu->obj.users);
+	else
+		refcount_dec(&hwpt_nested->parent->common.obj.users);
+}
+
+static bool nested_flags_valid(u32 flags)
+{
+	return !(flags & ~(IOMMU_HWPT_FAULT_ID_VALID | IOMMU_HWPT_ALLOC_PASID));
+}
+
+/* On a vIOMMU or, without one, on a parent */
+static struct iommu_domain *
+nested_domain_alloc(struct iommufd_hwpt_nested *hwpt_nested,
+		    struct iommufd_device *idev, u32 flags,
+		    const struct iommu_user_data *user_data)
+{
+	struct iommufd_viommu *viommu = hwpt_nested->viommu;
+
+	/* Where faults go is no business of drivers */
+	flags &= ~IOMMU_HWPT_FAULT_ID_VALID;
+	if (viommu)
+		return viommu->ops->alloc_domain_nested(viommu, flags,
+							user_data);
+	return dev_iommu_ops(idev->dev)->domain_alloc_nested(
+		idev->dev, hwpt_nested->parent->common.domain, flags,
+		user_data);
+}
+
+static struct iommufd_hwpt_nested *
+nested_alloc(struct iommufd_ctx *ictx, struct iommufd_device *idev,
+	     struct iommufd_hwpt_paging *parent, struct iommufd_viommu *viommu,
+	     u32 flags, const struct iommu_user_data *user_data)
+{
+	struct iommufd_hwpt_nested *hwpt_nested;
+	struct iommu_domain *domain;
+	int rc;
+
+	hwpt_nested = iommufd_object_alloc(
+		ictx, hwpt_nested, IOMMUFD_OBJ_HWPT_NESTED, common.obj);
+	if (IS_ERR(hwpt_nested))
+		return hwpt_nested;
+	hwpt_nested->parent = parent;
+	hwpt_nested->viommu = viommu;
+	refcount_inc(viommu ? &viommu->obj.users : &parent->common.obj.users);
+	hwpt_init(&hwpt_nested->common, idev, flags);
+
+	domain = nested_domain_alloc(hwpt_nested, idev, flags, user_data);
+	if (IS_ERR(domain)) {
+		rc = PTR_ERR(domain);
+		goto err_abort;
+	}
+	hwpt_set_domain(&hwpt_nested->common, domain, dev_iommu_ops(idev->dev));
+	if (WARN_ON_ONCE(domain->type != IOMMU_DOMAIN_NESTED)) {
+		rc = -EOPNOTSUPP;
+		goto err_abort;
+	}
+	return hwpt_nested;
+
+err_abort:
+	iommufd_object_abort_and_destroy(ictx, &hwpt_nested->common.obj);
+	return ERR_PTR(rc);
+}
+
+static struct iommufd_hwpt_nested *
+nested_alloc_on_parent(struct iommufd_ctx *ictx, struct iommufd_device *idev,
+		       struct iommufd_hwpt_paging *parent, u32 flags,
+		       const struct iommu_user_data *user_data)
+{
+	const struct iommu_ops *ops;
+
+	if (idev->noiommu || !idev->dev->iommu)
+		return ERR_PTR(-EOPNOTSUPP);
+	ops = dev_iommu_ops(idev->dev);
+	if (!nested_flags_valid(flags) || !user_data ||
+	    !ops->domain_alloc_nested)
+		return ERR_PTR(-EOPNOTSUPP);
+	if (parent->auto_domain || !parent->nest_parent ||
+	    parent->common.domain->owner != ops)
+		return ERR_PTR(-EINVAL);
+	return nested_alloc(ictx, idev, parent, NULL, flags, user_data);
+}
+
+static struct iommufd_hwpt_nested *
+nested_alloc_on_viommu(struct iommufd_ctx *ictx, struct iommufd_device *idev,
+		       struct iommufd_viommu *viommu, u32 flags,
+		       const struct iommu_user_data *user_data)
+{
+	if (idev->noiommu || !idev->dev->iommu ||
+	    idev->dev->iommu->iommu_dev != viommu->iommu_dev)
+		return ERR_PTR(-EINVAL);
+	if (!nested_flags_valid(flags) || !user_data ||
+	    !viommu->ops->alloc_domain_nested)
+		return ERR_PTR(-EOPNOTSUPP);
+	return nested_alloc(ictx, idev, NULL, viommu, flags, user_data);
+}
+
+/* ---- IOMMU_HWPT_ALLOC ---- */
+
+/* Before the first attach, when drivers look at what the domain can do */
+static int hwpt_set_fault(struct iommufd_ctx *ictx,
+			  struct iommufd_hw_pagetable *hwpt, u32 fault_id)
+{
+	struct iommufd_fault *fault = iommufd_get_fault(ictx, fault_id);
+
+	if (IS_ERR(fault))
+		return PTR_ERR(fault);
+	hwpt->fault = fault;
+	hwpt->domain->iopf_handler = iommufd_fault_iopf_handler;
+	refcount_inc(&fault->common.obj.users);
+	iommufd_put_object(ictx, &fault->common.obj);
+	return 0;
+}
+
+/* Returns a HWPT that lacks its fault queue, and what its IOAS maps */
+static struct iommufd_hw_pagetable *
+hwpt_alloc_on(struct iommufd_ctx *ictx, struct iommufd_device *idev,
+	      struct iommufd_object *pt_obj, u32 flags,
+	      const struct iommu_user_data *user_data)
+{
+	struct iommufd_hwpt_paging *hwpt_paging;
+	struct iommufd_hwpt_nested *hwpt_nested;
+
+	switch (pt_obj->type) {
+	case IOMMUFD_OBJ_IOAS:
+		hwpt_paging = iommufd_hwpt_paging_alloc(
+			ictx, container_of(pt_obj, struct iommufd_ioas, obj),
+			idev, flags, user_data);
+		if (IS_ERR(hwpt_paging))
+			return ERR_CAST(hwpt_paging);
+		return &hwpt_paging->common;
+	case IOMMUFD_OBJ_HWPT_PAGING:
+		hwpt_nested = nested_alloc_on_parent(
+			ictx, idev,
+			container_of(pt_obj, struct iommufd_hwpt_paging,
+				     common.obj),
+			flags, user_data);
+		break;
+	case IOMMUFD_OBJ_VIOMMU:
+		hwpt_nested = nested_alloc_on_viommu(
+			ictx, idev,
+			container_of(pt_obj, struct iommufd_viommu, obj), flags,
+			user_data);
+		break;
+	default:
+		return ERR_PTR(-EINVAL);
+	}
+	if (IS_ERR(hwpt_nested))
+		return ERR_CAST(hwpt_nested);
+	return &hwpt_nested->common;
+}
+
+static int hwpt_create(struct iommufd_ucmd *ucmd, struct iommufd_device *idev,
+		       struct iommufd_object *pt_obj)
+{
+	struct iommu_hwpt_alloc *cmd = ucmd->cmd;
+	const struct iommu_user_data user_data = {
+		.type = cmd->data_type,
+		.uptr = u64_to_user_ptr(cmd->data_uptr),
+		.len = cmd->data_len,
+	};
+	struct iommufd_ctx *ictx = ucmd->ictx;
+	struct iommufd_hw_pagetable *hwpt;
+	int rc = 0;
+
+	hwpt = hwpt_alloc_on(ictx, idev, pt_obj, cmd->flags,
+			     cmd->data_len ? &user_data : NULL);
+	if (IS_ERR(hwpt))
+		return PTR_ERR(hwpt);
+
+	if (cmd->flags & IOMMU_HWPT_FAULT_ID_VALID)
+		rc = hwpt_set_fault(ictx, hwpt, cmd->fault_id);
+	if (!rc && hwpt_is_paging(hwpt))
+		rc = iommufd_hwpt_paging_link(to_hwpt_paging(hwpt));
+	if (!rc) {
+		cmd->out_hwpt_id = hwpt->obj.id;
+		rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));
+	}
+	if (rc) {
+		iommufd_object_abort_and_destroy(ictx, &hwpt->obj);
+		return rc;
+	}
+	iommufd_object_finalize(ictx, &hwpt->obj);
+	return 0;
+}
+
+/**
+ * iommufd_hwpt_alloc() - IOMMU_HWPT_ALLOC
+ * @ucmd: the call
+ */
+int iommufd_hwpt_alloc(struct iommufd_ucmd *ucmd)
+{
+	struct iommu_hwpt_alloc *cmd = ucmd->cmd;
+	struct iommufd_object *pt_obj;
+	struct iommufd_device *idev;
+	int rc;
+
+	if (cmd->__reserved)
+		return -EOPNOTSUPP;
+	if ((cmd->data_type == IOMMU_HWPT_DATA_NONE) != !cmd->data_len)
+		return -EINVAL;
+
+	idev = iommufd_get_device(ucmd->ictx, cmd->dev_id);
+	if (IS_ERR(idev))
+		return PTR_ERR(idev);
+
+	/* Unlike elsewhere it is -EINVAL, which user space relies on */
+	pt_obj = iommufd_get_object(ucmd->ictx, cmd->pt_id, IOMMUFD_OBJ_ANY);
+	if (IS_ERR(pt_obj)) {
+		rc = -EINVAL;
+		goto out_put_idev;
+	}
+	rc = hwpt_create(ucmd, idev, pt_obj);
+	iommufd_put_object(ucmd->ictx, pt_obj);
+out_put_idev:
+	iommufd_put_object(ucmd->ictx, &idev->obj);
+	return rc;
+}
+
+/* ---- IOMMU_HWPT_INVALIDATE ---- */
+
+static int hwpt_invalidate_object(struct iommufd_object *obj,
+				  struct iommu_user_data_array *array)
+{
+	struct iommufd_hw_pagetable *hwpt;
+	struct iommufd_viommu *viommu;
+
+	switch (obj->type) {
+	case IOMMUFD_OBJ_HWPT_NESTED:
+		hwpt = container_of(obj, struct iommufd_hw_pagetable, obj);
+		if (!hwpt->domain->ops->cache_invalidate_user)
+			return -EOPNOTSUPP;
+		return hwpt->domain->ops->cache_invalidate_user(hwpt->domain,
+								array);
+	case IOMMUFD_OBJ_VIOMMU:
+		viommu = container_of(obj, struct iommufd_viommu, obj);
+		if (!viommu->ops->cache_invalidate)
+			return -EOPNOTSUPP;
+		return viommu->ops->cache_invalidate(viommu, array);
+	default:
+		return -EINVAL;
+	}
+}
+
+/* On return, @done is the number of leading entries that took effect */
+static int hwpt_invalidate(struct iommufd_ucmd *ucmd, u32 *done)
+{
+	struct iommu_hwpt_invalidate *cmd = ucmd->cmd;
+	struct iommu_user_data_array array = {
+		.type = cmd->data_type,
+		.uptr = u64_to_user_ptr(cmd->data_uptr),
+		.entry_len = cmd->entry_len,
+		.entry_num = cmd->entry_num,
+	};
+	struct iommufd_object *obj;
+	int rc;
+
+	*done = 0;
+	if (cmd->__reserved)
+		return -EOPNOTSUPP;
+	if (cmd->entry_num &&
+	    (!cmd->data_uptr || !cmd->entry_len || cmd->entry_len > PAGE_SIZE ||
+	     cmd->entry_num > HWPT_INVALIDATE_MAX_ENTRIES))
+		return -EINVAL;
+
+	obj = iommufd_get_object(ucmd->ictx, cmd->hwpt_id, IOMMUFD_OBJ_ANY);
+	if (IS_ERR(obj))
+		return PTR_ERR(obj);
+	rc = hwpt_invalidate_object(obj, &array);
+	iommufd_put_object(ucmd->ictx, obj);
+
+	/*
+	 * A driver that fails before it looks at the array may leave it alone.
+	 * It cannot have failed and done everything.
+	 */
+	if (!rc || array.entry_num < cmd->entry_num)
+		*done = min(array.entry_num, cmd->entry_num);
+	return rc;
+}
+
+/**
+ * iommufd_hwpt_invalidate() - IOMMU_HWPT_INVALIDATE
+ * @ucmd: the call
+ */
+int iommufd_hwpt_invalidate(struct iommufd_ucmd *ucmd)
+{
+	struct iommu_hwpt_invalidate *cmd = ucmd->cmd;
+	u32 done;
+	int rc;
+
+	rc = hwpt_invalidate(ucmd, &done);
+	cmd->entry_num = done;
+	/* In every case the caller has to know how far it came */
+	if (iommufd_ucmd_respond(ucmd, sizeof(*cmd)))
+		return -EFAULT;
+	return rc;
+}
+
+/* ---- Dirty tracking ---- */
+
+/**
+ * iommufd_hwpt_set_dirty_tracking() - IOMMU_HWPT_SET_DIRTY_TRACKING
+ * @ucmd: the call
+ */
+int iommufd_hwpt_set_dirty_tracking(struct iommufd_ucmd *ucmd)
+{
+	struct iommu_hwpt_set_dirty_tracking *cmd = ucmd->cmd;
+	struct iommufd_hwpt_paging *hwpt_paging;
+	int rc = -EOPNOTSUPP;
+
+	if (cmd->flags & ~IOMMU_HWPT_DIRTY_TRACKING_ENABLE)
+		return -EOPNOTSUPP;
+
+	hwpt_paging = iommufd_get_hwpt_paging(ucmd->ictx, cmd->hwpt_id);
+	if (IS_ERR(hwpt_paging))
+		return PTR_ERR(hwpt_paging);
+	if (hwpt_paging->common.domain->dirty_ops)
+		rc = iopt_set_dirty_tracking(
+			&hwpt_paging->ioas->iopt, hwpt_paging->common.domain,
+			cmd->flags & IOMMU_HWPT_DIRTY_TRACKING_ENABLE);
+	iommufd_put_object(ucmd->ictx, &hwpt_paging->common.obj);
+	return rc;
+}
+
+static int dirty_bitmap_check(struct iommu_hwpt_get_dirty_bitmap *cmd,
+			      struct io_pagetable *iopt)
+{
+	u64 alignment = READ_ONCE(iopt->iova_alignment);
+	u64 last;
+
+	if (!cmd->length)
+		return -EINVAL;
+	if (check_add_overflow(cmd->iova, cmd->length - 1, &last) ||
+	    last > ULONG_MAX)
+		return -EOVERFLOW;
+	if (!IS_ALIGNED(cmd->iova | cmd->length, alignment))
+		return -EINVAL;
+	/* A bitmap has as many bits as the caller thinks only then */
+	if (!is_power_of_2(cmd->page_size) ||
+	    !IS_ALIGNED(cmd->iova | cmd->length, cmd->page_size))
+		return -EINVAL;
+	return 0;
+}
+
+static int get_dirty_bitmap(struct iommu_hwpt_get_dirty_bitmap *cmd,
+			    struct iommufd_hwpt_paging *hwpt_paging)
+{
+	struct iommu_domain *domain = hwpt_paging->common.domain;
+	struct io_pagetable *iopt = &hwpt_paging->ioas->iopt;
+	unsigned long flags = 0;
+	int rc;
+
+	rc = dirty_bitmap_check(cmd, iopt);
+	if (rc)
+		return rc;
+	if (!domain->dirty_ops || !domain->dirty_ops->read_and_clear_dirty)
+		return -EOPNOTSUPP;
+	if (cmd->flags & IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR)
+		flags |= IOMMU_DIRTY_NO_CLEAR;
+	return iopt_read_and_clear_dirty(iopt, domain, flags, cmd->iova,
+					 cmd->length, cmd->page_size,
+					 u64_to_user_ptr(cmd->data));
+}
+
+/**
+ * iommufd_hwpt_get_dirty_bitmap() - IOMMU_HWPT_GET_DIRTY_BITMAP
+ * @ucmd: the call
+ */
+int iommufd_hwpt_get_dirty_bitmap(struct iommufd_ucmd *ucmd)
+{
+	struct iommu_hwpt_get_dirty_bitmap *cmd = ucmd->cmd;
+	struct iommufd_hwpt_paging *hwpt_paging;
+	int rc;
+
+	if (cmd->flags & ~IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR ||
+	    cmd->__reserved)
+		return -EOPNOTSUPP;
+
+	hwpt_paging = iommufd_get_hwpt_paging(ucmd->ictx, cmd->hwpt_id);
+	if (IS_ERR(hwpt_paging))
+		return PTR_ERR(hwpt_paging);
+	rc = get_dirty_bitmap(cmd, hwpt_paging);
+	iommufd_put_object(ucmd->ictx, &hwpt_paging->common.obj);
+	return rc;
+}

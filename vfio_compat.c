@@ -1,0 +1,604 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The ioctls of a VFIO type1 container.
+ *
+ * A context has at most one IOAS that they act on, the compat IOAS. VFIO makes
+ * one when the first group is added; user space may also name one with
+ * IOMMU_VFIO_IOAS. What type1 does at VFIO_SET_IOMMU (claim the devices, make
+ * the domain, pin what is mapped) happens here when VFIO opens a device.
+ *
+ * A check that needs no IOAS comes before the -ENODEV of a missing one, and
+ * nothing is changed or written back by a call that fails.
+ */
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/overflow.h>
+#include <linux/slab.h>
+#include <linux/vfio.h>
+
+#include "hw_pagetable.h"
+#include "ioas.h"
+#include "vfio_compat.h"
+
+static unsigned int dma_entry_limit = U32_MAX;
+module_param(dma_entry_limit, uint, 0644);
+MODULE_PARM_DESC(dma_entry_limit,
+		 "Most mappings a VFIO container may have (default: no limit)");
+
+/*
+ * The compat IOAS
+ */
+
+/* Returns it with the references of a running operation, or -ENODEV */
+static struct iommufd_ioas *vfio_get_ioas(struct iommufd_ctx *ictx)
+{
+	guard(spinlock)(&ictx->objects.xa_lock);
+	if (!ictx->vfio_ioas || !iommufd_lock_obj(ictx, &ictx->vfio_ioas->obj))
+		return ERR_PTR(-ENODEV);
+	return ictx->vfio_ioas;
+}
+
+static void vfio_put_ioas(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas)
+{
+	iommufd_put_object(ictx, &ioas->obj);
+}
+
+/* A designation is no reference; destroying the IOAS ends it */
+static int vfio_designate(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas)
+{
+	guard(spinlock)(&ictx->objects.xa_lock);
+	if (ioas && ictx->no_iommu_mode)
+		return -EINVAL;
+	ictx->vfio_ioas = ioas;
+	return 0;
+}
+
+/**
+ * iommufd_vfio_compat_ioas_get_id() - the ID of the compat IOAS
+ * @ictx: context
+ * @out_ioas_id: where to store it
+ *
+ * Returns -ENODEV when there is none.
+ */
+int iommufd_vfio_compat_ioas_get_id(struct iommufd_ctx *ictx, u32 *out_ioas_id)
+{
+	guard(spinlock)(&ictx->objects.xa_lock);
+	if (!ictx->vfio_ioas)
+		return -ENODEV;
+	*out_ioas_id = ictx->vfio_ioas->obj.id;
+	return 0;
+}
+EXPORT_SYMBOL_NS_GPL(iommufd_vfio_compat_ioas_get_id, "IOMMUFD_VFIO");
+
+/**
+ * iommufd_vfio_compat_set_no_iommu() - make the container a no-IOMMU one
+ * @ictx: context
+ *
+ * Excludes a compat IOAS, and with it every mapping.
+ *
+ * Returns -EINVAL when there is a compat IOAS already.
+ */
+int iommufd_vfio_compat_set_no_iommu(struct iommufd_ctx *ictx)
+{
+	/* Wait for an IOAS that is about to be designated */
+	guard(rwsem_read)(&ictx->ioas_creation_lock);
+	guard(spinlock)(&ictx->objects.xa_lock);
+	if (ictx->vfio_ioas)
+		return -EINVAL;
+	ictx->no_iommu_mode = true;
+	return 0;
+}
+EXPORT_SYMBOL_NS_GPL(iommufd_vfio_compat_set_no_iommu, "IOMMUFD_VFIO");
+
+/**
+ * iommufd_vfio_compat_ioas_create() - make sure that there is a compat IOAS
+ * @ictx: context
+ *
+ * The IOAS is an ordinary one, that user space may destroy.
+ *
+ * Returns 0, -EINVAL in no-IOMMU mode, or -ENOMEM or -EBUSY when it cannot be
+ * made.
+ */
+int iommufd_vfio_compat_ioas_create(struct iommufd_ctx *ictx)
+{
+	struct iommufd_ioas *ioas;
+
+	/* For writing: two callers must not make two of them */
+	guard(rwsem_write)(&ictx->ioas_creation_lock);
+	scoped_guard(spinlock, &ictx->objects.xa_lock) {
+		if (ictx->no_iommu_mode)
+			return -EINVAL;
+		if (ictx->vfio_ioas)
+			return 0;
+	}
+
+	ioas = iommufd_ioas_alloc(ictx);
+	if (IS_ERR(ioas))
+		return PTR_ERR(ioas);
+	/* Visible, it could be destroyed before it is designated */
+	iommufd_lock_obj(ictx, &ioas->obj);
+	iommufd_object_finalize(ictx, &ioas->obj);
+	/* The lock held excludes no-IOMMU mode, and another one */
+	vfio_designate(ictx, ioas);
+	vfio_put_ioas(ictx, ioas);
+	return 0;
+}
+EXPORT_SYMBOL_NS_GPL(iommufd_vfio_compat_ioas_create, "IOMMUFD_VFIO");
+
+static int vfio_ioas_get(struct iommufd_ucmd *ucmd)
+{
+	struct iommu_vfio_ioas *cmd = ucmd->cmd;
+	int rc;
+
+	rc = iommufd_vfio_compat_ioas_get_id(ucmd->ictx, &cmd->ioas_id);
+	return rc ?: iommufd_ucmd_respond(ucmd, sizeof(*cmd));
+}
+
+static int vfio_ioas_set(struct iommufd_ctx *ictx, u32 id)
+{
+	struct iommufd_ioas *ioas = iommufd_get_ioas(ictx, id);
+	int rc;
+
+	if (IS_ERR(ioas))
+		return PTR_ERR(ioas);
+	scoped_guard(rwsem_read, &ictx->ioas_creation_lock)
+		rc = vfio_designate(ictx, ioas);
+	vfio_put_ioas(ictx, ioas);
+	return rc;
+}
+
+/**
+ * iommufd_vfio_ioas() - IOMMU_VFIO_IOAS
+ * @ucmd: the call
+ */
+int iommufd_vfio_ioas(struct iommufd_ucmd *ucmd)
+{
+	struct iommu_vfio_ioas *cmd = ucmd->cmd;
+
+	if (cmd->__reserved)
+		return -EOPNOTSUPP;
+
+	switch (cmd->op) {
+	case IOMMU_VFIO_IOAS_GET:
+		return vfio_ioas_get(ucmd);
+	case IOMMU_VFIO_IOAS_SET:
+		return vfio_ioas_set(ucmd->ictx, cmd->ioas_id);
+	case IOMMU_VFIO_IOAS_CLEAR:
+		return vfio_designate(ucmd->ictx, NULL);
+	default:
+		return -EOPNOTSUPP;
+	}
+}
+
+/*
+ * VFIO_CHECK_EXTENSION, VFIO_SET_IOMMU
+ */
+
+static bool ioas_enforces_coherency(struct iommufd_ioas *ioas)
+{
+	struct iommufd_hwpt_paging *hwpt_paging;
+
+	guard(mutex)(&ioas->mutex);
+	list_for_each_entry(hwpt_paging, &ioas->hwpt_list, hwpt_item) {
+		if (!hwpt_paging->enforce_cache_coherency)
+			return false;
+	}
+	return true;
+}
+
+/* Do the IOMMUs override the no-snoop attribute of every device? */
+static int vfio_is_dma_coherent(struct iommufd_ctx *ictx)
+{
+	struct iommufd_ioas *ioas = vfio_get_ioas(ictx);
+	bool coherent;
+
+	/* A container without a group promises nothing */
+	if (IS_ERR(ioas))
+		return 0;
+	coherent = ioas_enforces_coherency(ioas);
+	vfio_put_ioas(ictx, ioas);
+	return coherent;
+}
+
+static int vfio_check_extension(struct iommufd_ctx *ictx, unsigned long type)
+{
+	switch (type) {
+	case VFIO_TYPE1_IOMMU:
+	case VFIO_TYPE1v2_IOMMU:
+	case VFIO_UNMAP_ALL:
+		return !READ_ONCE(ictx->no_iommu_mode);
+	case VFIO_NOIOMMU_IOMMU:
+		return IS_ENABLED(CONFIG_VFIO_NOIOMMU);
+	case VFIO_DMA_CC_IOMMU:
+		return vfio_is_dma_coherent(ictx);
+	default:
+		return 0;
+	}
+}
+
+/*
+ * Type 1 promises that a mapping can be unmapped in parts. That needs page
+ * tables of small pages, so it is given at the price of large ones.
+ */
+static int vfio_set_iommu(struct iommufd_ctx *ictx, unsigned long type)
+{
+	bool no_iommu = READ_ONCE(ictx->no_iommu_mode);
+	struct iommufd_ioas *ioas;
+	int rc = 0;
+
+	if (type == VFIO_NOIOMMU_IOMMU && no_iommu)
+		return capable(CAP_SYS_RAWIO) ? 0 : -EPERM;
+	if ((type != VFIO_TYPE1_IOMMU && type != VFIO_TYPE1v2_IOMMU) ||
+	    no_iommu)
+		return -EINVAL;
+
+	ioas = vfio_get_ioas(ictx);
+	if (IS_ERR(ioas))
+		return PTR_ERR(ioas);
+	if (type == VFIO_TYPE1_IOMMU)
+		rc = iopt_set_huge_pages(&ioas->iopt, false);
+	vfio_put_ioas(ictx, ioas);
+	return rc;
+}
+
+/*
+ * VFIO_IOMMU_GET_INFO
+ */
+
+/*
+ * What the reply consists of, in this order. Every part has a size that is a
+ * multiple of 8.
+ */
+struct vfio_info_reply {
+	struct vfio_iommu_type1_info info;
+	struct vfio_iommu_type1_info_dma_avail dma_avail;
+	u32 pad;
+	struct vfio_iommu_type1_info_cap_iova_range ranges;
+};
+
+static_assert(offsetof(struct vfio_info_reply, dma_avail) ==
+	      sizeof(struct vfio_iommu_type1_info));
+static_assert(IS_ALIGNED(offsetof(struct vfio_info_reply, dma_avail), 8));
+static_assert(IS_ALIGNED(offsetof(struct vfio_info_reply, ranges), 8));
+
+/*
+ * Page sizes that every domain can map. One with pages smaller than the CPU's
+ * has to be used in units of CPU pages all the same.
+ */
+static u64 ioas_page_sizes(struct iommufd_ioas *ioas)
+{
+	struct iommufd_hwpt_paging *hwpt_paging;
+	u64 sizes = PAGE_MASK;
+
+	guard(mutex)(&ioas->mutex);
+	list_for_each_entry(hwpt_paging, &ioas->hwpt_list, hwpt_item) {
+		u64 domain = hwpt_paging->common.domain->pgsize_bitmap;
+
+		if (domain & ~PAGE_MASK)
+			domain |= PAGE_SIZE;
+		sizes &= domain;
+	}
+	return sizes;
+}
+
+static u32 ioas_dma_avail(struct iommufd_ioas *ioas)
+{
+	u32 avail = READ_ONCE(dma_entry_limit);
+	struct iova_node *node;
+
+	guard(rwsem_read)(&ioas->iopt.iova_rwsem);
+	iova_space_for_each(&ioas->iopt.space, node, 0, ULONG_MAX) {
+		if (!avail)
+			break;
+		avail--;
+	}
+	return avail;
+}
+
+/* Stores the first max of them, and returns how many there are */
+static u32 ioas_usable_ranges(struct iommufd_ioas *ioas,
+			      struct vfio_iova_range *ranges, u32 max)
+{
+	struct interval_tree_span_iter span;
+	u32 nr = 0;
+
+	guard(rwsem_read)(&ioas->iopt.iova_rwsem);
+	iova_space_for_each_usable(&ioas->iopt.space, &span) {
+		if (nr < max) {
+			ranges[nr].start = span.start_hole;
+			ranges[nr].end = span.last_hole;
+		}
+		nr++;
+	}
+	return nr;
+}
+
+/* The lock cannot be held while allocating, so this may take several goes */
+static struct vfio_info_reply *vfio_info_alloc(struct iommufd_ioas *ioas)
+{
+	struct vfio_info_reply *reply;
+	u32 max, nr = 1;
+
+	for (;;) {
+		max = nr;
+		reply = kvzalloc(struct_size(reply, ranges.iova_ranges, max),
+				 GFP_KERNEL_ACCOUNT);
+		if (!reply)
+			return ERR_PTR(-ENOMEM);
+		nr = ioas_usable_ranges(ioas, reply->ranges.iova_ranges, max);
+		if (nr <= max)
+			break;
+		kvfree(reply);
+		if (fatal_signal_pending(current))
+			return ERR_PTR(-EINTR);
+	}
+	reply->ranges.nr_iovas = nr;
+	return reply;
+}
+
+static void vfio_info_fill(struct vfio_info_reply *reply,
+			   struct iommufd_ioas *ioas)
+{
+	reply->info.argsz = struct_size(reply, ranges.iova_ranges,
+					reply->ranges.nr_iovas);
+	reply->info.flags = VFIO_IOMMU_INFO_PGSIZES | VFIO_IOMMU_INFO_CAPS;
+	reply->info.iova_pgsizes = ioas_page_sizes(ioas);
+	reply->info.cap_offset = offsetof(struct vfio_info_reply, dma_avail);
+
+	reply->dma_avail.header = (struct vfio_info_cap_header) {
+		.id = VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL,
+		.version = 1,
+		.next = offsetof(struct vfio_info_reply, ranges),
+	};
+	reply->dma_avail.avail = ioas_dma_avail(ioas);
+
+	reply->ranges.header = (struct vfio_info_cap_header) {
+		.id = VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE,
+		.version = 1,
+	};
+}
+
+static int vfio_info_reply(struct iommufd_ioas *ioas, void __user *uinfo,
+			   u32 argsz)
+{
+	struct vfio_info_reply *reply = vfio_info_alloc(ioas);
+	size_t size;
+	int rc = 0;
+
+	if (IS_ERR(reply))
+		return PTR_ERR(reply);
+	vfio_info_fill(reply, ioas);
+	size = reply->info.argsz;
+	/* The capabilities are of use only together */
+	if (argsz < size) {
+		reply->info.cap_offset = 0;
+		size = min_t(size_t, argsz, sizeof(reply->info));
+	}
+	if (copy_to_user(uinfo, reply, size))
+		rc = -EFAULT;
+	kvfree(reply);
+	return rc;
+}
+
+static int vfio_iommu_get_info(struct iommufd_ctx *ictx, void __user *uinfo)
+{
+	size_t minsz = offsetofend(struct vfio_iommu_type1_info, iova_pgsizes);
+	struct vfio_iommu_type1_info info;
+	struct iommufd_ioas *ioas;
+	int rc;
+
+	if (copy_from_user(&info, uinfo, minsz))
+		return -EFAULT;
+	if (info.argsz < minsz)
+		return -EINVAL;
+
+	ioas = vfio_get_ioas(ictx);
+	if (IS_ERR(ioas))
+		return PTR_ERR(ioas);
+	rc = vfio_info_reply(ioas, uinfo, info.argsz);
+	vfio_put_ioas(ictx, ioas);
+	return rc;
+}
+
+/*
+ * VFIO_IOMMU_MAP_DMA
+ */
+
+/*
+ * Only whole CPU pages: an IOAS without a domain takes anything, but then no
+ * device can be attached to it. When several things are wrong, what is wrong
+ * with the IOVA comes before the rest.
+ */
+static int vfio_map_check(struct iommufd_ioas *ioas,
+			  const struct vfio_iommu_type1_dma_map *map,
+			  bool limited)
+{
+	unsigned long last;
+	int rc;
+
+	if (!map->size || !IS_ALIGNED(map->iova | map->size, PAGE_SIZE))
+		return -EINVAL;
+	if (map->iova > ULONG_MAX || map->size > ULONG_MAX ||
+	    check_add_overflow((unsigned long)map->iova,
+			       (unsigned long)map->size - 1, &last))
+		return -EOVERFLOW;
+	if (PAGE_ALIGNED(map->vaddr) && !limited)
+		return 0;
+
+	scoped_guard(rwsem_read, &ioas->iopt.iova_rwsem)
+		rc = iova_space_check(&ioas->iopt.space, map->iova, last);
+	if (rc)
+		return rc;
+	if (!PAGE_ALIGNED(map->vaddr))
+		return -EINVAL;
+	return ioas_dma_avail(ioas) ? 0 : -ENOSPC;
+}
+
+static int vfio_map(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
+		    const struct vfio_iommu_type1_dma_map *map, bool limited)
+{
+	unsigned long iova = map->iova;
+	int prot = 0;
+	int rc;
+
+	if (map->flags & VFIO_DMA_MAP_FLAG_READ)
+		prot |= IOMMU_READ;
+	if (map->flags & VFIO_DMA_MAP_FLAG_WRITE)
+		prot |= IOMMU_WRITE;
+	if (!prot)
+		return -EINVAL;
+	if (map->vaddr > ULONG_MAX || map->vaddr + map->size < map->vaddr)
+		return -EOVERFLOW;
+
+	rc = vfio_map_check(ioas, map, limited);
+	if (rc)
+		return rc;
+	return iopt_map_user(ictx, &ioas->iopt, &iova,
+			     u64_to_user_ptr(map->vaddr), map->size, prot,
+			     true);
+}
+
+static int vfio_iommu_map_dma(struct iommufd_ctx *ictx, void __user *umap)
+{
+	struct vfio_iommu_type1_dma_map map;
+	struct iommufd_ioas *ioas;
+	int rc;
+
+	if (copy_from_user(&map, umap, sizeof(map)))
+		return -EFAULT;
+	if (map.argsz < sizeof(map) ||
+	    (map.flags & ~(VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE)))
+		return -EINVAL;
+
+	ioas = vfio_get_ioas(ictx);
+	if (IS_ERR(ioas))
+		return PTR_ERR(ioas);
+	if (READ_ONCE(dma_entry_limit) == U32_MAX) {
+		rc = vfio_map(ictx, ioas, &map, false);
+	} else {
+		/* One at a time, so that two do not share the last entry */
+		guard(mutex)(&ioas->mutex);
+		rc = vfio_map(ictx, ioas, &map, true);
+	}
+	vfio_put_ioas(ictx, ioas);
+	return rc;
+}
+
+/*
+ * VFIO_IOMMU_UNMAP_DMA
+ */
+
+/* Is there a mapping only a part of which is in an interval? */
+static bool ioas_is_bisected(struct iommufd_ioas *ioas, unsigned long iova,
+			     unsigned long last)
+{
+	struct iova_node *node;
+
+	guard(rwsem_read)(&ioas->iopt.iova_rwsem);
+	node = iova_space_first(&ioas->iopt.space, iova, iova);
+	if (node && node->iova < iova)
+		return true;
+	node = iova_space_first(&ioas->iopt.space, last, last);
+	return node && node->last > last;
+}
+
+/* Have mappings begin and end where the interval does */
+static int ioas_cut_at(struct iommufd_ioas *ioas, unsigned long iova,
+		       unsigned long last)
+{
+	unsigned long iovas[] = { iova, last + 1 };
+
+	return iopt_cut(&ioas->iopt, iovas, last == ULONG_MAX ? 1 : 2);
+}
+
+static int vfio_unmap_range(struct iommufd_ioas *ioas, u64 iova, u64 size,
+			    unsigned long *unmapped)
+{
+	unsigned long last;
+	int rc;
+
+	if (!size)
+		return -EINVAL;
+	if (iova > ULONG_MAX || size > ULONG_MAX ||
+	    check_add_overflow((unsigned long)iova, (unsigned long)size - 1,
+			       &last))
+		return -EOVERFLOW;
+
+	if (READ_ONCE(ioas->iopt.disable_large_pages)) {
+		rc = ioas_cut_at(ioas, iova, last);
+		if (rc)
+			return rc;
+	}
+	rc = iopt_unmap(&ioas->iopt, iova, size, unmapped);
+	/* For type1, unlike for the IOAS, nothing to unmap is no error */
+	if (rc == -ENOENT && !ioas_is_bisected(ioas, iova, last))
+		return 0;
+	return rc;
+}
+
+static int vfio_unmap(struct iommufd_ioas *ioas,
+		      const struct vfio_iommu_type1_dma_unmap *unmap,
+		      unsigned long *unmapped)
+{
+	if (!(unmap->flags & VFIO_DMA_UNMAP_FLAG_ALL))
+		return vfio_unmap_range(ioas, unmap->iova, unmap->size,
+					unmapped);
+	if (unmap->iova || unmap->size)
+		return -EINVAL;
+	return iopt_unmap_all(&ioas->iopt, unmapped);
+}
+
+static int vfio_iommu_unmap_dma(struct iommufd_ctx *ictx,
+				struct vfio_iommu_type1_dma_unmap __user *uunmap)
+{
+	struct vfio_iommu_type1_dma_unmap unmap;
+	unsigned long unmapped = 0;
+	struct iommufd_ioas *ioas;
+	int rc;
+
+	if (copy_from_user(&unmap, uunmap, sizeof(unmap)))
+		return -EFAULT;
+	if (unmap.argsz < sizeof(unmap) ||
+	    (unmap.flags & ~VFIO_DMA_UNMAP_FLAG_ALL))
+		return -EINVAL;
+
+	ioas = vfio_get_ioas(ictx);
+	if (IS_ERR(ioas))
+		return PTR_ERR(ioas);
+	rc = vfio_unmap(ioas, &unmap, &unmapped);
+	vfio_put_ioas(ictx, ioas);
+	if (rc)
+		return rc;
+	return put_user((u64)unmapped, &uunmap->size);
+}
+
+/**
+ * iommufd_vfio_ioctl() - every ioctl outside the range of iommufd's own
+ * @ictx: context
+ * @cmd: complete command number
+ * @arg: an integer or a pointer to user memory, depending on @cmd
+ *
+ * Returns a result or errno of the ioctl, -ENOIOCTLCMD when there is no such.
+ */
+int iommufd_vfio_ioctl(struct iommufd_ctx *ictx, unsigned int cmd,
+		       unsigned long arg)
+{
+	void __user *uarg = (void __user *)arg;
+
+	switch (cmd) {
+	case VFIO_GET_API_VERSION:
+		return VFIO_API_VERSION;
+	case VFIO_CHECK_EXTENSION:
+		return vfio_check_extension(ictx, arg);
+	case VFIO_SET_IOMMU:
+		return vfio_set_iommu(ictx, arg);
+	case VFIO_IOMMU_GET_INFO:
+		return vfio_iommu_get_info(ictx, uarg);
+	case VFIO_IOMMU_MAP_DMA:
+		return vfio_iommu_map_dma(ictx, uarg);
+	case VFIO_IOMMU_UNMAP_DMA:
+		return vfio_iommu_unmap_dma(ictx, uarg);
+	default:
+		return -ENOIOCTLCMD;
+	}
+}
