@@ -185,10 +185,11 @@ bool iommufd_ctx_has_group(struct iommufd_ctx *ictx, struct iommu_group *group)
 
 	xa_lock(&ictx->groups);
 	igroup = xa_load(&ictx->groups, iommu_group_id(group));
-	/* A binding that is about to fail has a group, too */
-	if (igroup && igroup->group == group)
-		scoped_guard(spinlock, &igroup->devices_lock)
-			ret = !list_empty(&igroup->devices);
+	if (igroup && igroup->group == group) {
+		guard(spinlock)(&igroup->devices_lock);
+		/* A binding that is about to fail has a group, too */
+		ret = !list_empty(&igroup->devices);
+	}
 	xa_unlock(&ictx->groups);
 	return ret;
 }
@@ -405,32 +406,31 @@ static int hw_info_fill_data(struct iommu_hw_info *cmd, struct device *dev)
 {
 	const struct iommu_ops *ops = dev_iommu_ops(dev);
 	enum iommu_hw_info_type type = IOMMU_HW_INFO_TYPE_DEFAULT;
-	void *data __free(kfree) = NULL;
 	u32 data_len = 0;
+	void *data;
 	int rc;
+
+	if (!ops->hw_info) {
+		cmd->out_data_type = IOMMU_HW_INFO_TYPE_NONE;
+		rc = hw_info_copy_data(cmd, NULL, 0);
+		cmd->data_len = 0;
+		return rc;
+	}
 
 	if (cmd->flags & IOMMU_HW_INFO_FLAG_INPUT_TYPE)
 		type = cmd->in_data_type;
-
-	if (ops->hw_info) {
-		void *info = ops->hw_info(dev, &data_len, &type);
-
-		if (IS_ERR(info))
-			return PTR_ERR(info);
-		data = info;
-		/* The driver has to say what it gave */
-		if (WARN_ON_ONCE(type == IOMMU_HW_INFO_TYPE_NONE))
-			return -EOPNOTSUPP;
-	} else {
-		type = IOMMU_HW_INFO_TYPE_NONE;
-	}
-
-	rc = hw_info_copy_data(cmd, data, data_len);
-	if (rc)
-		return rc;
+	data = ops->hw_info(dev, &data_len, &type);
+	if (IS_ERR(data))
+		return PTR_ERR(data);
+	/* The driver has to say what it gave */
+	if (WARN_ON_ONCE(type == IOMMU_HW_INFO_TYPE_NONE))
+		rc = -EOPNOTSUPP;
+	else
+		rc = hw_info_copy_data(cmd, data, data_len);
+	kfree(data);
 	cmd->data_len = data_len;
 	cmd->out_data_type = type;
-	return 0;
+	return rc;
 }
 
 static u64 hw_info_pasid_caps(struct pci_dev *pdev)

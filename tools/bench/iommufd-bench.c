@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Measures what mapping memory for a device costs. Made to run in the VM of
+ * tools/bench/run; report.h says what it prints.
+ *
+ *	iommufd-bench counted	instructions, in a VM run with -icount shift=0
+ *	iommufd-bench threads	wall time, in a VM with two CPUs
+ */
+#include "floor-client.h"
+#include "pci.h"
+#include "report.h"
+#include "rows.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Which device is whose */
+enum {
+	DEVICE_TYPE1,
+	DEVICE_SPACE,
+	DEVICE_OTHER,
+	DEVICE_FLOOR,
+	NR_DEVICES
+};
+
+static bool usable(const char *who, const char *error)
+{
+	if (error)
+		report_missing("setup", "-", who, "%s", error);
+	return !error;
+}
+
+static const char *open_iommufd(struct subjects *subjects,
+				char devices[][PCI_NAME])
+{
+	const char *error;
+	int iommu = iommufd_open();
+
+	if (iommu < 0)
+		return strerror(errno);
+	error = iommufd_attach(&subjects->space, iommu, devices[DEVICE_SPACE]);
+	if (!error)
+		error = iommufd_attach(&subjects->other, iommu,
+				       devices[DEVICE_OTHER]);
+	return error;
+}
+
+static void set_up(struct subjects *subjects)
+{
+	char devices[NR_DEVICES][PCI_NAME];
+	const char *error;
+	unsigned int i;
+
+	for (i = 0; i != NR_DEVICES; i++) {
+		error = pci_find(i, devices[i]);
+		if (!usable("all", error))
+			return;
+	}
+	subjects->have_type1 =
+		usable("native",
+		       type1_open(&subjects->type1, devices[DEVICE_TYPE1]));
+	subjects->have_iommufd =
+		usable("iommufd", open_iommufd(subjects, devices));
+	subjects->have_floor =
+		usable("floor",
+		       floor_open(&subjects->floor, devices[DEVICE_FLOOR]));
+}
+
+int main(int argc, char **argv)
+{
+	bool counted = argc == 2 && !strcmp(argv[1], "counted");
+	struct subjects subjects = {};
+
+	if (!counted && (argc != 2 || strcmp(argv[1], "threads"))) {
+		fprintf(stderr, "usage: %s counted|threads\n", argv[0]);
+		return 2;
+	}
+	set_up(&subjects);
+	if (counted) {
+		rows_map(&subjects);
+		rows_small(&subjects);
+		rows_second(&subjects);
+		rows_access(&subjects);
+		rows_dirty(&subjects);
+		rows_memory(&subjects);
+		rows_scale(&subjects);
+	} else {
+		rows_threads(&subjects);
+	}
+	return report_failures() ? 1 : 0;
+}
