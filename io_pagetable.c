@@ -395,20 +395,17 @@ static bool file_is_memfd(struct file *file)
 	return shmem_mapping(file->f_mapping) || file_is_hugetlbfs(file);
 }
 
-/* Neither by how it was opened nor by a seal does the file forbid to write */
-static bool file_is_writable(struct file *file)
+static bool file_is_sealed(struct file *file)
 {
 	unsigned int seals = 0;
 
-	if (!(file->f_mode & FMODE_WRITE))
-		return false;
 	if (shmem_mapping(file->f_mapping))
 		seals = SHMEM_I(file_inode(file))->seals;
 #ifdef CONFIG_HUGETLBFS
 	else
 		seals = HUGETLBFS_I(file_inode(file))->seals;
 #endif
-	return !(seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE));
+	return seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE);
 }
 
 static struct iopt_pages *iopt_file_pages(struct iommufd_ctx *ictx, int fd,
@@ -437,7 +434,9 @@ static struct iopt_pages *iopt_file_pages(struct iommufd_ctx *ictx, int fd,
 		return ERR_PTR(-EBADF);
 	if (length > SIZE_MAX - PAGE_SIZE || !file_is_memfd(file))
 		pages = ERR_PTR(-EINVAL);
-	else if (writable && !file_is_writable(file))
+	else if (writable && !(file->f_mode & FMODE_WRITE))
+		pages = ERR_PTR(-EACCES);
+	else if (writable && file_is_sealed(file))
 		pages = ERR_PTR(-EPERM);
 	else
 		pages = pages_alloc_file(ictx, file, start, length, writable);
