@@ -20,9 +20,12 @@
 #include <linux/delay.h>
 #include <linux/dma-buf.h>
 #include <linux/file.h>
+#include <linux/hugetlb.h>
 #include <linux/iommu.h>
 #include <linux/mm.h>
+#include <linux/magic.h>
 #include <linux/overflow.h>
+#include <linux/shmem_fs.h>
 #include <linux/slab.h>
 #include <linux/wait_bit.h>
 
@@ -383,6 +386,31 @@ int iopt_map_user(struct iommufd_ctx *ictx, struct io_pagetable *iopt,
 	return iopt_map_pages(iopt, pages, iova, uaddr, length, prot, fixed);
 }
 
+static bool file_is_hugetlbfs(struct file *file)
+{
+	return IS_ENABLED(CONFIG_HUGETLBFS) &&
+	       file_inode(file)->i_sb->s_magic == HUGETLBFS_MAGIC;
+}
+
+/* Whether pages of the file can be pinned */
+static bool file_is_memfd(struct file *file)
+{
+	return shmem_mapping(file->f_mapping) || file_is_hugetlbfs(file);
+}
+
+static bool file_is_sealed(struct file *file)
+{
+	unsigned int seals = 0;
+
+	if (shmem_mapping(file->f_mapping))
+		seals = SHMEM_I(file_inode(file))->seals;
+#ifdef CONFIG_HUGETLBFS
+	else
+		seals = HUGETLBFS_I(file_inode(file))->seals;
+#endif
+	return seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE);
+}
+
 static struct iopt_pages *iopt_file_pages(struct iommufd_ctx *ictx, int fd,
 					  unsigned long start,
 					  unsigned long length, bool writable)
@@ -407,10 +435,12 @@ static struct iopt_pages *iopt_file_pages(struct iommufd_ctx *ictx, int fd,
 	file = fget(fd);
 	if (!file)
 		return ERR_PTR(-EBADF);
-	if (length > SIZE_MAX - PAGE_SIZE)
+	if (length > SIZE_MAX - PAGE_SIZE || !file_is_memfd(file))
 		pages = ERR_PTR(-EINVAL);
 	else if (writable && !(file->f_mode & FMODE_WRITE))
 		pages = ERR_PTR(-EACCES);
+	else if (writable && file_is_sealed(file))
+		pages = ERR_PTR(-EPERM);
 	else
 		pages = pages_alloc_file(ictx, file, start, length, writable);
 	fput(file);

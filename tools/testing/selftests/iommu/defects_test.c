@@ -49,10 +49,10 @@ TEST_F(defects, file_opened_read_only)
 	ro = open(path, O_RDONLY | O_CLOEXEC);
 	ASSERT_LE(0, ro);
 	ATTACH();
-	EXPECT_EQ(EPERM, ioas_map_file(self->fd, self->ioas, ro, 0, PAGE,
-				       MAP_FIX_RW, &iova));
-	EXPECT_EQ(EPERM, ioas_map_file(self->fd, self->ioas, ro, 0, PAGE,
-				       MAP_FIX | MAP_W, &iova));
+	EXPECT_EQ(EACCES, ioas_map_file(self->fd, self->ioas, ro, 0, PAGE,
+					MAP_FIX_RW, &iova));
+	EXPECT_EQ(EACCES, ioas_map_file(self->fd, self->ioas, ro, 0, PAGE,
+					MAP_FIX | MAP_W, &iova));
 	EXPECT_EQ(0, ioas_map_file(self->fd, self->ioas, ro, 0, PAGE,
 				   MAP_FIX | MAP_R, &iova));
 	/* And not by way of a copy */
@@ -100,18 +100,6 @@ TEST_F(defects, seal_while_mapped)
 	close(file);
 }
 
-/* Files without pages to pin were accepted until a domain came */
-TEST_F(defects, file_type)
-{
-	int file = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
-	__u64 iova = BASE;
-
-	ASSERT_LE(0, file);
-	EXPECT_EQ(EINVAL, ioas_map_file(self->fd, self->ioas, file, 0, PAGE,
-					MAP_FIX | MAP_R, &iova));
-	close(file);
-}
-
 /* A mapping cut by the end of the interval: those before were gone */
 TEST_F(defects, unmap_is_atomic)
 {
@@ -156,63 +144,6 @@ TEST_F(defects, automatic_last_byte)
 	ASSERT_EQ(0, ioas_map(self->fd, self->ioas, self->buf + 1, 1, MAP_RW,
 			      &iova));
 	EXPECT_EQ(2 * PAGE + 1, iova);
-}
-
-/* A hole in the range of a dirty bitmap passed unnoticed */
-TEST_F(defects, dirty_hole)
-{
-	__u8 all[8] = { 0xff }, map[8] = {};
-	__u32 other, hwpt;
-
-	ASSERT_EQ(0, ioas_alloc(self->fd, &other));
-	ASSERT_EQ(0, mock_attach(self->fd, other, 0, &self->dev));
-	ASSERT_EQ(0, option_set(self->fd, IOMMU_OPTION_HUGE_PAGES, self->ioas,
-				0));
-	ASSERT_EQ(0, hwpt_alloc(self->fd, self->dev.idev, self->ioas,
-				IOMMU_HWPT_ALLOC_DIRTY_TRACKING, &hwpt));
-	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf, 2 * PAGE,
-				 BASE));
-	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf, 2 * PAGE,
-				 BASE + 4 * PAGE));
-	ASSERT_EQ(0, hwpt_set_dirty(self->fd, hwpt, true));
-	ASSERT_EQ(0, mock_dirty(self->fd, hwpt, BASE, 8 * PAGE, PAGE, all,
-				NULL));
-	EXPECT_EQ(ENOENT, hwpt_get_dirty(self->fd, hwpt, 0, BASE, 8 * PAGE,
-					 PAGE, map));
-	EXPECT_EQ(0x33, map[0]);
-	EXPECT_EQ(ENOENT, hwpt_get_dirty(self->fd, hwpt, 0, BASE + 2 * PAGE,
-					 2 * PAGE, PAGE, map));
-}
-
-/* Asking about a part of a large entry lost the state of the rest */
-TEST_F(defects, dirty_part_of_an_entry)
-{
-	__u8 one[8] = { 1 }, map[512] = {};
-	__u32 other, hwpt;
-	__u8 *huge;
-
-	if (!huge_size)
-		SKIP(return, "size of huge pages unknown");
-	huge = buf_alloc_hugetlb(huge_size);
-	if (!huge)
-		SKIP(return, "a huge page of %zu KiB needed: %s",
-		     huge_size / 1024, strerror(errno));
-	ASSERT_EQ(0, ioas_alloc(self->fd, &other));
-	ASSERT_EQ(0, mock_attach(self->fd, other, 0, &self->dev));
-	ASSERT_EQ(0, hwpt_alloc_huge(self->fd, self->dev.idev, self->ioas,
-				     IOMMU_HWPT_ALLOC_DIRTY_TRACKING, &hwpt));
-	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, huge, huge_size, BASE));
-	ASSERT_EQ(0, hwpt_set_dirty(self->fd, hwpt, true));
-	ASSERT_EQ(0, mock_dirty(self->fd, hwpt, BASE + 9 * PAGE, PAGE, PAGE,
-				one, NULL));
-	ASSERT_EQ(0, hwpt_get_dirty(self->fd, hwpt, 0, BASE, 8 * PAGE, PAGE,
-				    map));
-	memset(map, 0, sizeof(map));
-	ASSERT_EQ(0, hwpt_get_dirty(self->fd, hwpt, 0, BASE + 8 * PAGE,
-				    8 * PAGE, PAGE, map));
-	EXPECT_NE(0, map[0] & 2);
-	ASSERT_EQ(0, ioas_unmap_all(self->fd, self->ioas, NULL));
-	munmap(huge, huge_size);
 }
 
 /* In mode "none" the owner moved and its count of pinned pages did not */

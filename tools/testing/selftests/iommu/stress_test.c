@@ -32,17 +32,21 @@
 /* A wait that went wrong gives up after a minute only */
 #define LONG_CALL 25
 
+/* IDs lately made, whether or not they still are */
+enum kind { STDEV, IDEV, HWPT, PARENT, VIOMMU, NESTED, NKINDS };
+
 struct shared {
 	int fd[NCTX];
 	time_t end;
 	bool failed;
 	unsigned long calls[64], done[64];
+	__u32 ids[NCTX][NKINDS][4];
 };
 
 struct worker {
 	pthread_t thread;
 	struct shared *sh;
-	unsigned int nr;
+	unsigned int nr, ctx;
 	__u64 seed;
 	__u8 mark;
 	__u8 *buf;
@@ -65,9 +69,11 @@ static unsigned int pick(struct worker *w, unsigned int n)
 	return rnd(&w->seed) % n;
 }
 
+/* A context for the calls to come, in w->ctx too */
 static int any_fd(struct worker *w)
 {
-	return w->sh->fd[pick(w, NCTX)];
+	w->ctx = pick(w, NCTX);
+	return w->sh->fd[w->ctx];
 }
 
 /* The first IDs are IOAS, until somebody destroys them */
@@ -79,6 +85,23 @@ static __u32 any_ioas(struct worker *w)
 static __u32 any_id(struct worker *w)
 {
 	return 1 + pick(w, MAX_ID);
+}
+
+/* Most often one of the kind asked for, in the context of any_fd() */
+static __u32 an_id(struct worker *w, enum kind kind)
+{
+	__u32 id = w->sh->ids[w->ctx][kind][pick(w, 4)];
+
+	return id && pick(w, 8) ? id : any_id(w);
+}
+
+/* No more than IDs that can be met by chance */
+static void keep_id(struct worker *w, enum kind kind, __u32 id)
+{
+	if (id > MAX_ID)
+		iommu_destroy(w->sh->fd[w->ctx], id);
+	else
+		w->sh->ids[w->ctx][kind][pick(w, 4)] = id;
 }
 
 static __u64 any_iova(struct worker *w)
@@ -129,32 +152,36 @@ static int do_copy(struct worker *w)
 
 static int do_attach(struct worker *w)
 {
-	struct mock_dev dev;
 	int fd = any_fd(w);
-	int rc = mock_attach(fd, pick(w, 2) ? any_ioas(w) : any_id(w), 0,
+	struct mock_dev dev;
+	int rc = mock_attach(fd, pick(w, 2) ? any_ioas(w) : an_id(w, HWPT), 0,
 			     &dev);
 
-	/* No more than IDs that can be met by chance */
-	if (!rc && dev.stdev > MAX_ID)
-		iommu_destroy(fd, dev.stdev);
+	if (!rc) {
+		keep_id(w, IDEV, dev.idev);
+		keep_id(w, STDEV, dev.stdev);
+	}
 	return rc;
 }
 
 static int do_replace(struct worker *w)
 {
-	__u32 pt = pick(w, 2) ? any_ioas(w) : any_id(w);
+	static const enum kind kinds[] = { HWPT, PARENT, NESTED };
+	int fd = any_fd(w);
+	__u32 pt = pick(w, 3) ? an_id(w, kinds[pick(w, 3)]) : any_ioas(w);
 
-	return mock_replace(any_fd(w), any_id(w), &pt);
+	return mock_replace(fd, an_id(w, STDEV), &pt);
 }
 
 static int do_destroy(struct worker *w)
 {
-	__u32 id = any_id(w);
+	int fd = any_fd(w);
+	__u32 id = pick(w, 2) ? any_id(w) : an_id(w, pick(w, NKINDS));
 
 	/* IOAS are needed more than they are in the way */
 	if (id <= NIOAS && pick(w, 8))
 		return 0;
-	return iommu_destroy(any_fd(w), id);
+	return iommu_destroy(fd, id);
 }
 
 static int do_ioas(struct worker *w)
@@ -171,16 +198,16 @@ static int do_ioas(struct worker *w)
 static int do_hwpt(struct worker *w)
 {
 	static const __u32 flags[] = {
-		0, IOMMU_HWPT_ALLOC_NEST_PARENT,
-		IOMMU_HWPT_ALLOC_DIRTY_TRACKING,
+		0, IOMMU_HWPT_ALLOC_DIRTY_TRACKING,
+		IOMMU_HWPT_ALLOC_NEST_PARENT,
 	};
 	int fd = any_fd(w);
+	unsigned int f = pick(w, 3);
 	__u32 id;
-	int rc = hwpt_alloc(fd, any_id(w), any_ioas(w), flags[pick(w, 3)],
-			    &id);
+	int rc = hwpt_alloc(fd, an_id(w, IDEV), any_ioas(w), flags[f], &id);
 
-	if (!rc && id > MAX_ID)
-		iommu_destroy(fd, id);
+	if (!rc)
+		keep_id(w, f == 2 ? PARENT : HWPT, id);
 	return rc;
 }
 
@@ -188,34 +215,105 @@ static int do_nested(struct worker *w)
 {
 	int fd = any_fd(w);
 	__u32 id;
-	int rc = hwpt_alloc_nested(fd, any_id(w), any_id(w), 0, 0, 0, &id);
+	int rc = hwpt_alloc_nested(fd, an_id(w, IDEV),
+				   an_id(w, pick(w, 2) ? PARENT : VIOMMU), 0,
+				   0, 0, &id);
+
+	if (!rc)
+		keep_id(w, NESTED, id);
+	return rc;
+}
+
+static int do_viommu(struct worker *w)
+{
+	int fd = any_fd(w);
+	__u32 id;
+	int rc = viommu_alloc(fd, an_id(w, IDEV), an_id(w, PARENT),
+			      IOMMU_VIOMMU_TYPE_SELFTEST, NULL, 0, &id);
+
+	if (!rc)
+		keep_id(w, VIOMMU, id);
+	return rc;
+}
+
+static int do_vdevice(struct worker *w)
+{
+	int fd = any_fd(w);
+	__u32 id;
+	int rc = vdevice_alloc(fd, an_id(w, VIOMMU), an_id(w, IDEV),
+			       pick(w, 8), &id);
 
 	if (!rc && id > MAX_ID)
 		iommu_destroy(fd, id);
 	return rc;
 }
 
-static int do_viommu(struct worker *w)
+static int do_hw_queue(struct worker *w)
 {
-	int fd = any_fd(w), rc;
-	__u32 id = 0;
+	int fd = any_fd(w);
+	__u32 id;
+	int rc = hw_queue_alloc(fd, an_id(w, VIOMMU),
+				IOMMU_HW_QUEUE_TYPE_SELFTEST, pick(w, 2),
+				any_iova(w), page_size, &id);
 
-	switch (pick(w, 3)) {
-	case 0:
-		rc = viommu_alloc(fd, any_id(w), any_id(w),
-				  IOMMU_VIOMMU_TYPE_SELFTEST, NULL, 0, &id);
-		break;
-	case 1:
-		rc = vdevice_alloc(fd, any_id(w), any_id(w), pick(w, 8), &id);
-		break;
-	default:
-		rc = hw_queue_alloc(fd, any_id(w),
-				    IOMMU_HW_QUEUE_TYPE_SELFTEST, pick(w, 2),
-				    any_iova(w), page_size, &id);
-		break;
-	}
-	if (!rc && id > MAX_ID)
+	/* Or it would hold against the unmaps of others for good */
+	if (!rc)
 		iommu_destroy(fd, id);
+	return rc;
+}
+
+/* Events with and without a queue, and who reads them */
+static int do_events(struct worker *w)
+{
+	int fd = any_fd(w), q, rc;
+	__u8 buf[256];
+	__u32 id;
+
+	rc = veventq_alloc(fd, an_id(w, VIOMMU), IOMMU_VEVENTQ_TYPE_SELFTEST,
+			   4, &id, &q);
+	for (int i = 0; i < 6; i++)
+		mock_vevent(fd, an_id(w, IDEV));
+	if (rc)
+		return rc;
+	if (read(q, buf, sizeof(buf)) < 0)
+		rc = errno;
+	close(q);
+	iommu_destroy(fd, id);
+	return rc;
+}
+
+/* The same of page faults, through a nested page table of one's own */
+static int do_faults(struct worker *w)
+{
+	__u32 id, hwpt, stdev, idev;
+	int fd = any_fd(w), q, rc;
+	struct iommu_hwpt_pgfault f[4];
+
+	rc = fault_alloc(fd, &id, &q);
+	if (rc)
+		return rc;
+	stdev = an_id(w, STDEV);
+	/* The device is the object made right after its owner */
+	idev = stdev + 1;
+	rc = hwpt_alloc_nested(fd, idev, an_id(w, PARENT),
+			       IOMMU_HWPT_FAULT_ID_VALID, id, 0, &hwpt);
+	if (!rc) {
+		rc = mock_replace(fd, stdev, &(__u32){ hwpt });
+		mock_iopf(fd, idev, 0, 1, 1, 0x1000);
+		mock_iopf(fd, idev, 0, 2, 1, 0x1000);
+		if (read(q, f, sizeof(f)) > 0) {
+			struct iommu_hwpt_page_response r = {
+				.cookie = f[0].cookie,
+			};
+
+			if (write(q, &r, sizeof(r)) < 0 && errno != EINVAL)
+				rc = errno;
+		}
+		mock_replace(fd, stdev, &(__u32){ any_ioas(w) });
+		iommu_destroy(fd, hwpt);
+	}
+	close(q);
+	iommu_destroy(fd, id);
 	return rc;
 }
 
@@ -306,8 +404,8 @@ static int do_queries(struct worker *w)
 static int do_dirty(struct worker *w)
 {
 	__u8 map[16];
-	__u32 id = any_id(w);
 	int fd = any_fd(w);
+	__u32 id = an_id(w, HWPT);
 
 	if (pick(w, 2))
 		return hwpt_set_dirty(fd, id, pick(w, 2));
@@ -405,6 +503,10 @@ static const struct {
 	{ "hwpt", do_hwpt, 3 },
 	{ "nested", do_nested, 2 },
 	{ "viommu", do_viommu, 3 },
+	{ "vdevice", do_vdevice, 3 },
+	{ "hw_queue", do_hw_queue, 2 },
+	{ "events", do_events, 2 },
+	{ "faults", do_faults, 2 },
 	{ "access", do_access, 3 },
 	{ "pin", do_pin, 6 },
 	{ "rw", do_rw, 8 },
