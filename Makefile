@@ -12,6 +12,7 @@ iommufd-y := \
 	attach.o \
 	device.o \
 	dirty.o \
+	dirty_log.o \
 	eventq.o \
 	hw_pagetable.o \
 	io_pagetable.o \

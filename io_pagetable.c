@@ -31,6 +31,7 @@
 
 #include "access.h"
 #include "area.h"
+#include "dirty_log.h"
 #include "dmabuf.h"
 #include "io_pagetable.h"
 #include "pages.h"
@@ -51,6 +52,7 @@ void iopt_init(struct io_pagetable *iopt)
 	iova_space_init(&iopt->space);
 	iopt->iova_alignment = 1;
 	xa_init_flags(&iopt->accesses, XA_FLAGS_ALLOC | XA_FLAGS_ACCOUNT);
+	xa_init_flags(&iopt->log_written, XA_FLAGS_ACCOUNT);
 }
 
 /**
@@ -69,6 +71,7 @@ void iopt_destroy(struct io_pagetable *iopt)
 	WARN_ON(!RB_EMPTY_ROOT(&iopt->space.reserved.rb_root));
 	iova_allowed_free(&iopt->space.allowed);
 	xa_destroy(&iopt->accesses);
+	xa_destroy(&iopt->log_written);
 }
 
 /*
@@ -753,6 +756,7 @@ static int iopt_cut_area(struct io_pagetable *iopt, struct iopt_area *area,
 	iova_space_erase(&iopt->space, &area->node);
 	right->state = area->state;
 	right->pinned = area->pinned;
+	atomic_set(&right->all_dirty, atomic_read(&area->all_dirty));
 	right->node.iova = iova;
 	right->node.last = area->node.last;
 	area->node.last = iova - 1;
@@ -959,6 +963,7 @@ int iopt_add_domain(struct io_pagetable *iopt, struct iopt_domain *idom)
 		iopt->iova_alignment = max(iopt->iova_alignment, alignment);
 	}
 
+	iopt_log_add_domain(iopt, idom);
 	rc = iopt_fill_domain(iopt, idom);
 	if (!rc) {
 		list_add_tail(&idom->item, &iopt->domains);
@@ -981,6 +986,7 @@ int iopt_add_domain(struct io_pagetable *iopt, struct iopt_domain *idom)
 void iopt_remove_domain(struct io_pagetable *iopt, struct iopt_domain *idom)
 {
 	guard(rwsem_write)(&iopt->domains_rwsem);
+	iopt_log_remove_domain(iopt);
 	list_del(&idom->item);
 	iopt_unfill_domain(iopt, idom, NULL);
 

@@ -107,6 +107,72 @@ static int vfio_ioas_clear(int fd)
 	return vfio_ioas(fd, IOMMU_VFIO_IOAS_CLEAR, 0, &id);
 }
 
+static int dirty_pages(int fd, __u32 flags)
+{
+	struct vfio_iommu_type1_dirty_bitmap dirty = {
+		.argsz = sizeof(dirty),
+		.flags = flags,
+	};
+
+	return vfio_cmd(fd, VFIO_IOMMU_DIRTY_PAGES, &dirty);
+}
+
+static int dirty_start(int fd)
+{
+	return dirty_pages(fd, VFIO_IOMMU_DIRTY_PAGES_FLAG_START);
+}
+
+static int dirty_stop(int fd)
+{
+	return dirty_pages(fd, VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP);
+}
+
+static int dirty_get_arg(int fd, __u32 argsz, __u64 iova, __u64 size,
+			 __u64 pgsize, __u64 bitmap_size, void *bitmap)
+{
+	struct {
+		struct vfio_iommu_type1_dirty_bitmap dirty;
+		struct vfio_iommu_type1_dirty_bitmap_get get;
+	} cmd = {
+		.dirty.argsz = argsz,
+		.dirty.flags = VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP,
+		.get.iova = iova,
+		.get.size = size,
+		.get.bitmap.pgsize = pgsize,
+		.get.bitmap.size = bitmap_size,
+		.get.bitmap.data = bitmap,
+	};
+
+	return vfio_cmd(fd, VFIO_IOMMU_DIRTY_PAGES, &cmd);
+}
+
+/* For up to 64 pages */
+static int dirty_get(int fd, __u64 iova, __u64 size, void *bitmap)
+{
+	return dirty_get_arg(fd, 48, iova, size, PAGE, 8, bitmap);
+}
+
+static int dma_unmap_dirty(int fd, __u32 argsz, __u64 iova, __u64 *size,
+			   __u64 pgsize, __u64 bitmap_size, void *bitmap)
+{
+	struct {
+		struct vfio_iommu_type1_dma_unmap unmap;
+		struct vfio_bitmap bitmap;
+	} cmd = {
+		.unmap.argsz = argsz,
+		.unmap.flags = VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP,
+		.unmap.iova = iova,
+		.unmap.size = *size,
+		.bitmap.pgsize = pgsize,
+		.bitmap.size = bitmap_size,
+		.bitmap.data = bitmap,
+	};
+	int rc = vfio_cmd(fd, VFIO_IOMMU_UNMAP_DMA, &cmd);
+
+	*size = cmd.unmap.size;
+	return rc;
+}
+
 /* An inaccessible page behind an accessible one; the end of the latter */
 static void *guarded_end(void)
 {
@@ -234,6 +300,15 @@ TEST_F(fresh, arguments_then_enodev)
 	EXPECT_EQ(EINVAL, vfio_cmd(self->fd, VFIO_IOMMU_UNMAP_DMA, &unmap));
 	EXPECT_EQ(EFAULT, vfio_cmd(self->fd, VFIO_IOMMU_UNMAP_DMA, NULL));
 	EXPECT_EQ(7, unmap.size);
+
+	EXPECT_EQ(ENODEV, dirty_start(self->fd));
+	EXPECT_EQ(ENODEV, dirty_stop(self->fd));
+	EXPECT_EQ(ENODEV, dirty_get_arg(self->fd, 8, 0, 0, 0, 0, NULL));
+	EXPECT_EQ(EINVAL, dirty_get_arg(self->fd, 7, 0, 0, 0, 0, NULL));
+	EXPECT_EQ(EINVAL, dirty_pages(self->fd, 0));
+	EXPECT_EQ(EINVAL, dirty_pages(self->fd, 3));
+	EXPECT_EQ(EINVAL, dirty_pages(self->fd, 8));
+	EXPECT_EQ(EFAULT, vfio_cmd(self->fd, VFIO_IOMMU_DIRTY_PAGES, NULL));
 }
 
 /* Each structure is read as far as it has to be, and no further */
@@ -247,6 +322,7 @@ TEST_F(fresh, reads_no_further)
 		{ VFIO_IOMMU_GET_INFO, 16 },
 		{ VFIO_IOMMU_MAP_DMA, 32 },
 		{ VFIO_IOMMU_UNMAP_DMA, 24 },
+		{ VFIO_IOMMU_DIRTY_PAGES, 8 },
 	};
 
 	ASSERT_NE(NULL, end);
@@ -254,7 +330,9 @@ TEST_F(fresh, reads_no_further)
 		__u32 *argsz = (void *)(end - t[i].size);
 
 		memset(argsz, 0, t[i].size);
-		*argsz = t[i].size;
+		argsz[0] = t[i].size;
+		if (t[i].cmd == VFIO_IOMMU_DIRTY_PAGES)
+			argsz[1] = VFIO_IOMMU_DIRTY_PAGES_FLAG_START;
 		EXPECT_EQ(ENODEV, vfio_cmd(self->fd, t[i].cmd, argsz));
 		EXPECT_EQ(EFAULT, vfio_cmd(self->fd, t[i].cmd, argsz + 1));
 	}
@@ -500,8 +578,9 @@ TEST_F(compat, type1_needs_whole_pages)
 
 TEST_F(compat, coherency)
 {
-	/* Vacuously true; mock devices can snoop, and ask for it */
-	EXPECT_EQ(1, check_extension(self->fd, VFIO_DMA_CC_IOMMU));
+	/* True of no domain; the mock does not override no-snoop */
+	EXPECT_EQ(!variant->domains,
+		  check_extension(self->fd, VFIO_DMA_CC_IOMMU));
 	EXPECT_EQ(1, check_extension(self->fd, VFIO_TYPE1_IOMMU));
 }
 
@@ -547,6 +626,7 @@ static __u32 dma_avail(int fd)
 
 TEST_F(compat, info)
 {
+	struct vfio_iommu_type1_info_cap_migration *migration;
 	struct vfio_iommu_type1_info_cap_iova_range *ranges;
 	__u64 reply[64] = {}, sizes = -(__u64)PAGE;
 	struct vfio_iommu_type1_info *info = (void *)reply;
@@ -562,6 +642,11 @@ TEST_F(compat, info)
 	if (!variant->domains)
 		EXPECT_EQ(sizes, info->iova_pgsizes);
 
+	migration = info_cap(reply, VFIO_IOMMU_TYPE1_INFO_CAP_MIGRATION);
+	ASSERT_NE(NULL, migration);
+	EXPECT_EQ(0, migration->flags);
+	EXPECT_EQ(PAGE, migration->pgsize_bitmap);
+	EXPECT_EQ(1U << 28, migration->max_dirty_bitmap_size);
 	EXPECT_NE(NULL, info_cap(reply, VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL));
 	ranges = info_cap(reply, VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE);
 	ASSERT_NE(NULL, ranges);
@@ -601,11 +686,9 @@ TEST_F(compat, info_small_buffer)
 			written = INFO_SIZE;
 		EXPECT_EQ(full, info->argsz);
 		EXPECT_EQ(3, info->flags);
-		if (argsz >= 20 && argsz < full) {
+		EXPECT_EQ(0, memcmp(want, reply, argsz < full ? 16 : full));
+		if (argsz >= 20 && argsz < full)
 			EXPECT_EQ(0, info->cap_offset);
-		} else {
-			EXPECT_EQ(0, memcmp(want, reply, written));
-		}
 		for (__u32 i = written; i < sizeof(reply); i++) {
 			ASSERT_EQ(0xa5, bytes[i])
 				TH_LOG("argsz %u wrote byte %u", argsz, i);
@@ -981,6 +1064,19 @@ TEST_F(compat, huge_pages_option)
 	EXPECT_UNMAP(0, BASE, 4 * PAGE, 3 * PAGE);
 }
 
+/* Version 1 has no dirty log, whatever the argument */
+TEST_F(compat, v1_dirty)
+{
+	__u64 size = PAGE, bits = 0;
+
+	EXPECT_EQ(IS_V1 ? EACCES : EFAULT,
+		  vfio_cmd(self->fd, VFIO_IOMMU_DIRTY_PAGES, NULL));
+	EXPECT_EQ(IS_V1 ? EACCES : 0, dirty_start(self->fd));
+	EXPECT_EQ(IS_V1 ? EACCES : 0, dirty_stop(self->fd));
+	EXPECT_EQ(EINVAL, dma_unmap_dirty(self->fd, 48, BASE, &size, PAGE, 8,
+					  &bits));
+}
+
 /*
  * Emulated devices
  */
@@ -1004,6 +1100,315 @@ TEST_F(compat, pinned)
 	/* Of all of it, the access is told */
 	EXPECT_UNMAP(0, BASE, 4 * PAGE, 4 * PAGE);
 	EXPECT_EQ(0, mock_check_pins(self->fd, self->buf, 4 * PAGE, 0));
+	EXPECT_EQ(0, close(file));
+}
+
+/*
+ * The dirty log
+ */
+
+FIXTURE(dirty)
+{
+	int fd;
+	__u32 ioas;
+	__u32 auto_hwpt;
+	__u32 hwpt;
+	__u8 *buf;
+	size_t len;
+	struct mock_dev dev;
+};
+
+FIXTURE_VARIANT(dirty)
+{
+	bool tracked;	/* a domain that can */
+	bool plain;	/* a domain that cannot */
+};
+
+FIXTURE_VARIANT_ADD(dirty, no_domain) {};
+FIXTURE_VARIANT_ADD(dirty, tracked) { .tracked = true };
+FIXTURE_VARIANT_ADD(dirty, plain) { .plain = true };
+FIXTURE_VARIANT_ADD(dirty, mixed) { .tracked = true, .plain = true };
+
+FIXTURE_SETUP(dirty)
+{
+	OPEN_MOCK_OR_SKIP(self->fd);
+	ASSERT_EQ(0, ioas_alloc(self->fd, &self->ioas));
+	ASSERT_EQ(0, vfio_ioas_set(self->fd, self->ioas));
+	ASSERT_EQ(0, set_iommu(self->fd, VFIO_TYPE1v2_IOMMU));
+	if (variant->plain)
+		/* One that cannot, even if automatic domains do */
+		ASSERT_EQ(0, mock_attach(self->fd, self->ioas,
+					 MOCK_FLAGS_DEVICE_NO_DIRTY,
+					 &self->dev));
+	if (variant->tracked) {
+		struct mock_dev dev;
+		__u32 pt, other;
+
+		/* By way of an IOAS of its own, to have a device to ask for */
+		ASSERT_EQ(0, ioas_alloc(self->fd, &other));
+		ASSERT_EQ(0, mock_attach(self->fd, other, 0, &dev));
+		ASSERT_EQ(0, hwpt_alloc(self->fd, dev.idev, self->ioas,
+					IOMMU_HWPT_ALLOC_DIRTY_TRACKING,
+					&self->hwpt));
+		pt = self->hwpt;
+		ASSERT_EQ(0, mock_replace(self->fd, dev.stdev, &pt));
+	}
+	self->len = NR * PAGE;
+	self->buf = buf_alloc(self->len);
+	ASSERT_NE(NULL, self->buf);
+	ASSERT_EQ(0, dma_map(self->fd, self->buf, BASE, 8 * PAGE));
+}
+
+FIXTURE_TEARDOWN(dirty)
+{
+	EXPECT_EQ(0, close(self->fd));
+	EXPECT_EQ(0, check_unpinned(self->buf, self->len));
+}
+
+/* What the log says of 64 pages; @plain instead where a domain cannot tell */
+#define EXPECT_DIRTY(want, plain_want)                                         \
+	do {                                                                   \
+		__u64 __bits = 0;                                              \
+		EXPECT_EQ(0, dirty_get(self->fd, BASE, 64 * PAGE, &__bits));   \
+		EXPECT_EQ(variant->plain ? (plain_want) : (want), __bits);     \
+	} while (0)
+
+/* The device writes to pages from BASE on */
+#define WRITE_PAGES(bits)                                                      \
+	do {                                                                   \
+		__u64 __bits = (bits);                                         \
+		if (variant->tracked)                                          \
+			ASSERT_EQ(0, mock_dirty(self->fd, self->hwpt, BASE,    \
+						64 * PAGE, PAGE, &__bits,      \
+						NULL));                        \
+	} while (0)
+
+#define TRACKED(bits) (variant->tracked ? (bits) : 0)
+
+TEST_F(dirty, errno_order)
+{
+	const __u64 all = UINT64_MAX, top = all - PAGE + 1;
+	__u64 bits = 0x5a;
+	const struct {
+		__u32 argsz;
+		__u64 iova, size, pgsize, bitmap_size;
+		void *bitmap;
+		int rc;
+	} t[] = {
+		{ 47, top, 2 * PAGE, 0, 0, NULL, EINVAL },
+		{ 48, top, 2 * PAGE, 0, 0, NULL, EOVERFLOW },
+		{ 48, all, 2, 0, 0, NULL, EOVERFLOW },
+		{ 48, BASE, 0, PAGE, 8, &bits, EINVAL },
+		{ 48, BASE, PAGE, PAGE, 8, (void *)(uintptr_t)(1ULL << 63),
+		  EINVAL },
+		{ 48, BASE, PAGE, PAGE, 0, &bits, EINVAL },
+		{ 48, BASE, PAGE, PAGE, 7, &bits, EINVAL },
+		{ 48, BASE, 65 * PAGE, PAGE, 15, &bits, EINVAL },
+		{ 48, BASE, PAGE, PAGE, (1 << 28) + 8, &bits, EINVAL },
+		{ 48, BASE, PAGE, 0, 8, &bits, EINVAL },
+		{ 48, BASE, PAGE, 2 * PAGE, 8, &bits, EINVAL },
+		{ 48, BASE, PAGE, MOCK_PAGE_SIZE, 8, &bits, EINVAL },
+		{ 48, BASE + 1, PAGE, PAGE, 8, &bits, EINVAL },
+		{ 48, BASE, PAGE + 1, PAGE, 8, &bits, EINVAL },
+		/* Through a mapping */
+		{ 48, BASE, PAGE, PAGE, 8, &bits, EINVAL },
+		{ 48, BASE + 7 * PAGE, PAGE, PAGE, 8, &bits, EINVAL },
+		{ 48, BASE + 7 * PAGE, 2 * PAGE, PAGE, 8, &bits, EINVAL },
+	};
+
+	/* Not started */
+	EXPECT_EQ(0, dirty_stop(self->fd));
+	EXPECT_EQ(EINVAL, dirty_get(self->fd, BASE, 8 * PAGE, &bits));
+	EXPECT_EQ(0, dirty_start(self->fd));
+	EXPECT_EQ(0, dirty_start(self->fd));
+	for (unsigned int i = 0; i < ARRAY_LEN(t); i++) {
+		EXPECT_EQ(t[i].rc, dirty_get_arg(self->fd, t[i].argsz,
+						 t[i].iova, t[i].size,
+						 t[i].pgsize, t[i].bitmap_size,
+						 t[i].bitmap))
+			TH_LOG("entry %u", i);
+	}
+	EXPECT_EQ(0x5a, bits);
+	EXPECT_EQ(0, dirty_stop(self->fd));
+	EXPECT_EQ(EINVAL, dirty_get(self->fd, BASE, 8 * PAGE, &bits));
+	EXPECT_EQ(0x5a, bits);
+}
+
+TEST_F(dirty, device_writes)
+{
+	__u64 bits = 1ULL << 63;
+
+	/* Before the start does not count, and not after the stop */
+	ASSERT_EQ(0, dirty_start(self->fd));
+	EXPECT_DIRTY(0, 0xff);
+	WRITE_PAGES(0x81);
+	ASSERT_EQ(0, dirty_start(self->fd));
+	EXPECT_DIRTY(TRACKED(0x81), 0xff);
+	EXPECT_DIRTY(0, 0xff);
+
+	/* Bits are added to what is there, relative to the range */
+	WRITE_PAGES(0x04);
+	EXPECT_EQ(0, dirty_get(self->fd, BASE, 9 * PAGE, &bits));
+	EXPECT_EQ(1ULL << 63 | (variant->plain ? 0xff : TRACKED(0x04)), bits);
+
+	WRITE_PAGES(0x20);
+	ASSERT_EQ(0, dirty_stop(self->fd));
+	ASSERT_EQ(0, dirty_start(self->fd));
+	EXPECT_DIRTY(0, 0xff);
+}
+
+TEST_F(dirty, areas)
+{
+	/* Mapped later, behind a hole, and where nobody can write */
+	ASSERT_EQ(0, dirty_start(self->fd));
+	ASSERT_EQ(0, dma_map(self->fd, self->buf, BASE + 16 * PAGE, 4 * PAGE));
+	ASSERT_EQ(0, dma_map_flags(self->fd, (uintptr_t)self->buf,
+				   BASE + 24 * PAGE, 4 * PAGE, DMA_R));
+	EXPECT_DIRTY(0, 0xf00ff);
+	WRITE_PAGES(0x20001);
+	EXPECT_DIRTY(TRACKED(0x20001), 0xf00ff);
+	EXPECT_DIRTY(0, 0xf00ff);
+	/* Only what is asked for becomes clean */
+	WRITE_PAGES(0x20001);
+	if (!variant->plain) {
+		__u64 bits = 0;
+
+		EXPECT_EQ(0, dirty_get(self->fd, BASE + 12 * PAGE, 8 * PAGE,
+				       &bits));
+		EXPECT_EQ(TRACKED(0x20), bits);
+	}
+	EXPECT_DIRTY(TRACKED(1), 0xf00ff);
+}
+
+/* A device that comes and goes while the log runs */
+TEST_F(dirty, domains_change)
+{
+	struct mock_dev dev;
+
+	ASSERT_EQ(0, dirty_start(self->fd));
+	EXPECT_DIRTY(0, 0xff);
+	ASSERT_EQ(0, mock_attach(self->fd, self->ioas,
+				 MOCK_FLAGS_DEVICE_NO_DIRTY, &dev));
+	EXPECT_DIRTY(0xff, 0xff);
+	EXPECT_DIRTY(0xff, 0xff);
+	ASSERT_EQ(0, iommu_destroy(self->fd, dev.stdev));
+	/* It may have written until it went */
+	EXPECT_DIRTY(0xff, 0xff);
+	EXPECT_DIRTY(0, 0xff);
+}
+
+TEST_F(dirty, bad_bitmap)
+{
+	__u8 *end = guarded_end();
+
+	ASSERT_NE(NULL, end);
+	ASSERT_EQ(0, dirty_start(self->fd));
+	WRITE_PAGES(0x10);
+	EXPECT_EQ(EFAULT, dirty_get(self->fd, BASE, 64 * PAGE, end));
+	EXPECT_EQ(EFAULT, dirty_get(self->fd, BASE, 64 * PAGE, end - 7));
+	EXPECT_EQ(EFAULT, dirty_get(self->fd, BASE, 64 * PAGE, NULL));
+	/* Nothing was lost, there may be more */
+	for (int i = 0; i < 2; i++) {
+		__u64 bits = 0, want = TRACKED(0x10);
+
+		EXPECT_EQ(0, dirty_get(self->fd, BASE, 64 * PAGE, &bits));
+		if (variant->plain)
+			want = 0xff;
+		EXPECT_EQ(want, i ? bits : bits & want);
+		WRITE_PAGES(0x10);
+	}
+}
+
+TEST_F(dirty, unmap)
+{
+	const __u64 all = UINT64_MAX, top = all - PAGE + 1;
+	__u64 size, bits = 0;
+	const struct {
+		__u32 argsz;
+		__u64 iova, size, pgsize, bitmap_size;
+		int rc;
+	} t[] = {
+		{ 47, top, 2 * PAGE, 0, 0, EINVAL },
+		{ 48, top, 2 * PAGE, 0, 0, EOVERFLOW },
+		{ 48, BASE, 0, PAGE, 8, EINVAL },
+		{ 48, BASE, 8 * PAGE, PAGE, 7, EINVAL },
+		{ 48, BASE, 8 * PAGE, PAGE / 2, 8, EINVAL },
+		{ 48, BASE + 1, PAGE, PAGE, 8, EINVAL },
+		{ 48, BASE, PAGE, PAGE, 8, ENOENT },
+		{ 48, BASE + PAGE, 8 * PAGE, PAGE, 8, ENOENT },
+	};
+
+	size = 8 * PAGE;
+	EXPECT_EQ(EINVAL, dma_unmap_dirty(self->fd, 48, BASE, &size, PAGE, 8,
+					  &bits));
+	ASSERT_EQ(0, dirty_start(self->fd));
+	for (unsigned int i = 0; i < ARRAY_LEN(t); i++) {
+		size = t[i].size;
+		EXPECT_EQ(t[i].rc, dma_unmap_dirty(self->fd, t[i].argsz,
+						   t[i].iova, &size,
+						   t[i].pgsize,
+						   t[i].bitmap_size, &bits))
+			TH_LOG("entry %u", i);
+		EXPECT_EQ(t[i].size, size);
+	}
+	EXPECT_EQ(EINVAL, dma_unmap_flags(self->fd, 0, 0, DMA_ALL |
+					  VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP,
+					  NULL));
+	WRITE_PAGES(0x42);
+	size = 8 * PAGE;
+	EXPECT_EQ(EFAULT, dma_unmap_dirty(self->fd, 48, BASE, &size, PAGE, 8,
+					  NULL));
+	EXPECT_EQ(0, bits);
+
+	/* One bit is of the page in front of the mapping */
+	size = 16 * PAGE;
+	EXPECT_EQ(0, dma_unmap_dirty(self->fd, 48, BASE - PAGE, &size, PAGE, 8,
+				     &bits));
+	EXPECT_EQ(8 * PAGE, size);
+	EXPECT_EQ(variant->plain ? 0x1fe : TRACKED(0x84), bits);
+	EXPECT_DIRTY(0, 0);
+
+	/* Nothing there */
+	bits = 0;
+	size = 8 * PAGE;
+	EXPECT_EQ(0, dma_unmap_dirty(self->fd, 48, BASE, &size, PAGE, 8,
+				     &bits));
+	EXPECT_EQ(0, size);
+	EXPECT_EQ(0, bits);
+}
+
+TEST_F(dirty, access)
+{
+	__u32 item, item2;
+	__u8 byte = 1;
+	int file;
+
+	ASSERT_EQ(0, access_create(self->fd, self->ioas,
+				   MOCK_FLAGS_ACCESS_CREATE_NEEDS_PIN_PAGES,
+				   &file));
+	ASSERT_EQ(0, dirty_start(self->fd));
+	/* Pinned is dirty, always and once more */
+	ASSERT_EQ(0, access_pin(self->fd, file, BASE + PAGE, 2 * PAGE,
+				self->buf + PAGE, 0, &item));
+	ASSERT_EQ(0, access_pin(self->fd, file, BASE + 5 * PAGE, PAGE,
+				self->buf + 5 * PAGE, MOCK_FLAGS_ACCESS_WRITE,
+				&item2));
+	EXPECT_DIRTY(0x26, 0xff);
+	EXPECT_DIRTY(0x26, 0xff);
+	ASSERT_EQ(0, access_unpin(self->fd, file, item));
+	EXPECT_DIRTY(0x26, 0xff);
+	EXPECT_DIRTY(0x20, 0xff);
+	ASSERT_EQ(0, access_unpin(self->fd, file, item2));
+	EXPECT_DIRTY(0x20, 0xff);
+	EXPECT_DIRTY(0, 0xff);
+
+	/* Written to is dirty once, read is not */
+	ASSERT_EQ(0, access_rw(self->fd, file, BASE + 3 * PAGE, &byte, 1, 0));
+	EXPECT_DIRTY(0, 0xff);
+	ASSERT_EQ(0, access_rw(self->fd, file, BASE + 3 * PAGE, &byte, 1,
+			       MOCK_ACCESS_RW_WRITE));
+	EXPECT_DIRTY(0x08, 0xff);
+	EXPECT_DIRTY(0, 0xff);
 	EXPECT_EQ(0, close(file));
 }
 
