@@ -4,17 +4,9 @@
  * "edu", which copies between its 4 KiB buffer and memory. Needs root, VFIO
  * with the device cdev, and "-device edu". The device is given to vfio-pci.
  */
-#include <dirent.h>
-#include <linux/pci_regs.h>
-#include <linux/vfio.h>
-#include <sys/stat.h>
-#include <time.h>
-
 #include "kselftest_harness.h"
-#include "iommu_utils.h"
+#include "vfio_utils.h"
 
-#define PCI "/sys/bus/pci"
-#define UNSAFE "/sys/module/iommufd/parameters/allow_unsafe_interrupts"
 /* The device has 28 bits of address and drops the others */
 #define IOVA 0x1000000ULL
 /* Major and minor version, then this */
@@ -39,99 +31,8 @@ FIXTURE(real)
 	bool unsafe;
 };
 
-static long sysfs_num(const char *bdf, const char *name)
-{
-	char path[600], text[64] = {};
-	FILE *f;
-
-	snprintf(path, sizeof(path), PCI "/devices/%s/%s", bdf, name);
-	f = fopen(path, "re");
-	if (!f)
-		return -1;
-	if (!fgets(text, sizeof(text), f))
-		text[0] = 0;
-	fclose(f);
-	return strtol(text, NULL, 16);
-}
-
-static int sysfs_write(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC), rc = 0;
-
-	if (fd < 0)
-		return errno;
-	if (write(fd, text, strlen(text)) < 0)
-		rc = errno;
-	close(fd);
-	return rc;
-}
-
-static bool find_edu(char *bdf, size_t len)
-{
-	DIR *d = opendir(PCI "/devices");
-	struct dirent *e;
-	bool found = false;
-
-	while (d && !found && (e = readdir(d))) {
-		if (e->d_name[0] == '.' ||
-		    sysfs_num(e->d_name, "vendor") != 0x1234 ||
-		    sysfs_num(e->d_name, "device") != 0x11e8)
-			continue;
-		snprintf(bdf, len, "%s", e->d_name);
-		found = true;
-	}
-	if (d)
-		closedir(d);
-	return found;
-}
-
-/* A descriptor of the device's cdev, or -1 */
-static int open_cdev(const char *bdf)
-{
-	char path[600], dev[600];
-	struct dirent *e;
-	int fd = -1;
-	DIR *d;
-
-	snprintf(path, sizeof(path), PCI "/devices/%s/driver_override", bdf);
-	sysfs_write(path, "vfio-pci");
-	sysfs_write(PCI "/drivers_probe", bdf);
-	snprintf(path, sizeof(path), PCI "/devices/%s/vfio-dev", bdf);
-	d = opendir(path);
-	while (d && fd < 0 && (e = readdir(d))) {
-		if (strncmp(e->d_name, "vfio", 4))
-			continue;
-		snprintf(dev, sizeof(dev), "/dev/vfio/devices/%s", e->d_name);
-		fd = open(dev, O_RDWR | O_CLOEXEC);
-	}
-	if (d)
-		closedir(d);
-	return fd;
-}
-
-static int attach(int dev, __u32 *pt)
-{
-	struct vfio_device_attach_iommufd_pt cmd = {
-		.argsz = sizeof(cmd),
-		.pt_id = *pt,
-	};
-	int rc = iommu_cmd(dev, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &cmd);
-
-	if (!rc)
-		*pt = cmd.pt_id;
-	return rc;
-}
-
-static int detach(int dev)
-{
-	struct vfio_device_detach_iommufd_pt cmd = { .argsz = sizeof(cmd) };
-
-	return iommu_cmd(dev, VFIO_DEVICE_DETACH_IOMMUFD_PT, &cmd);
-}
-
 FIXTURE_SETUP(real)
 {
-	struct vfio_device_bind_iommufd bind = { .argsz = sizeof(bind) };
 	struct vfio_region_info info = { .argsz = sizeof(info) };
 	__u16 command = PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
 	char bdf[256];
@@ -141,21 +42,19 @@ FIXTURE_SETUP(real)
 	OPEN_OR_SKIP(self->fd);
 	if (!find_edu(bdf, sizeof(bdf)))
 		SKIP(return, "no PCI device 1234:11e8 (qemu -device edu)");
-	self->dev = open_cdev(bdf);
+	self->dev = open_pci_cdev(bdf);
 	if (self->dev < 0)
 		SKIP(return, "%s has no VFIO cdev: no IOMMU or no vfio-pci?",
 		     bdf);
-	bind.iommufd = self->fd;
-	rc = iommu_cmd(self->dev, VFIO_DEVICE_BIND_IOMMUFD, &bind);
+	rc = vfio_bind(self->dev, self->fd, &self->devid);
 	if (rc == EPERM) {
 		/* MSIs are not isolated here; the device is a toy anyhow */
-		if (sysfs_write(UNSAFE, "Y"))
+		if (sysfs_write(UNSAFE_MSI, "Y"))
 			SKIP(return, "%s has no isolated MSIs", bdf);
 		self->unsafe = true;
-		rc = iommu_cmd(self->dev, VFIO_DEVICE_BIND_IOMMUFD, &bind);
+		rc = vfio_bind(self->dev, self->fd, &self->devid);
 	}
 	ASSERT_EQ(0, rc);
-	self->devid = bind.out_devid;
 	ASSERT_EQ(0, ioas_alloc(self->fd, &self->ioas));
 
 	/* Not every device can; a transfer may still be under way */
@@ -183,7 +82,7 @@ FIXTURE_TEARDOWN(real)
 	EXPECT_EQ(0, close(self->fd));
 	EXPECT_EQ(0, vm_pin(0));
 	if (self->unsafe)
-		EXPECT_EQ(0, sysfs_write(UNSAFE, "N"));
+		EXPECT_EQ(0, sysfs_write(UNSAFE_MSI, "N"));
 }
 
 static void reg64(void *bar, unsigned int reg, __u64 val)
@@ -220,7 +119,7 @@ TEST_F(real, copies_through_the_iommu)
 		self->buf[i] = i * 3 + 1;
 	/* One mapping before the attachment, one after */
 	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf, PAGE, IOVA));
-	ASSERT_EQ(0, attach(self->dev, &pt));
+	ASSERT_EQ(0, vfio_attach(self->dev, &pt));
 	EXPECT_NE(self->ioas, pt);
 	EXPECT_EQ(1, vm_pin(0));
 	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf + 2 * PAGE,
@@ -228,7 +127,7 @@ TEST_F(real, copies_through_the_iommu)
 	ASSERT_TRUE(dma_copy(self->bar, IOVA, IOVA + 16 * PAGE, LEN));
 	EXPECT_EQ(0, memcmp(self->buf, self->buf + 2 * PAGE, LEN));
 	EXPECT_EQ(EBUSY, iommu_destroy(self->fd, self->ioas));
-	EXPECT_EQ(0, detach(self->dev));
+	EXPECT_EQ(0, vfio_detach(self->dev));
 	EXPECT_EQ(0, iommu_destroy(self->fd, self->ioas));
 }
 
@@ -240,7 +139,7 @@ TEST_F(real, blocked)
 
 	memset(self->buf, 0xaa, PAGE);
 	memset(self->buf + PAGE, 0x11, 2 * PAGE);
-	ASSERT_EQ(0, attach(self->dev, &pt));
+	ASSERT_EQ(0, vfio_attach(self->dev, &pt));
 	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf, PAGE, IOVA));
 	ASSERT_EQ(0, ioas_map(self->fd, self->ioas, self->buf + PAGE, PAGE,
 			      MAP_FIX | MAP_R, &ro));
@@ -262,7 +161,7 @@ TEST_F(real, blocked)
 	/* Detached */
 	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf + 2 * PAGE,
 				 PAGE, IOVA + 32 * PAGE));
-	ASSERT_EQ(0, detach(self->dev));
+	ASSERT_EQ(0, vfio_detach(self->dev));
 	ASSERT_TRUE(dma(self->bar, IOVA + 32 * PAGE, LEN, true));
 	EXPECT_EQ(0x11, self->buf[2 * PAGE + LEN / 2]);
 }
@@ -277,10 +176,10 @@ TEST_F(real, replace)
 	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf, PAGE, IOVA));
 	ASSERT_EQ(0, ioas_map_at(self->fd, ioas2, self->buf + PAGE, PAGE,
 				 IOVA));
-	ASSERT_EQ(0, attach(self->dev, &pt));
+	ASSERT_EQ(0, vfio_attach(self->dev, &pt));
 	ASSERT_TRUE(dma(self->bar, IOVA, LEN, false));
 	pt = ioas2;
-	ASSERT_EQ(0, attach(self->dev, &pt));
+	ASSERT_EQ(0, vfio_attach(self->dev, &pt));
 	EXPECT_EQ(1, vm_pin(0));
 	ASSERT_TRUE(dma(self->bar, IOVA, LEN, true));
 	EXPECT_EQ(0x5a, self->buf[PAGE]);
@@ -289,7 +188,7 @@ TEST_F(real, replace)
 	ASSERT_TRUE(dma(self->bar, IOVA, LEN, true));
 	EXPECT_EQ(0x33, self->buf[0]);
 	EXPECT_EQ(0, iommu_destroy(self->fd, self->ioas));
-	EXPECT_EQ(0, detach(self->dev));
+	EXPECT_EQ(0, vfio_detach(self->dev));
 }
 
 /* Two devices' worth of page tables over the same memory, pinned once */
@@ -300,17 +199,17 @@ TEST_F(real, second_page_table)
 	memset(self->buf, 0x77, PAGE);
 	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf, 4 * PAGE,
 				 IOVA));
-	ASSERT_EQ(0, attach(self->dev, &pt));
+	ASSERT_EQ(0, vfio_attach(self->dev, &pt));
 	ASSERT_EQ(0, hwpt_alloc(self->fd, self->devid, self->ioas, 0, &hwpt));
 	EXPECT_EQ(4, vm_pin(0));
 	pt = hwpt;
-	ASSERT_EQ(0, attach(self->dev, &pt));
+	ASSERT_EQ(0, vfio_attach(self->dev, &pt));
 	EXPECT_EQ(hwpt, pt);
 	EXPECT_EQ(4, vm_pin(0));
 	ASSERT_TRUE(dma_copy(self->bar, IOVA, IOVA + 3 * PAGE, LEN));
 	EXPECT_EQ(0x77, self->buf[3 * PAGE]);
 	EXPECT_EQ(EBUSY, iommu_destroy(self->fd, hwpt));
-	ASSERT_EQ(0, detach(self->dev));
+	ASSERT_EQ(0, vfio_detach(self->dev));
 	EXPECT_EQ(0, iommu_destroy(self->fd, hwpt));
 	EXPECT_EQ(0, vm_pin(0));
 }
@@ -322,7 +221,7 @@ TEST_F(real, reserved_regions)
 	__u32 pt = self->ioas, num = ARRAY_LEN(r);
 	__u64 align, iova;
 
-	ASSERT_EQ(0, attach(self->dev, &pt));
+	ASSERT_EQ(0, vfio_attach(self->dev, &pt));
 	ASSERT_EQ(0, ioas_ranges(self->fd, self->ioas, r, &num, &align));
 	ASSERT_LT(0, num);
 	EXPECT_EQ(0, align & (align - 1));
@@ -338,7 +237,7 @@ TEST_F(real, reserved_regions)
 	EXPECT_EQ(EINVAL, ioas_map_at(self->fd, self->ioas, self->buf, PAGE,
 				      0xfee00000));
 #endif
-	ASSERT_EQ(0, detach(self->dev));
+	ASSERT_EQ(0, vfio_detach(self->dev));
 	num = ARRAY_LEN(r);
 	ASSERT_EQ(0, ioas_ranges(self->fd, self->ioas, r, &num, &align));
 	EXPECT_EQ(1, num);
@@ -375,11 +274,121 @@ TEST_F(real, closed_while_busy)
 
 	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf, 4 * PAGE,
 				 IOVA));
-	ASSERT_EQ(0, attach(self->dev, &pt));
+	ASSERT_EQ(0, vfio_attach(self->dev, &pt));
 	reg64(self->bar, EDU_SRC, EDU_BUF);
 	reg64(self->bar, EDU_DST, IOVA);
 	reg64(self->bar, EDU_COUNT, LEN);
 	reg64(self->bar, EDU_CMD, EDU_CMD_RUN | EDU_CMD_TO_RAM);
+}
+
+/*
+ * An emulated device beside it: the mdev sample "mtty", which uses the IOAS
+ * from inside the kernel.
+ */
+#define MTTY "/sys/devices/virtual/mtty/mtty/mdev_supported_types/mtty-1/create"
+#define MDEV "/sys/bus/mdev/devices/" MDEV_UUID
+#define MDEV_UUID "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001"
+
+FIXTURE(mdev)
+{
+	int fd, dev;
+	__u32 devid, ioas;
+	__u8 *buf;
+};
+
+FIXTURE_SETUP(mdev)
+{
+	OPEN_OR_SKIP(self->fd);
+	if (access(MDEV, F_OK) && sysfs_write(MTTY, MDEV_UUID))
+		SKIP(return, "no mtty (CONFIG_SAMPLE_VFIO_MDEV_MTTY): %s",
+		     strerror(errno));
+	self->dev = open_cdev_of(MDEV);
+	ASSERT_LE(0, self->dev);
+	ASSERT_EQ(0, ioas_alloc(self->fd, &self->ioas));
+	ASSERT_EQ(0, vfio_bind(self->dev, self->fd, &self->devid));
+	self->buf = buf_alloc(4 * PAGE);
+	ASSERT_NE(NULL, self->buf);
+}
+
+FIXTURE_TEARDOWN(mdev)
+{
+	if (self->dev >= 0)
+		EXPECT_EQ(0, close(self->dev));
+	EXPECT_EQ(0, close(self->fd));
+	EXPECT_EQ(0, sysfs_write(MDEV "/remove", "1"));
+	EXPECT_EQ(0, vm_pin(0));
+}
+
+TEST_F(mdev, attach_replace_detach)
+{
+	__u32 ioas2, pt = self->devid, num = 0;
+	__u64 align;
+
+	EXPECT_EQ(EBUSY, iommu_destroy(self->fd, self->devid));
+	/* No page table to attach to, only an IOAS */
+	EXPECT_EQ(ENOENT, vfio_attach(self->dev, &pt));
+	pt = self->ioas;
+	ASSERT_EQ(0, vfio_attach(self->dev, &pt));
+	EXPECT_EQ(self->ioas, pt);
+	EXPECT_EQ(EBUSY, iommu_destroy(self->fd, self->ioas));
+	ioas_ranges(self->fd, self->ioas, NULL, &num, &align);
+	EXPECT_EQ(PAGE, align);
+	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf, PAGE, 0));
+	/* It has not pinned anything yet */
+	EXPECT_EQ(0, vm_pin(0));
+	ASSERT_EQ(0, ioas_alloc(self->fd, &ioas2));
+	pt = ioas2;
+	ASSERT_EQ(0, vfio_attach(self->dev, &pt));
+	EXPECT_EQ(0, iommu_destroy(self->fd, self->ioas));
+	EXPECT_EQ(EBUSY, iommu_destroy(self->fd, ioas2));
+	ASSERT_EQ(0, vfio_detach(self->dev));
+	EXPECT_EQ(0, iommu_destroy(self->fd, ioas2));
+}
+
+TEST_F(mdev, refuses_parts_of_pages)
+{
+	__u32 pt = self->ioas;
+
+	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf, 1, 1));
+	EXPECT_EQ(EADDRINUSE, vfio_attach(self->dev, &pt));
+	ASSERT_EQ(0, ioas_unmap_all(self->fd, self->ioas, NULL));
+	pt = self->ioas;
+	ASSERT_EQ(0, vfio_attach(self->dev, &pt));
+	EXPECT_EQ(EINVAL, ioas_map_at(self->fd, self->ioas, self->buf, 1, 1));
+}
+
+/* With the other one in the same IOAS, and in the same context */
+TEST_F(mdev, shares_with_pci)
+{
+	__u32 pt = self->ioas, pci_id;
+	char bdf[256];
+	int pci, rc;
+
+	if (!find_edu(bdf, sizeof(bdf)))
+		SKIP(return, "no PCI device 1234:11e8 (qemu -device edu)");
+	pci = open_pci_cdev(bdf);
+	if (pci < 0)
+		SKIP(return, "%s has no VFIO cdev", bdf);
+	rc = vfio_bind(pci, self->fd, &pci_id);
+	if (rc == EPERM)
+		SKIP(return, "%s has no isolated MSIs", bdf);
+	ASSERT_EQ(0, rc);
+	EXPECT_NE(self->devid, pci_id);
+	ASSERT_EQ(0, vfio_attach(self->dev, &pt));
+	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf, 4 * PAGE,
+				 IOVA));
+	EXPECT_EQ(0, vm_pin(0));
+	pt = self->ioas;
+	ASSERT_EQ(0, vfio_attach(pci, &pt));
+	EXPECT_EQ(4, vm_pin(0));
+	/* Either leaves without the other */
+	ASSERT_EQ(0, close(self->dev));
+	self->dev = -1;
+	EXPECT_EQ(4, vm_pin(0));
+	EXPECT_EQ(0, ioas_unmap(self->fd, self->ioas, IOVA, 4 * PAGE, NULL));
+	EXPECT_EQ(0, vm_pin(0));
+	ASSERT_EQ(0, close(pci));
+	EXPECT_EQ(0, iommu_destroy(self->fd, self->ioas));
 }
 
 TEST_HARNESS_MAIN

@@ -1,0 +1,413 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * User memory that takes forever to read or write must stop its own caller and
+ * nobody else. A userfaultfd makes such memory. Whoever waits here where nobody
+ * should wait does so until the harness' timeout.
+ */
+#include <linux/userfaultfd.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sys/syscall.h>
+
+#include "kselftest_harness.h"
+#include "iommu_utils.h"
+
+#define TYPE IOMMU_VIOMMU_TYPE_SELFTEST
+#define VEVENT IOMMU_VEVENTQ_TYPE_SELFTEST
+#define REC sizeof(struct iommu_hwpt_pgfault)
+#define RESP sizeof(struct iommu_hwpt_page_response)
+#define ROUNDS 100
+
+/* One page of memory that stalls whoever touches it, until it is released */
+struct stall {
+	int uffd;
+	void *page;
+	bool wp;	/* it can be read, only writing stalls */
+};
+
+/* 0 or an errno */
+static int stall_init(struct stall *s, bool wp, const void *content, size_t len)
+{
+	struct uffdio_api api = {
+		.api = UFFD_API,
+		.features = wp ? UFFD_FEATURE_PAGEFAULT_FLAG_WP : 0,
+	};
+	struct uffdio_register reg = {
+		.mode = wp ? UFFDIO_REGISTER_MODE_WP :
+			     UFFDIO_REGISTER_MODE_MISSING,
+	};
+	struct uffdio_writeprotect prot = {
+		.mode = UFFDIO_WRITEPROTECT_MODE_WP,
+	};
+
+	s->wp = wp;
+	s->uffd = syscall(__NR_userfaultfd, O_CLOEXEC);
+	if (s->uffd < 0)
+		return errno;
+	s->page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (s->page == MAP_FAILED || ioctl(s->uffd, UFFDIO_API, &api))
+		return errno;
+	if (wp)
+		memcpy(s->page, content, len);
+	reg.range.start = (uintptr_t)s->page;
+	reg.range.len = PAGE;
+	prot.range = reg.range;
+	if (ioctl(s->uffd, UFFDIO_REGISTER, &reg) ||
+	    (wp && ioctl(s->uffd, UFFDIO_WRITEPROTECT, &prot)))
+		return errno;
+	return 0;
+}
+
+/* Wait until somebody is stalled; 0 or an errno */
+static int stall_wait(struct stall *s)
+{
+	struct uffd_msg msg;
+
+	if (read(s->uffd, &msg, sizeof(msg)) != sizeof(msg))
+		return errno;
+	return msg.event == UFFD_EVENT_PAGEFAULT ? 0 : EPROTO;
+}
+
+/* Let whoever is stalled go on, with that content if it wanted to read */
+static int stall_release(struct stall *s, const void *content, size_t len)
+{
+	struct uffdio_writeprotect prot = {
+		.range = { .start = (uintptr_t)s->page, .len = PAGE },
+	};
+	struct uffdio_copy copy = {
+		.dst = (uintptr_t)s->page,
+		.len = PAGE,
+	};
+	void *page;
+	int rc;
+
+	if (s->wp)
+		return ioctl(s->uffd, UFFDIO_WRITEPROTECT, &prot) ? errno : 0;
+
+	page = calloc(1, PAGE);
+	if (!page)
+		return errno;
+	memcpy(page, content, len);
+	copy.src = (uintptr_t)page;
+	rc = ioctl(s->uffd, UFFDIO_COPY, &copy) ? errno : 0;
+	free(page);
+	return rc;
+}
+
+/* A system call in a thread of its own */
+struct call {
+	pthread_t thread;
+	int nr;
+	long arg[3];
+	long ret;
+	int err;
+};
+
+static void *call_run(void *arg)
+{
+	struct call *c = arg;
+
+	c->ret = syscall(c->nr, c->arg[0], c->arg[1], c->arg[2]);
+	c->err = c->ret < 0 ? errno : 0;
+	return NULL;
+}
+
+static int call_start(struct call *c, int nr, long a, long b, long d)
+{
+	*c = (struct call){ .nr = nr, .arg = { a, b, d } };
+	return pthread_create(&c->thread, NULL, call_run, c);
+}
+
+static void call_join(struct call *c)
+{
+	pthread_join(c->thread, NULL);
+}
+
+FIXTURE(stall)
+{
+	int fd;
+	__u32 ioas, parent, viommu, nested;
+	struct mock_dev dev;
+	struct stall stall;
+	struct call call;
+};
+
+FIXTURE_SETUP(stall)
+{
+	OPEN_MOCK_OR_SKIP(self->fd);
+	ASSERT_EQ(0, ioas_alloc(self->fd, &self->ioas));
+	ASSERT_EQ(0, mock_attach(self->fd, self->ioas, MOCK_FLAGS_DEVICE_PASID,
+				 &self->dev));
+	ASSERT_EQ(0, hwpt_alloc(self->fd, self->dev.idev, self->ioas,
+				IOMMU_HWPT_ALLOC_NEST_PARENT, &self->parent));
+	ASSERT_EQ(0, viommu_alloc(self->fd, self->dev.idev, self->parent, TYPE,
+				  NULL, 0, &self->viommu));
+	ASSERT_EQ(0, hwpt_alloc_nested(self->fd, self->dev.idev, self->viommu,
+				       0, 0, IOMMU_TEST_IOTLB_DEFAULT,
+				       &self->nested));
+}
+
+FIXTURE_TEARDOWN(stall)
+{
+	EXPECT_EQ(0, close(self->fd));
+}
+
+#define STALL_OR_SKIP(wp, content, len)                                        \
+	do {                                                                   \
+		int __rc = stall_init(&self->stall, wp, content, len);         \
+		if (__rc)                                                      \
+			SKIP(return, "no userfaultfd: %s", strerror(__rc));    \
+	} while (0)
+
+#define REPLACE(id) \
+	mock_replace(self->fd, self->dev.stdev, &(__u32){ id })
+
+static int respond(int q, __u32 cookie)
+{
+	struct iommu_hwpt_page_response r = {
+		.cookie = cookie,
+		.code = IOMMUFD_PAGE_RESP_SUCCESS,
+	};
+
+	return write(q, &r, sizeof(r)) == sizeof(r) ? 0 : errno;
+}
+
+/* Attach the device to a HWPT with a fault queue, and have it fault */
+static int fault_setup(int fd, struct mock_dev *dev, __u32 parent, int *q)
+{
+	__u32 fault, hwpt;
+	int rc;
+
+	rc = fault_alloc(fd, &fault, q);
+	if (!rc)
+		rc = hwpt_alloc_nested(fd, dev->idev, parent,
+				       IOMMU_HWPT_FAULT_ID_VALID, fault, 0,
+				       &hwpt);
+	if (!rc)
+		rc = mock_replace(fd, dev->stdev, &hwpt);
+	if (!rc)
+		rc = mock_iopf(fd, dev->idev, 0, 1, IOMMU_PGFAULT_PERM_READ,
+			       0x1000);
+	return rc;
+}
+
+#define FAULT_OR_SKIP(q)                                                       \
+	do {                                                                   \
+		int __rc = fault_setup(self->fd, &self->dev, self->parent, q); \
+		if (__rc == ENODEV)                                            \
+			SKIP(return, "kernel without CONFIG_IOMMU_IOPF");      \
+		ASSERT_EQ(0, __rc);                                            \
+	} while (0)
+
+/* The group that is being read ends with its attachment */
+TEST_F(stall, fault_read)
+{
+	struct iommu_hwpt_pgfault *f;
+	int q;
+
+	STALL_OR_SKIP(true, "", 1);
+	FAULT_OR_SKIP(&q);
+	f = self->stall.page;
+	ASSERT_EQ(0, call_start(&self->call, __NR_read, q, (long)f, REC));
+	ASSERT_EQ(0, stall_wait(&self->stall));
+
+	EXPECT_EQ(0, REPLACE(self->ioas));
+	EXPECT_EQ(0, stall_release(&self->stall, NULL, 0));
+	call_join(&self->call);
+	EXPECT_EQ(REC, self->call.ret);
+	EXPECT_EQ(self->dev.idev, f->dev_id);
+	EXPECT_EQ(EINVAL, respond(q, f->cookie));
+	EXPECT_EQ(0, close(q));
+}
+
+/* Not so if the attachment stays, however long it takes */
+TEST_F(stall, fault_read_late)
+{
+	struct iommu_hwpt_pgfault *f;
+	int q;
+
+	STALL_OR_SKIP(true, "", 1);
+	FAULT_OR_SKIP(&q);
+	f = self->stall.page;
+	ASSERT_EQ(0, call_start(&self->call, __NR_read, q, (long)f, REC));
+	ASSERT_EQ(0, stall_wait(&self->stall));
+	EXPECT_EQ(0, mock_iopf(self->fd, self->dev.idev, 0, 2,
+			       IOMMU_PGFAULT_PERM_READ, 0x2000));
+	EXPECT_EQ(0, stall_release(&self->stall, NULL, 0));
+	call_join(&self->call);
+	EXPECT_EQ(REC, self->call.ret);
+	EXPECT_EQ(1, f->grpid);
+	EXPECT_EQ(0, respond(q, f->cookie));
+	EXPECT_EQ(REC, read(q, f, REC));
+	EXPECT_EQ(2, f->grpid);
+	EXPECT_EQ(0, respond(q, f->cookie));
+	EXPECT_EQ(0, close(q));
+}
+
+TEST_F(stall, fault_write)
+{
+	struct iommu_hwpt_page_response r = {};
+	struct iommu_hwpt_pgfault f;
+	int q;
+
+	STALL_OR_SKIP(false, NULL, 0);
+	FAULT_OR_SKIP(&q);
+	ASSERT_EQ(REC, read(q, &f, REC));
+	ASSERT_EQ(0, call_start(&self->call, __NR_write, q,
+				(long)self->stall.page, RESP));
+	ASSERT_EQ(0, stall_wait(&self->stall));
+
+	EXPECT_EQ(0, REPLACE(self->ioas));
+	r.cookie = f.cookie;
+	EXPECT_EQ(0, stall_release(&self->stall, &r, sizeof(r)));
+	call_join(&self->call);
+	EXPECT_EQ(-1, self->call.ret);
+	EXPECT_EQ(EINVAL, self->call.err);
+	EXPECT_EQ(0, close(q));
+}
+
+/* A driver's interrupt thread does not wait for the owner of the queue */
+TEST_F(stall, veventq_alloc)
+{
+	struct iommu_veventq_alloc cmd = {
+		.size = sizeof(cmd),
+		.viommu_id = self->viommu,
+		.type = VEVENT,
+		.veventq_depth = 2,
+	}, *reply;
+	struct {
+		struct iommufd_vevent_header header;
+		struct iommu_viommu_event_selftest event;
+	} record;
+	__u32 vdev;
+
+	STALL_OR_SKIP(true, &cmd, sizeof(cmd));
+	reply = self->stall.page;
+	ASSERT_EQ(0, vdevice_alloc(self->fd, self->viommu, self->dev.idev, 0x99,
+				   &vdev));
+	ASSERT_EQ(0, REPLACE(self->nested));
+	ASSERT_EQ(0, call_start(&self->call, __NR_ioctl, self->fd,
+				IOMMU_VEVENTQ_ALLOC, (long)reply));
+	ASSERT_EQ(0, stall_wait(&self->stall));
+
+	EXPECT_EQ(0, mock_vevent(self->fd, self->dev.idev));
+	EXPECT_EQ(0, stall_release(&self->stall, NULL, 0));
+	call_join(&self->call);
+	ASSERT_EQ(0, self->call.ret);
+	EXPECT_EQ(sizeof(record), read(reply->out_veventq_fd, &record,
+				       sizeof(record)));
+	EXPECT_EQ(0x99, record.event.virt_id);
+	EXPECT_EQ(0, close(reply->out_veventq_fd));
+}
+
+/* What the reply did not come through for does not exist yet */
+TEST_F(stall, vdevice_alloc)
+{
+	struct iommu_vdevice_alloc cmd = {
+		.size = sizeof(cmd),
+		.viommu_id = self->viommu,
+		.dev_id = self->dev.idev,
+		.virt_id = 0x99,
+	}, *reply;
+	struct mock_dev other;
+
+	STALL_OR_SKIP(true, &cmd, sizeof(cmd));
+	reply = self->stall.page;
+	ASSERT_EQ(0, mock_attach(self->fd, self->ioas, 0, &other));
+	ASSERT_EQ(0, call_start(&self->call, __NR_ioctl, self->fd,
+				IOMMU_VDEVICE_ALLOC, (long)reply));
+	ASSERT_EQ(0, stall_wait(&self->stall));
+
+	/* Neither device nor ID are free, but nobody finds one by the other */
+	EXPECT_EQ(EEXIST, vdevice_alloc(self->fd, self->viommu, self->dev.idev,
+					0x98, NULL));
+	EXPECT_EQ(EEXIST, vdevice_alloc(self->fd, self->viommu, other.idev,
+					0x99, NULL));
+	EXPECT_EQ(ENOENT, REPLACE(self->nested));
+	EXPECT_EQ(0, REPLACE(self->parent));
+	EXPECT_EQ(0, REPLACE(self->ioas));
+
+	EXPECT_EQ(0, stall_release(&self->stall, NULL, 0));
+	call_join(&self->call);
+	ASSERT_EQ(0, self->call.ret);
+	EXPECT_EQ(0, REPLACE(self->nested));
+	EXPECT_EQ(0, iommu_destroy(self->fd, reply->out_vdevice_id));
+}
+
+/* The device goes while its vDEVICE is being made: then there is none */
+TEST_F(stall, vdevice_alloc_unbind)
+{
+	struct iommu_vdevice_alloc cmd = {
+		.size = sizeof(cmd),
+		.viommu_id = self->viommu,
+		.dev_id = self->dev.idev,
+		.virt_id = 0x99,
+	}, *reply;
+	struct iommu_destroy destroy = {
+		.size = sizeof(destroy),
+		.id = self->dev.stdev,
+	};
+	struct call unbind;
+	__u32 vdev;
+
+	STALL_OR_SKIP(true, &cmd, sizeof(cmd));
+	reply = self->stall.page;
+	ASSERT_EQ(0, call_start(&self->call, __NR_ioctl, self->fd,
+				IOMMU_VDEVICE_ALLOC, (long)reply));
+	ASSERT_EQ(0, stall_wait(&self->stall));
+	ASSERT_EQ(0, call_start(&unbind, __NR_ioctl, self->fd, IOMMU_DESTROY,
+				(long)&destroy));
+	/* From now on or very soon it is too late for another one */
+	while (true) {
+		int rc = vdevice_alloc(self->fd, self->viommu, self->dev.idev,
+				       0x98, &vdev);
+
+		if (rc == ENOENT)
+			break;
+		ASSERT_EQ(EEXIST, rc);
+		usleep(1000);
+	}
+	EXPECT_EQ(0, stall_release(&self->stall, NULL, 0));
+	call_join(&self->call);
+	call_join(&unbind);
+	EXPECT_EQ(ENOENT, self->call.err);
+	EXPECT_EQ(0, unbind.ret);
+	EXPECT_EQ(ENOENT, iommu_destroy(self->fd, reply->out_vdevice_id));
+
+	/* Not even a tombstone: the ID and the virt_id are free */
+	ASSERT_EQ(0, mock_attach(self->fd, self->ioas, 0, &self->dev));
+	EXPECT_EQ(0, vdevice_alloc(self->fd, self->viommu, self->dev.idev,
+				   0x99, NULL));
+}
+
+/* Unbind wakes up when a vDEVICE is gone that somebody else destroys */
+TEST_F(stall, vdevice_destroy_unbind)
+{
+	struct iommu_destroy stdev = { .size = sizeof(stdev) };
+	struct iommu_destroy vdev = { .size = sizeof(vdev) };
+	struct call unbind;
+
+	for (int i = 0; i < ROUNDS; i++) {
+		if (i)
+			ASSERT_EQ(0, mock_attach(self->fd, self->ioas, 0,
+						 &self->dev));
+		ASSERT_EQ(0, vdevice_alloc(self->fd, self->viommu,
+					   self->dev.idev, 0x99, &vdev.id));
+		stdev.id = self->dev.stdev;
+		ASSERT_EQ(0, call_start(&unbind, __NR_ioctl, self->fd,
+					IOMMU_DESTROY, (long)&stdev));
+		ASSERT_EQ(0, call_start(&self->call, __NR_ioctl, self->fd,
+					IOMMU_DESTROY, (long)&vdev));
+		call_join(&self->call);
+		call_join(&unbind);
+		EXPECT_EQ(0, unbind.ret);
+		/* Unbind may have been first, or just on it */
+		if (self->call.ret)
+			EXPECT_TRUE(self->call.err == ENOENT ||
+				    self->call.err == EBUSY);
+		EXPECT_EQ(ENOENT, iommu_destroy(self->fd, vdev.id));
+	}
+}
+
+TEST_HARNESS_MAIN
