@@ -61,9 +61,9 @@ struct iommufd_group {
 	unsigned int ref;
 	struct iommufd_ctx *ictx;
 	struct iommu_group *group;
-	struct mutex lock;
+	struct mutex lock; /* attachments */
 	struct xarray attachments;
-	spinlock_t devices_lock;
+	spinlock_t devices_lock; /* devices */
 	struct list_head devices;
 	struct iommufd_sw_msi_maps required_sw_msi;
 	phys_addr_t sw_msi_start;
@@ -93,9 +93,10 @@ to_iommufd_handle(struct iommu_attach_handle *handle)
 static inline struct iommufd_device *iommufd_get_device(struct iommufd_ctx *ictx,
 							u32 id)
 {
-	return container_of_const(
-		iommufd_get_object(ictx, id, IOMMUFD_OBJ_DEVICE),
-		struct iommufd_device, obj);
+	struct iommufd_object *obj =
+		iommufd_get_object(ictx, id, IOMMUFD_OBJ_DEVICE);
+
+	return container_of_const(obj, struct iommufd_device, obj);
 }
 
 u32 iommufd_group_faulting_id(struct iommufd_group *igroup, struct device *dev);

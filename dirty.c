@@ -25,6 +25,7 @@ struct dirty_read {
 static int dirty_read_areas(struct dirty_read *read, unsigned long iova,
 			    unsigned long last)
 {
+	const struct iommu_dirty_ops *ops = read->domain->dirty_ops;
 	struct iopt_area *area;
 	int rc;
 
@@ -33,9 +34,9 @@ static int dirty_read_areas(struct dirty_read *read, unsigned long iova,
 		unsigned long start = max(iova, area->node.iova);
 		unsigned long end = min(last, area->node.last);
 
-		rc = read->domain->dirty_ops->read_and_clear_dirty(
-			read->domain, start, end - start + 1, read->flags,
-			&read->dirty);
+		rc = ops->read_and_clear_dirty(read->domain, start,
+					       end - start + 1, read->flags,
+					       &read->dirty);
 		if (rc)
 			return rc;
 		cond_resched();

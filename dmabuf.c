@@ -77,7 +77,7 @@ static const struct dma_buf_attach_ops pages_dmabuf_ops = {
 static int vfio_pci_phys(struct dma_buf_attachment *attach,
 			 struct phys_vec *phys)
 {
-	typeof(&vfio_pci_dma_buf_iommufd_map) fn;
+	typeof(vfio_pci_dma_buf_iommufd_map) *fn;
 	int rc = -EOPNOTSUPP;
 
 	/* vfio-pci-core depends on iommufd, so iommufd cannot on it */

@@ -30,8 +30,8 @@ struct mem_cgroup;
 struct iommufd_eventq {
 	struct iommufd_object obj;
 	struct iommufd_ctx *ictx;
-	struct mutex io_mutex;
-	spinlock_t lock;
+	struct mutex io_mutex; /* readers and writers */
+	spinlock_t lock; /* deliver */
 	struct list_head deliver;
 	wait_queue_head_t wait_queue;
 };
@@ -48,7 +48,7 @@ struct iommufd_eventq {
  */
 struct iommufd_fault {
 	struct iommufd_eventq common;
-	struct mutex mutex;
+	struct mutex mutex; /* response */
 	struct xarray response;
 	u32 next_cookie;
 };
@@ -102,9 +102,10 @@ struct iommufd_veventq {
 static inline struct iommufd_fault *iommufd_get_fault(struct iommufd_ctx *ictx,
 						      u32 id)
 {
-	return container_of_const(
-		iommufd_get_object(ictx, id, IOMMUFD_OBJ_FAULT),
-		struct iommufd_fault, common.obj);
+	struct iommufd_object *obj =
+		iommufd_get_object(ictx, id, IOMMUFD_OBJ_FAULT);
+
+	return container_of_const(obj, struct iommufd_fault, common.obj);
 }
 
 int iommufd_fault_alloc(struct iommufd_ucmd *ucmd);

@@ -433,12 +433,14 @@ int iommufd_hwpt_alloc(struct iommufd_ucmd *ucmd)
 	struct iommu_hwpt_alloc *cmd = ucmd->cmd;
 	struct iommufd_object *pt_obj;
 	struct iommufd_device *idev;
+	bool no_type;
 	int rc;
 
 	if (cmd->__reserved)
 		return -EOPNOTSUPP;
 	/* Data and its type come together or not at all */
-	if (!cmd->data_len != (cmd->data_type == IOMMU_HWPT_DATA_NONE))
+	no_type = cmd->data_type == IOMMU_HWPT_DATA_NONE;
+	if (!cmd->data_len != no_type)
 		return -EINVAL;
 
 	idev = iommufd_get_device(ucmd->ictx, cmd->dev_id);

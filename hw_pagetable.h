@@ -111,17 +111,19 @@ hwpt_stage2(struct iommufd_hw_pagetable *hwpt)
 static inline struct iommufd_hwpt_paging *
 iommufd_get_hwpt_paging(struct iommufd_ctx *ictx, u32 id)
 {
-	return container_of_const(
-		iommufd_get_object(ictx, id, IOMMUFD_OBJ_HWPT_PAGING),
-		struct iommufd_hwpt_paging, common.obj);
+	struct iommufd_object *obj =
+		iommufd_get_object(ictx, id, IOMMUFD_OBJ_HWPT_PAGING);
+
+	return container_of_const(obj, struct iommufd_hwpt_paging, common.obj);
 }
 
 static inline struct iommufd_hwpt_nested *
 iommufd_get_hwpt_nested(struct iommufd_ctx *ictx, u32 id)
 {
-	return container_of_const(
-		iommufd_get_object(ictx, id, IOMMUFD_OBJ_HWPT_NESTED),
-		struct iommufd_hwpt_nested, common.obj);
+	struct iommufd_object *obj =
+		iommufd_get_object(ictx, id, IOMMUFD_OBJ_HWPT_NESTED);
+
+	return container_of_const(obj, struct iommufd_hwpt_nested, common.obj);
 }
 
 struct iommufd_hwpt_paging *

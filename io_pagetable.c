@@ -92,8 +92,7 @@ static bool area_is_aligned(const struct iopt_area *area,
  *
  * Returns -EADDRINUSE when an area contradicts it.
  */
-int iopt_check_alignment(struct io_pagetable *iopt,
-				unsigned long alignment)
+int iopt_check_alignment(struct io_pagetable *iopt, unsigned long alignment)
 {
 	struct iopt_area *area;
 

@@ -23,7 +23,7 @@
 struct iommufd_ioas {
 	struct iommufd_object obj;
 	struct io_pagetable iopt;
-	struct mutex mutex;
+	struct mutex mutex; /* hwpt_list */
 	struct list_head hwpt_list;
 	bool vfio_type1;
 	struct list_head change_item;
@@ -32,9 +32,10 @@ struct iommufd_ioas {
 static inline struct iommufd_ioas *iommufd_get_ioas(struct iommufd_ctx *ictx,
 						    u32 id)
 {
-	return container_of_const(
-		iommufd_get_object(ictx, id, IOMMUFD_OBJ_IOAS),
-		struct iommufd_ioas, obj);
+	struct iommufd_object *obj =
+		iommufd_get_object(ictx, id, IOMMUFD_OBJ_IOAS);
+
+	return container_of_const(obj, struct iommufd_ioas, obj);
 }
 
 struct iommufd_ioas *iommufd_ioas_alloc(struct iommufd_ctx *ictx);

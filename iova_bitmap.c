@@ -141,10 +141,11 @@ static int window_pin(struct iova_bitmap *bitmap, unsigned long start,
 					 PAGE_SIZE);
 
 	while (bitmap->num_pages != num) {
-		long rc = pin_user_pages_fast(
-			(addr & PAGE_MASK) + bitmap->num_pages * PAGE_SIZE,
-			num - bitmap->num_pages, FOLL_WRITE,
-			bitmap->pages + bitmap->num_pages);
+		unsigned long done = bitmap->num_pages;
+		long rc = pin_user_pages_fast((addr & PAGE_MASK) +
+						      done * PAGE_SIZE,
+					      num - done, FOLL_WRITE,
+					      bitmap->pages + done);
 
 		if (rc <= 0) {
 			window_unpin(bitmap);

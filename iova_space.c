@@ -152,12 +152,13 @@ static struct iova_node *leftmost_gap(struct rb_node *rb, unsigned long length)
 	for (;;) {
 		struct iova_node *left = to_node(rb->rb_left);
 
-		if (left && left->max_gap >= length)
+		if (left && left->max_gap >= length) {
 			rb = rb->rb_left;
-		else if (to_node(rb)->gap >= length)
+			continue;
+		}
+		if (to_node(rb)->gap >= length)
 			return to_node(rb);
-		else
-			rb = rb->rb_right;
+		rb = rb->rb_right;
 	}
 }
 

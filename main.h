@@ -80,7 +80,7 @@ struct iommufd_ctx {
 	wait_queue_head_t destroy_wait;
 	struct rw_semaphore ioas_creation_lock;
 
-	struct mutex sw_msi_lock;
+	struct mutex sw_msi_lock; /* software MSI */
 	struct list_head sw_msi_list;
 	unsigned int sw_msi_id;
 

@@ -24,7 +24,7 @@ struct noiommu_domain {
 		struct pt_iommu iommu;
 		struct pt_iommu_amdv1 amdv1;
 	};
-	spinlock_t top_lock;
+	spinlock_t top_lock; /* of the page table */
 };
 
 PT_IOMMU_CHECK_DOMAIN(struct noiommu_domain, iommu, domain);

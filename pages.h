@@ -88,7 +88,7 @@ enum pages_kind {
  */
 struct iopt_pages {
 	refcount_t ref;
-	struct mutex mutex;
+	struct mutex mutex; /* extents and owner */
 	enum pages_kind kind;
 	u8 account_mode;
 	bool writable;

@@ -10,13 +10,14 @@
 #ifndef __IOMMUFD_PFN_RUNS_H
 #define __IOMMUFD_PFN_RUNS_H
 
+#include <linux/bits.h>
 #include <linux/types.h>
 
 struct pfn_chunk;
 
 /* Frame numbers of 52-bit physical addresses; the rest of the word is length */
 #define PFN_RUN_PFN_BITS 40
-#define PFN_RUN_MAX_PAGES (1UL << 24)
+#define PFN_RUN_MAX_PAGES BIT(24)
 
 /* Small sequences need no chunk */
 #define PFN_RUNS_INLINE 2

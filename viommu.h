@@ -13,9 +13,10 @@ struct iommufd_device;
 static inline struct iommufd_viommu *iommufd_get_viommu(struct iommufd_ctx *ictx,
 							u32 id)
 {
-	return container_of_const(
-		iommufd_get_object(ictx, id, IOMMUFD_OBJ_VIOMMU),
-		struct iommufd_viommu, obj);
+	struct iommufd_object *obj =
+		iommufd_get_object(ictx, id, IOMMUFD_OBJ_VIOMMU);
+
+	return container_of_const(obj, struct iommufd_viommu, obj);
 }
 
 void iommufd_viommu_destroy(struct iommufd_object *obj);
