@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Two uses: inside a kernel tree this is drivers/iommu/iommufd/Makefile, read
-# by Kbuild, which always sets $(obj). Anywhere else it offers the targets of
-# tools/targets.mk; "make help" lists them.
+# Two uses: in a kernel tree Kbuild reads this, and it always sets $(obj).
+# Anywhere else it offers the targets of tools/targets.mk; "make help" lists
+# them.
 ifneq ($(obj),)
 
 iommufd-y := \
@@ -12,6 +12,7 @@ iommufd-y := \
 	attach.o \
 	device.o \
 	dirty.o \
+	dirty_log.o \
 	eventq.o \
 	hw_pagetable.o \
 	io_pagetable.o \

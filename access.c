@@ -10,6 +10,7 @@
 
 #include "access.h"
 #include "area.h"
+#include "dirty_log.h"
 #include "io_pagetable.h"
 #include "pages.h"
 
@@ -187,6 +188,8 @@ void iopt_unpin_pages(struct io_pagetable *iopt, unsigned long iova,
 		end = min(last, area->node.last);
 		if (unlock_area)
 			atomic_dec(&area->locks);
+		/* As long as it is pinned the dirty log reports it by itself */
+		area_log_write(area, iova, end);
 		area_unpin_pages(area, iova, end);
 		area_end(area);
 		if (end == last)
@@ -230,6 +233,8 @@ int iopt_rw(struct io_pagetable *iopt, unsigned long iova, void *data,
 		else
 			rc = pages_rw(area->pages, area_offset(area, iova),
 				      data, end - iova + 1, flags);
+		if (write)
+			area_log_write(area, iova, end);
 		area_end(area);
 		if (rc || end == last)
 			return rc;

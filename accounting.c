@@ -152,8 +152,12 @@ static int owner_change_add(struct iommufd_ctx *ictx, struct xarray *changes,
 	if (!change)
 		return -ENOMEM;
 	change->pages = pages;
-	change->new.account_mode = pages->account_mode;
 	pages_owner_init(&change->new);
+	change->new.account_mode = pages->account_mode;
+	/* The same user pays as before, and only the counters of the mm move */
+	if (pages->account_mode == IOMMUFD_ACCOUNT_USER &&
+	    uid_eq(pages->user->uid, change->new.user->uid))
+		change->new.account_mode = IOMMUFD_ACCOUNT_NONE;
 
 	mutex_lock_nest_lock(&pages->mutex, &ictx->ioas_creation_lock);
 	change->npages = pages_pinned(pages);

@@ -2,6 +2,7 @@
 /*
  * An area: how it is mirrored in domains and pinned by accesses.
  */
+#include <linux/iova_bitmap.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
 
@@ -454,4 +455,25 @@ void area_unpin_pages(struct iopt_area *area, unsigned long iova,
 bool area_has_pins(struct iopt_area *area)
 {
 	return READ_ONCE(area->access_pins.rb_root.rb_node);
+}
+
+/**
+ * area_report_pins() - report what accesses have pinned as dirty
+ * @area: the area
+ * @bitmap: where to report to
+ */
+void area_report_pins(struct iopt_area *area, struct iova_bitmap *bitmap)
+{
+	unsigned long base = area->offset >> PAGE_SHIFT;
+	struct area_pin *pin;
+	struct rb_node *rb;
+
+	guard(mutex)(&area->pages->mutex);
+	for (rb = rb_first_cached(&area->access_pins); rb; rb = rb_next(rb)) {
+		pin = rb_entry(rb, struct area_pin, rb);
+		iova_bitmap_set(bitmap,
+				area->node.iova +
+					((pin->first - base) << PAGE_SHIFT),
+				(pin->last - pin->first + 1) << PAGE_SHIFT);
+	}
 }

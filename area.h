@@ -15,6 +15,8 @@
 #include "iova_space.h"
 #include "pages.h"
 
+struct iova_bitmap;
+
 /**
  * enum iopt_area_state - what may be done with an area
  * @AREA_BUILDING: takes its IOVA up, but is not there yet for anybody
@@ -41,6 +43,7 @@ enum iopt_area_state {
  * @busy: operations that use it without a lock; starting one takes @state to be
  *	AREA_LIVE under io_pagetable.iova_rwsem
  * @locks: holders that refuse an unmap; raised together with @busy
+ * @all_dirty: all of it counts as dirty the next time the dirty log is read
  * @access_pins: struct area_pin, under iopt_pages.mutex
  * @item: on a private list of whoever builds or unmaps it
  * @dmabuf_maps: what is mapped where, under the reservation lock of the dma-buf
@@ -55,6 +58,7 @@ struct iopt_area {
 	bool pinned;
 	atomic_t busy;
 	atomic_t locks;
+	atomic_t all_dirty;
 	struct rb_root_cached access_pins;
 	struct list_head item;
 	struct list_head dmabuf_maps;
@@ -116,5 +120,6 @@ int area_pin_pages(struct iopt_area *area, unsigned long iova,
 void area_unpin_pages(struct iopt_area *area, unsigned long iova,
 		      unsigned long last);
 bool area_has_pins(struct iopt_area *area);
+void area_report_pins(struct iopt_area *area, struct iova_bitmap *bitmap);
 
 #endif

@@ -26,7 +26,7 @@
 /**
  * struct iommufd_attach - an attached PASID of a group
  * @hwpt: where to; each of @devices is a user
- * @handle: what the iommu core has for it; NULL without an IOMMU
+ * @handle: what the iommu core has for it; unused without an IOMMU
  * @devices: struct iommufd_device by object ID
  *
  * In iommufd_group.attachments and protected by iommufd_group.lock.

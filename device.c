@@ -406,32 +406,31 @@ static int hw_info_fill_data(struct iommu_hw_info *cmd, struct device *dev)
 {
 	const struct iommu_ops *ops = dev_iommu_ops(dev);
 	enum iommu_hw_info_type type = IOMMU_HW_INFO_TYPE_DEFAULT;
-	void *data __free(kfree) = NULL;
 	u32 data_len = 0;
+	void *data;
 	int rc;
+
+	if (!ops->hw_info) {
+		cmd->out_data_type = IOMMU_HW_INFO_TYPE_NONE;
+		rc = hw_info_copy_data(cmd, NULL, 0);
+		cmd->data_len = 0;
+		return rc;
+	}
 
 	if (cmd->flags & IOMMU_HW_INFO_FLAG_INPUT_TYPE)
 		type = cmd->in_data_type;
-
-	if (ops->hw_info) {
-		void *info = ops->hw_info(dev, &data_len, &type);
-
-		if (IS_ERR(info))
-			return PTR_ERR(info);
-		data = info;
-		/* The driver has to say what it gave */
-		if (WARN_ON_ONCE(type == IOMMU_HW_INFO_TYPE_NONE))
-			return -EOPNOTSUPP;
-	} else {
-		type = IOMMU_HW_INFO_TYPE_NONE;
-	}
-
-	rc = hw_info_copy_data(cmd, data, data_len);
-	if (rc)
-		return rc;
+	data = ops->hw_info(dev, &data_len, &type);
+	if (IS_ERR(data))
+		return PTR_ERR(data);
+	/* The driver has to say what it gave */
+	if (WARN_ON_ONCE(type == IOMMU_HW_INFO_TYPE_NONE))
+		rc = -EOPNOTSUPP;
+	else
+		rc = hw_info_copy_data(cmd, data, data_len);
+	kfree(data);
 	cmd->data_len = data_len;
 	cmd->out_data_type = type;
-	return 0;
+	return rc;
 }
 
 static u64 hw_info_pasid_caps(struct pci_dev *pdev)

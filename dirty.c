@@ -33,9 +33,6 @@ static int dirty_read_areas(struct dirty_read *read, unsigned long iova,
 		unsigned long start = max(iova, area->node.iova);
 		unsigned long end = min(last, area->node.last);
 
-		/* A dma-buf may be gone from the domain, and is no memory */
-		if (area->pages->kind == PAGES_DMABUF)
-			continue;
 		rc = read->domain->dirty_ops->read_and_clear_dirty(
 			read->domain, start, end - start + 1, read->flags,
 			&read->dirty);

@@ -342,6 +342,7 @@ EXPORT_SYMBOL_NS_GPL(iommufd_sw_msi_install, "IOMMUFD_INTERNAL");
 static struct iommufd_sw_msi_map *sw_msi_get_map(struct iommufd_group *igroup,
 						 phys_addr_t msi_addr)
 {
+	const unsigned int max_id = BITS_PER_TYPE(struct iommufd_sw_msi_maps);
 	struct iommufd_ctx *ictx = igroup->ictx;
 	struct iommufd_sw_msi_map *map;
 	unsigned int pgoff = 0;
@@ -356,7 +357,7 @@ static struct iommufd_sw_msi_map *sw_msi_get_map(struct iommufd_group *igroup,
 		pgoff = max(pgoff, map->pgoff + 1);
 	}
 
-	if (ictx->sw_msi_id >= BITS_PER_TYPE(struct iommufd_sw_msi_maps) ||
+	if (ictx->sw_msi_id >= max_id ||
 	    pgoff >= igroup->sw_msi_size >> PAGE_SHIFT)
 		return ERR_PTR(-EOVERFLOW);
 

@@ -6,6 +6,7 @@
 #include <linux/iommu.h>
 #include <linux/log2.h>
 #include <linux/module.h>
+#include <linux/sizes.h>
 
 #include "../iommu-priv.h"
 #include "device.h"
@@ -15,7 +16,7 @@
 #include "viommu.h"
 
 /* The largest entry_num of IOMMU_HWPT_INVALIDATE */
-#define HWPT_INVALIDATE_MAX_ENTRIES (1U << 19)
+#define HWPT_INVALIDATE_MAX_ENTRIES SZ_512K
 
 /* ---- What both kinds share ---- */
 
@@ -189,8 +190,8 @@ iommufd_hwpt_paging_alloc(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
 	if (rc)
 		return ERR_PTR(rc);
 
-	hwpt_paging = iommufd_object_alloc(
-		ictx, hwpt_paging, IOMMUFD_OBJ_HWPT_PAGING, common.obj);
+	hwpt_paging = iommufd_object_alloc(ictx, hwpt_paging,
+					   IOMMUFD_OBJ_HWPT_PAGING, common.obj);
 	if (IS_ERR(hwpt_paging))
 		return hwpt_paging;
 	refcount_inc(&ioas->obj.users);
@@ -254,15 +255,16 @@ nested_domain_alloc(struct iommufd_hwpt_nested *hwpt_nested,
 		    const struct iommu_user_data *user_data)
 {
 	struct iommufd_viommu *viommu = hwpt_nested->viommu;
+	const struct iommu_ops *ops = dev_iommu_ops(idev->dev);
+	struct iommu_domain *parent;
 
 	/* Where faults go is no business of drivers */
 	flags &= ~IOMMU_HWPT_FAULT_ID_VALID;
 	if (viommu)
 		return viommu->ops->alloc_domain_nested(viommu, flags,
 							user_data);
-	return dev_iommu_ops(idev->dev)->domain_alloc_nested(
-		idev->dev, hwpt_nested->parent->common.domain, flags,
-		user_data);
+	parent = hwpt_nested->parent->common.domain;
+	return ops->domain_alloc_nested(idev->dev, parent, flags, user_data);
 }
 
 static struct iommufd_hwpt_nested *
@@ -274,8 +276,8 @@ nested_alloc(struct iommufd_ctx *ictx, struct iommufd_device *idev,
 	struct iommu_domain *domain;
 	int rc;
 
-	hwpt_nested = iommufd_object_alloc(
-		ictx, hwpt_nested, IOMMUFD_OBJ_HWPT_NESTED, common.obj);
+	hwpt_nested = iommufd_object_alloc(ictx, hwpt_nested,
+					   IOMMUFD_OBJ_HWPT_NESTED, common.obj);
 	if (IS_ERR(hwpt_nested))
 		return hwpt_nested;
 	hwpt_nested->parent = parent;
@@ -356,29 +358,29 @@ hwpt_alloc_on(struct iommufd_ctx *ictx, struct iommufd_device *idev,
 	      struct iommufd_object *pt_obj, u32 flags,
 	      const struct iommu_user_data *user_data)
 {
-	struct iommufd_hwpt_paging *hwpt_paging;
 	struct iommufd_hwpt_nested *hwpt_nested;
+	struct iommufd_hwpt_paging *hwpt_paging;
+	struct iommufd_viommu *viommu;
+	struct iommufd_ioas *ioas;
 
 	switch (pt_obj->type) {
 	case IOMMUFD_OBJ_IOAS:
-		hwpt_paging = iommufd_hwpt_paging_alloc(
-			ictx, container_of(pt_obj, struct iommufd_ioas, obj),
-			idev, flags, user_data);
+		ioas = container_of(pt_obj, struct iommufd_ioas, obj);
+		hwpt_paging = iommufd_hwpt_paging_alloc(ictx, ioas, idev, flags,
+							user_data);
 		if (IS_ERR(hwpt_paging))
 			return ERR_CAST(hwpt_paging);
 		return &hwpt_paging->common;
 	case IOMMUFD_OBJ_HWPT_PAGING:
-		hwpt_nested = nested_alloc_on_parent(
-			ictx, idev,
-			container_of(pt_obj, struct iommufd_hwpt_paging,
-				     common.obj),
-			flags, user_data);
+		hwpt_paging = container_of(pt_obj, struct iommufd_hwpt_paging,
+					   common.obj);
+		hwpt_nested = nested_alloc_on_parent(ictx, idev, hwpt_paging,
+						     flags, user_data);
 		break;
 	case IOMMUFD_OBJ_VIOMMU:
-		hwpt_nested = nested_alloc_on_viommu(
-			ictx, idev,
-			container_of(pt_obj, struct iommufd_viommu, obj), flags,
-			user_data);
+		viommu = container_of(pt_obj, struct iommufd_viommu, obj);
+		hwpt_nested = nested_alloc_on_viommu(ictx, idev, viommu, flags,
+						     user_data);
 		break;
 	default:
 		return ERR_PTR(-EINVAL);
@@ -435,7 +437,8 @@ int iommufd_hwpt_alloc(struct iommufd_ucmd *ucmd)
 
 	if (cmd->__reserved)
 		return -EOPNOTSUPP;
-	if ((cmd->data_type == IOMMU_HWPT_DATA_NONE) != !cmd->data_len)
+	/* Data and its type come together or not at all */
+	if (!cmd->data_len != (cmd->data_type == IOMMU_HWPT_DATA_NONE))
 		return -EINVAL;
 
 	idev = iommufd_get_device(ucmd->ictx, cmd->dev_id);
@@ -544,18 +547,21 @@ int iommufd_hwpt_set_dirty_tracking(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_hwpt_set_dirty_tracking *cmd = ucmd->cmd;
 	struct iommufd_hwpt_paging *hwpt_paging;
+	struct iommu_domain *domain;
 	int rc = -EOPNOTSUPP;
+	bool enable;
 
 	if (cmd->flags & ~IOMMU_HWPT_DIRTY_TRACKING_ENABLE)
 		return -EOPNOTSUPP;
+	enable = cmd->flags & IOMMU_HWPT_DIRTY_TRACKING_ENABLE;
 
 	hwpt_paging = iommufd_get_hwpt_paging(ucmd->ictx, cmd->hwpt_id);
 	if (IS_ERR(hwpt_paging))
 		return PTR_ERR(hwpt_paging);
-	if (hwpt_paging->common.domain->dirty_ops)
-		rc = iopt_set_dirty_tracking(
-			&hwpt_paging->ioas->iopt, hwpt_paging->common.domain,
-			cmd->flags & IOMMU_HWPT_DIRTY_TRACKING_ENABLE);
+	domain = hwpt_paging->common.domain;
+	if (domain->dirty_ops)
+		rc = iopt_set_dirty_tracking(&hwpt_paging->ioas->iopt, domain,
+					     enable);
 	iommufd_put_object(ucmd->ictx, &hwpt_paging->common.obj);
 	return rc;
 }

@@ -20,14 +20,18 @@
 #include <linux/delay.h>
 #include <linux/dma-buf.h>
 #include <linux/file.h>
+#include <linux/hugetlb.h>
 #include <linux/iommu.h>
 #include <linux/mm.h>
+#include <linux/magic.h>
 #include <linux/overflow.h>
+#include <linux/shmem_fs.h>
 #include <linux/slab.h>
 #include <linux/wait_bit.h>
 
 #include "access.h"
 #include "area.h"
+#include "dirty_log.h"
 #include "dmabuf.h"
 #include "io_pagetable.h"
 #include "pages.h"
@@ -48,6 +52,7 @@ void iopt_init(struct io_pagetable *iopt)
 	iova_space_init(&iopt->space);
 	iopt->iova_alignment = 1;
 	xa_init_flags(&iopt->accesses, XA_FLAGS_ALLOC | XA_FLAGS_ACCOUNT);
+	xa_init_flags(&iopt->log_written, XA_FLAGS_ACCOUNT);
 }
 
 /**
@@ -66,6 +71,7 @@ void iopt_destroy(struct io_pagetable *iopt)
 	WARN_ON(!RB_EMPTY_ROOT(&iopt->space.reserved.rb_root));
 	iova_allowed_free(&iopt->space.allowed);
 	xa_destroy(&iopt->accesses);
+	xa_destroy(&iopt->log_written);
 }
 
 /*
@@ -380,6 +386,31 @@ int iopt_map_user(struct iommufd_ctx *ictx, struct io_pagetable *iopt,
 	return iopt_map_pages(iopt, pages, iova, uaddr, length, prot, fixed);
 }
 
+static bool file_is_hugetlbfs(struct file *file)
+{
+	return IS_ENABLED(CONFIG_HUGETLBFS) &&
+	       file_inode(file)->i_sb->s_magic == HUGETLBFS_MAGIC;
+}
+
+/* Whether pages of the file can be pinned */
+static bool file_is_memfd(struct file *file)
+{
+	return shmem_mapping(file->f_mapping) || file_is_hugetlbfs(file);
+}
+
+static bool file_is_sealed(struct file *file)
+{
+	unsigned int seals = 0;
+
+	if (shmem_mapping(file->f_mapping))
+		seals = SHMEM_I(file_inode(file))->seals;
+#ifdef CONFIG_HUGETLBFS
+	else
+		seals = HUGETLBFS_I(file_inode(file))->seals;
+#endif
+	return seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE);
+}
+
 static struct iopt_pages *iopt_file_pages(struct iommufd_ctx *ictx, int fd,
 					  unsigned long start,
 					  unsigned long length, bool writable)
@@ -404,10 +435,12 @@ static struct iopt_pages *iopt_file_pages(struct iommufd_ctx *ictx, int fd,
 	file = fget(fd);
 	if (!file)
 		return ERR_PTR(-EBADF);
-	if (length > SIZE_MAX - PAGE_SIZE)
+	if (length > SIZE_MAX - PAGE_SIZE || !file_is_memfd(file))
 		pages = ERR_PTR(-EINVAL);
 	else if (writable && !(file->f_mode & FMODE_WRITE))
 		pages = ERR_PTR(-EACCES);
+	else if (writable && file_is_sealed(file))
+		pages = ERR_PTR(-EPERM);
 	else
 		pages = pages_alloc_file(ictx, file, start, length, writable);
 	fput(file);
@@ -723,6 +756,7 @@ static int iopt_cut_area(struct io_pagetable *iopt, struct iopt_area *area,
 	iova_space_erase(&iopt->space, &area->node);
 	right->state = area->state;
 	right->pinned = area->pinned;
+	atomic_set(&right->all_dirty, atomic_read(&area->all_dirty));
 	right->node.iova = iova;
 	right->node.last = area->node.last;
 	area->node.last = iova - 1;
@@ -929,6 +963,7 @@ int iopt_add_domain(struct io_pagetable *iopt, struct iopt_domain *idom)
 		iopt->iova_alignment = max(iopt->iova_alignment, alignment);
 	}
 
+	iopt_log_add_domain(iopt, idom);
 	rc = iopt_fill_domain(iopt, idom);
 	if (!rc) {
 		list_add_tail(&idom->item, &iopt->domains);
@@ -951,6 +986,7 @@ int iopt_add_domain(struct io_pagetable *iopt, struct iopt_domain *idom)
 void iopt_remove_domain(struct io_pagetable *iopt, struct iopt_domain *idom)
 {
 	guard(rwsem_write)(&iopt->domains_rwsem);
+	iopt_log_remove_domain(iopt);
 	list_del(&idom->item);
 	iopt_unfill_domain(iopt, idom, NULL);
 

@@ -29,6 +29,10 @@ struct page;
  * @iova_alignment: bytes; every area obeys it
  * @disable_large_pages: IOPTEs are installed PAGE_SIZE by PAGE_SIZE
  * @accesses: struct iommufd_access by index; its lock nests inside everything
+ * @log_on: the dirty log runs; set under @domains_rwsem, and cleared under
+ *	@iova_rwsem as well
+ * @log_written: IOVA >> PAGE_SHIFT of pages that accesses wrote to since the log
+ *	was read; own lock
  */
 struct io_pagetable {
 	struct rw_semaphore domains_rwsem;
@@ -40,6 +44,9 @@ struct io_pagetable {
 	bool disable_large_pages;
 
 	struct xarray accesses;
+
+	bool log_on;
+	struct xarray log_written;
 };
 
 /**
@@ -47,11 +54,14 @@ struct io_pagetable {
  * @item: on io_pagetable.domains
  * @domain: the domain, owned by whoever embeds this
  * @noiommu: a software page table; IOAS_NOIOMMU_GET_PA may rely on it
+ * @logged: it tracks what devices write to for the dirty log; under
+ *	io_pagetable.domains_rwsem
  */
 struct iopt_domain {
 	struct list_head item;
 	struct iommu_domain *domain;
 	bool noiommu;
+	bool logged;
 };
 
 void iopt_init(struct io_pagetable *iopt);

@@ -16,6 +16,7 @@
  *	Outside iommufd_group.lock and the locks of @iopt.
  * @hwpt_list: struct iommufd_hwpt_paging.hwpt_item of automatic HWPTs in order
  *	of creation, under @mutex
+ * @vfio_type1: a VFIO container chose type 1, which has no dirty log; set once
  * @change_item: for iopt_change_process(), under the write side of
  *	iommufd_ctx.ioas_creation_lock
  */
@@ -24,6 +25,7 @@ struct iommufd_ioas {
 	struct io_pagetable iopt;
 	struct mutex mutex;
 	struct list_head hwpt_list;
+	bool vfio_type1;
 	struct list_head change_item;
 };
 

@@ -26,6 +26,7 @@ struct noiommu_domain {
 	};
 	spinlock_t top_lock;
 };
+
 PT_IOMMU_CHECK_DOMAIN(struct noiommu_domain, iommu, domain);
 PT_IOMMU_CHECK_DOMAIN(struct noiommu_domain, amdv1.iommu, domain);
 
@@ -77,7 +78,10 @@ static const struct iommu_domain_ops noiommu_domain_ops = {
 struct iommu_domain *iommufd_noiommu_domain_alloc(void)
 {
 	static const struct pt_iommu_amdv1_cfg cfg = {
-		.common.features = BIT(PT_FEAT_DYNAMIC_TOP),
+		/* The format is only built with all of these */
+		.common.features = BIT(PT_FEAT_DYNAMIC_TOP) |
+				   BIT(PT_FEAT_AMDV1_ENCRYPT_TABLES) |
+				   BIT(PT_FEAT_AMDV1_FORCE_COHERENCE),
 		.common.hw_max_vasz_lg2 = 64,
 		.common.hw_max_oasz_lg2 = 52,
 		.starting_level = 2,

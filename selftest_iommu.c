@@ -312,8 +312,12 @@ static int mock_dev_add(struct mock_dev *mdev)
 	device_set_node(&mdev->dev, fwnode);
 
 	rc = iommu_mock_device_add(&mdev->dev, &mock_iommu.iommu_dev);
-	if (rc)
+	if (rc) {
+		/* When it runs out of memory it leaves this to nobody */
+		kfree(mdev->dev.iommu);
+		mdev->dev.iommu = NULL;
 		return rc;
+	}
 
 	/* A failure of the iommu core's probe does not fail device_add() */
 	if (!device_iommu_mapped(&mdev->dev)) {

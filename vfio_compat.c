@@ -10,20 +10,35 @@
  * A check that needs no IOAS comes before the -ENODEV of a missing one, and
  * nothing is changed or written back by a call that fails.
  */
+#include <linux/compat.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/overflow.h>
 #include <linux/slab.h>
+#include <linux/uaccess.h>
 #include <linux/vfio.h>
 
+#include "dirty_log.h"
 #include "hw_pagetable.h"
 #include "ioas.h"
 #include "vfio_compat.h"
+
+/* Most bytes of a dirty bitmap, as in type1 */
+#define VFIO_BITMAP_SIZE_MAX	SZ_256M
 
 static unsigned int dma_entry_limit = U32_MAX;
 module_param(dma_entry_limit, uint, 0644);
 MODULE_PARM_DESC(dma_entry_limit,
 		 "Most mappings a VFIO container may have (default: no limit)");
+
+/*
+ * A 32-bit process would see other layouts of the structures that belong to
+ * the dirty log, so it does not see the log at all.
+ */
+static bool vfio_has_dirty_log(void)
+{
+	return IS_ENABLED(CONFIG_IOMMUFD_DRIVER) && !in_compat_syscall();
+}
 
 /*
  * The compat IOAS
@@ -235,8 +250,11 @@ static int vfio_set_iommu(struct iommufd_ctx *ictx, unsigned long type)
 	ioas = vfio_get_ioas(ictx);
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
-	if (type == VFIO_TYPE1_IOMMU)
+	if (type == VFIO_TYPE1_IOMMU) {
 		rc = iopt_set_huge_pages(&ioas->iopt, false);
+		if (!rc)
+			WRITE_ONCE(ioas->vfio_type1, true);
+	}
 	vfio_put_ioas(ictx, ioas);
 	return rc;
 }
@@ -251,12 +269,13 @@ static int vfio_set_iommu(struct iommufd_ctx *ictx, unsigned long type)
  */
 struct vfio_info_reply {
 	struct vfio_iommu_type1_info info;
+	struct vfio_iommu_type1_info_cap_migration migration;
 	struct vfio_iommu_type1_info_dma_avail dma_avail;
 	u32 pad;
 	struct vfio_iommu_type1_info_cap_iova_range ranges;
 };
 
-static_assert(offsetof(struct vfio_info_reply, dma_avail) ==
+static_assert(offsetof(struct vfio_info_reply, migration) ==
 	      sizeof(struct vfio_iommu_type1_info));
 static_assert(IS_ALIGNED(offsetof(struct vfio_info_reply, dma_avail), 8));
 static_assert(IS_ALIGNED(offsetof(struct vfio_info_reply, ranges), 8));
@@ -343,7 +362,17 @@ static void vfio_info_fill(struct vfio_info_reply *reply,
 					reply->ranges.nr_iovas);
 	reply->info.flags = VFIO_IOMMU_INFO_PGSIZES | VFIO_IOMMU_INFO_CAPS;
 	reply->info.iova_pgsizes = ioas_page_sizes(ioas);
-	reply->info.cap_offset = offsetof(struct vfio_info_reply, dma_avail);
+	reply->info.cap_offset = offsetof(struct vfio_info_reply, migration);
+
+	reply->migration.header = (struct vfio_info_cap_header) {
+		.id = VFIO_IOMMU_TYPE1_INFO_CAP_MIGRATION,
+		.version = 1,
+		.next = offsetof(struct vfio_info_reply, dma_avail),
+	};
+	reply->migration.pgsize_bitmap = PAGE_SIZE;
+	reply->migration.max_dirty_bitmap_size = VFIO_BITMAP_SIZE_MAX;
+	if (!vfio_has_dirty_log())
+		reply->info.cap_offset = reply->migration.header.next;
 
 	reply->dma_avail.header = (struct vfio_info_cap_header) {
 		.id = VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL,
@@ -485,6 +514,29 @@ static int vfio_iommu_map_dma(struct iommufd_ctx *ictx, void __user *umap)
 }
 
 /*
+ * What VFIO_IOMMU_UNMAP_DMA and VFIO_IOMMU_DIRTY_PAGES share
+ */
+
+static int vfio_bitmap_check(const struct vfio_bitmap *bitmap, u64 iova,
+			     u64 size)
+{
+	u64 last, words;
+
+	if (!size)
+		return -EINVAL;
+	if (check_add_overflow(iova, size - 1, &last) || last > ULONG_MAX)
+		return -EOVERFLOW;
+	words = ((size - 1) >> PAGE_SHIFT) / BITS_PER_LONG_LONG + 1;
+	if (bitmap->size > VFIO_BITMAP_SIZE_MAX ||
+	    bitmap->size / sizeof(u64) < words ||
+	    !access_ok(bitmap->data, bitmap->size))
+		return -EINVAL;
+	if (bitmap->pgsize != PAGE_SIZE || !IS_ALIGNED(iova | size, PAGE_SIZE))
+		return -EINVAL;
+	return 0;
+}
+
+/*
  * VFIO_IOMMU_UNMAP_DMA
  */
 
@@ -536,10 +588,25 @@ static int vfio_unmap_range(struct iommufd_ioas *ioas, u64 iova, u64 size,
 	return rc;
 }
 
+/* The log is only looked at, so that a failing unmap loses nothing of it */
+static int vfio_unmap_dirty(struct iommufd_ioas *ioas,
+			    const struct vfio_iommu_type1_dma_unmap *unmap,
+			    const struct vfio_bitmap *bitmap,
+			    unsigned long *unmapped)
+{
+	int rc;
+
+	rc = iopt_log_read(&ioas->iopt, unmap->iova, unmap->size,
+			   IOMMU_DIRTY_NO_CLEAR, bitmap->data);
+	return rc ?: vfio_unmap_range(ioas, unmap->iova, unmap->size, unmapped);
+}
+
 static int vfio_unmap(struct iommufd_ioas *ioas,
 		      const struct vfio_iommu_type1_dma_unmap *unmap,
-		      unsigned long *unmapped)
+		      const struct vfio_bitmap *bitmap, unsigned long *unmapped)
 {
+	if (unmap->flags & VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP)
+		return vfio_unmap_dirty(ioas, unmap, bitmap, unmapped);
 	if (!(unmap->flags & VFIO_DMA_UNMAP_FLAG_ALL))
 		return vfio_unmap_range(ioas, unmap->iova, unmap->size,
 					unmapped);
@@ -548,28 +615,114 @@ static int vfio_unmap(struct iommufd_ioas *ioas,
 	return iopt_unmap_all(&ioas->iopt, unmapped);
 }
 
+/* Reads the bitmap's description when the flags say that there is one */
+static int
+vfio_unmap_check_flags(const struct vfio_iommu_type1_dma_unmap *unmap,
+		       const struct vfio_iommu_type1_dma_unmap __user *uunmap,
+		       struct vfio_bitmap *bitmap)
+{
+	if (!(unmap->flags & ~VFIO_DMA_UNMAP_FLAG_ALL))
+		return 0;
+	if (unmap->flags != VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP ||
+	    !vfio_has_dirty_log() ||
+	    unmap->argsz < sizeof(*unmap) + sizeof(*bitmap))
+		return -EINVAL;
+	if (copy_from_user(bitmap, uunmap->data, sizeof(*bitmap)))
+		return -EFAULT;
+	return vfio_bitmap_check(bitmap, unmap->iova, unmap->size);
+}
+
 static int vfio_iommu_unmap_dma(struct iommufd_ctx *ictx,
 				struct vfio_iommu_type1_dma_unmap __user *uunmap)
 {
 	struct vfio_iommu_type1_dma_unmap unmap;
+	struct vfio_bitmap bitmap = {};
 	unsigned long unmapped = 0;
 	struct iommufd_ioas *ioas;
 	int rc;
 
 	if (copy_from_user(&unmap, uunmap, sizeof(unmap)))
 		return -EFAULT;
-	if (unmap.argsz < sizeof(unmap) ||
-	    (unmap.flags & ~VFIO_DMA_UNMAP_FLAG_ALL))
+	if (unmap.argsz < sizeof(unmap))
 		return -EINVAL;
+	rc = vfio_unmap_check_flags(&unmap, uunmap, &bitmap);
+	if (rc)
+		return rc;
 
 	ioas = vfio_get_ioas(ictx);
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
-	rc = vfio_unmap(ioas, &unmap, &unmapped);
+	rc = vfio_unmap(ioas, &unmap, &bitmap, &unmapped);
 	vfio_put_ioas(ictx, ioas);
 	if (rc)
 		return rc;
 	return put_user((u64)unmapped, &uunmap->size);
+}
+
+/*
+ * VFIO_IOMMU_DIRTY_PAGES
+ */
+
+static int
+vfio_dirty_get(struct iommufd_ioas *ioas,
+	       struct vfio_iommu_type1_dirty_bitmap __user *udirty, u32 argsz)
+{
+	struct vfio_iommu_type1_dirty_bitmap_get get;
+	int rc;
+
+	if (argsz < sizeof(*udirty) + sizeof(get))
+		return -EINVAL;
+	if (copy_from_user(&get, udirty->data, sizeof(get)))
+		return -EFAULT;
+	rc = vfio_bitmap_check(&get.bitmap, get.iova, get.size);
+	if (rc)
+		return rc;
+	rc = iopt_log_read(&ioas->iopt, get.iova, get.size, 0, get.bitmap.data);
+	/* Only part of a mapping is in the range */
+	return rc == -ENOENT ? -EINVAL : rc;
+}
+
+/* ioas may be an error, which counts only after the argument is looked at */
+static int vfio_dirty_pages(struct iommufd_ioas *ioas,
+			    struct vfio_iommu_type1_dirty_bitmap __user *udirty)
+{
+	struct vfio_iommu_type1_dirty_bitmap dirty;
+
+	if (copy_from_user(&dirty, udirty, sizeof(dirty)))
+		return -EFAULT;
+	if (dirty.argsz < sizeof(dirty) || hweight32(dirty.flags) != 1 ||
+	    dirty.flags > VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP)
+		return -EINVAL;
+	if (IS_ERR(ioas))
+		return PTR_ERR(ioas);
+
+	switch (dirty.flags) {
+	case VFIO_IOMMU_DIRTY_PAGES_FLAG_START:
+		return iopt_log_start(&ioas->iopt);
+	case VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP:
+		iopt_log_stop(&ioas->iopt);
+		return 0;
+	default:
+		return vfio_dirty_get(ioas, udirty, dirty.argsz);
+	}
+}
+
+static int vfio_iommu_dirty_pages(struct iommufd_ctx *ictx, void __user *udirty)
+{
+	struct iommufd_ioas *ioas;
+	int rc;
+
+	if (!vfio_has_dirty_log())
+		return -ENOIOCTLCMD;
+
+	ioas = vfio_get_ioas(ictx);
+	if (!IS_ERR(ioas) && READ_ONCE(ioas->vfio_type1))
+		rc = -EACCES;
+	else
+		rc = vfio_dirty_pages(ioas, udirty);
+	if (!IS_ERR(ioas))
+		vfio_put_ioas(ictx, ioas);
+	return rc;
 }
 
 /**
@@ -598,6 +751,8 @@ int iommufd_vfio_ioctl(struct iommufd_ctx *ictx, unsigned int cmd,
 		return vfio_iommu_map_dma(ictx, uarg);
 	case VFIO_IOMMU_UNMAP_DMA:
 		return vfio_iommu_unmap_dma(ictx, uarg);
+	case VFIO_IOMMU_DIRTY_PAGES:
+		return vfio_iommu_dirty_pages(ictx, uarg);
 	default:
 		return -ENOIOCTLCMD;
 	}

@@ -9,6 +9,11 @@
 size_t page_size;
 size_t huge_size;
 
+void *bad_ptr(void)
+{
+	return (void *)8;
+}
+
 static void __attribute__((constructor)) init_sizes(void)
 {
 	FILE *f;

@@ -43,7 +43,8 @@
 #define BAD_ID	0x7ffffff0u
 
 /* Nothing is ever mapped there, and no compiler knows */
-#define BAD_PTR ((void *)(uintptr_t)8)
+void *bad_ptr(void);
+#define BAD_PTR bad_ptr()
 
 /* Bytes, of this machine */
 extern size_t page_size;

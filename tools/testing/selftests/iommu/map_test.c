@@ -505,7 +505,7 @@ TEST_F(map, unmap_errors)
 	EXPECT_EQ(EOVERFLOW, ioas_unmap(self->fd, self->ioas, all, 0, NULL));
 	EXPECT_EQ(EOVERFLOW, ioas_unmap(self->fd, self->ioas, 1, all, NULL));
 	EXPECT_EQ(EINVAL, ioas_unmap(self->fd, self->ioas, BASE, 0, NULL));
-	EXPECT_EQ(EOVERFLOW, ioas_unmap(self->fd, self->ioas, 2, all - 1,
+	EXPECT_EQ(EOVERFLOW, ioas_unmap(self->fd, self->ioas, 3, all - 1,
 					NULL));
 	EXPECT_EQ(ENOENT, ioas_unmap(self->fd, self->ioas, BASE, PAGE, NULL));
 	EXPECT_EQ(ENOENT, ioas_unmap(self->fd, self->ioas, 1, all - 1, NULL));

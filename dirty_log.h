@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The dirty log of an IOVA space: what may have been written to since it was
+ * last read, by whom ever. VFIO containers have one.
+ */
+#ifndef __IOMMUFD_DIRTY_LOG_H
+#define __IOMMUFD_DIRTY_LOG_H
+
+#include <linux/types.h>
+
+struct io_pagetable;
+struct iopt_area;
+struct iopt_domain;
+
+int iopt_log_start(struct io_pagetable *iopt);
+void iopt_log_stop(struct io_pagetable *iopt);
+int iopt_log_read(struct io_pagetable *iopt, unsigned long iova,
+		  unsigned long length, unsigned long flags, u64 __user *data);
+
+/* For whoever changes the domains, under io_pagetable.domains_rwsem */
+void iopt_log_add_domain(struct io_pagetable *iopt, struct iopt_domain *idom);
+void iopt_log_remove_domain(struct io_pagetable *iopt);
+
+/* For accesses: the CPU may have written to a part of the area until now */
+void area_log_write(struct iopt_area *area, unsigned long iova,
+		    unsigned long last);
+
+#endif

@@ -1,0 +1,983 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Walk of all injected failures. Each case prepares a context, then does one
+ * thing with the nth possible failure armed, for n = 1, 2, ... until the thing
+ * has fewer. After a failure the context has to be as before: nothing pinned
+ * or charged more, no ID used up, and the same thing again without injection
+ * does what a first attempt does.
+ *
+ * /proc/self/task/TID/fail-nth counts slab and page allocations and the places
+ * that iommufd itself marks.
+ */
+#include <dirent.h>
+#include <linux/memfd.h>
+#include <sys/mount.h>
+#include <sys/syscall.h>
+
+#include "kselftest_harness.h"
+#include "iommu_utils.h"
+
+#define NR 32
+#define BASE ((__u64)MOCK_APERTURE_START)
+#define MAX_NTH 2000
+
+struct ctx {
+	int fd;
+	__u32 ioas, ioas2, hwpt, nested, viommu;
+	struct mock_dev dev;
+	int access, file, dmabuf, q;
+	__u32 item;
+	/* Outputs, 0 unless the thing was done */
+	__u32 out;
+	int out_fd;
+	__u8 *buf;
+};
+
+/* @op returns 0 or errno; the others 0 or a line number */
+struct walk {
+	const char *name;
+	unsigned int limit;		/* of scratch memory */
+	int (*setup)(struct ctx *c);
+	int (*op)(struct ctx *c);
+	int (*check)(struct ctx *c);	/* after op succeeded */
+	bool always;	/* fails for want of an object or its copy only */
+};
+
+#define TRY(expr)                                                              \
+	do {                                                                   \
+		if (expr)                                                      \
+			return __LINE__;                                       \
+	} while (0)
+
+static int nth_fd = -1;
+
+static int write_file(const char *path, const char *val)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	ssize_t n;
+
+	if (fd < 0)
+		return errno;
+	n = write(fd, val, strlen(val));
+	close(fd);
+	return n < 0 ? errno : 0;
+}
+
+/* The attributes let everything of this task fail, and say nothing */
+static const char *injection_setup(void)
+{
+	static const char dbg[] = "/sys/kernel/debug";
+	char path[512];
+	struct dirent *e;
+	DIR *d;
+
+	if (access("/sys/kernel/debug/failslab", F_OK))
+		mount("debugfs", dbg, "debugfs", 0, NULL);
+	if (access("/sys/kernel/debug/failslab", F_OK))
+		return "no /sys/kernel/debug/failslab";
+	write_file("/sys/kernel/debug/failslab/ignore-gfp-wait", "N");
+	write_file("/sys/kernel/debug/fail_page_alloc/ignore-gfp-wait", "N");
+	write_file("/sys/kernel/debug/fail_page_alloc/ignore-gfp-highmem",
+		   "N");
+	write_file("/sys/kernel/debug/fail_page_alloc/min-order", "0");
+	d = opendir(dbg);
+	while (d && (e = readdir(d))) {
+		if (strncmp(e->d_name, "fail", 4))
+			continue;
+		snprintf(path, sizeof(path), "%s/%s/verbose", dbg, e->d_name);
+		write_file(path, "0");
+	}
+	if (d)
+		closedir(d);
+	snprintf(path, sizeof(path), "/proc/self/task/%ld/fail-nth",
+		 syscall(SYS_gettid));
+	nth_fd = open(path, O_RDWR | O_CLOEXEC);
+	return nth_fd < 0 ? "no /proc/self/task/TID/fail-nth" : NULL;
+}
+
+static void arm(unsigned int n)
+{
+	char val[16];
+	int len = snprintf(val, sizeof(val), "%u", n);
+
+	if (pwrite(nth_fd, val, len, 0) != len)
+		abort();
+}
+
+/* True if the failure happened */
+static bool disarm(void)
+{
+	char val[16] = {};
+
+	if (pread(nth_fd, val, sizeof(val) - 1, 0) < 0)
+		abort();
+	if (pwrite(nth_fd, "0", 1, 0) != 1)
+		abort();
+	return !strtoul(val, NULL, 10);
+}
+
+/*
+ * What is compared before and after a failure.
+ */
+struct state {
+	long pinned, locked;
+	__u32 next_id;
+	unsigned int fds;
+};
+
+static int look(struct ctx *c, struct state *s)
+{
+	int fd = dup(c->fd);
+
+	*s = (struct state){ .pinned = vm_pin(0), .locked = vm_lck(0) };
+	if (fd < 0)
+		return __LINE__;
+	s->fds = fd;
+	close(fd);
+	TRY(ioas_alloc(c->fd, &s->next_id));
+	TRY(iommu_destroy(c->fd, s->next_id));
+	return 0;
+}
+
+/* Setups, each on top of another */
+static int with_ioas(struct ctx *c)
+{
+	TRY(ioas_alloc(c->fd, &c->ioas));
+	TRY(ioas_alloc(c->fd, &c->ioas2));
+	return 0;
+}
+
+static int with_device(struct ctx *c)
+{
+	TRY(with_ioas(c));
+	TRY(mock_attach(c->fd, c->ioas, MOCK_FLAGS_DEVICE_PASID, &c->dev));
+	return 0;
+}
+
+static int with_two_domains(struct ctx *c)
+{
+	TRY(with_device(c));
+	TRY(hwpt_alloc(c->fd, c->dev.idev, c->ioas, 0, &c->hwpt));
+	return 0;
+}
+
+static int with_mapping(struct ctx *c)
+{
+	TRY(with_ioas(c));
+	TRY(ioas_map_at(c->fd, c->ioas, c->buf, NR * PAGE, BASE));
+	return 0;
+}
+
+static int with_small_mappings(struct ctx *c)
+{
+	TRY(with_ioas(c));
+	/* Backwards in memory, so that nothing is contiguous */
+	for (int i = 0; i < NR; i += 4)
+		TRY(ioas_map_at(c->fd, c->ioas,
+				c->buf + (NR - 4 - i) * PAGE, 4 * PAGE,
+				BASE + i * PAGE));
+	return 0;
+}
+
+static int with_mapped_domain(struct ctx *c)
+{
+	TRY(with_small_mappings(c));
+	TRY(mock_attach(c->fd, c->ioas, MOCK_FLAGS_DEVICE_PASID, &c->dev));
+	return 0;
+}
+
+static int with_pinner(struct ctx *c)
+{
+	TRY(with_small_mappings(c));
+	TRY(access_create(c->fd, c->ioas,
+			  MOCK_FLAGS_ACCESS_CREATE_NEEDS_PIN_PAGES,
+			  &c->access));
+	return 0;
+}
+
+static int with_pinner_and_domain(struct ctx *c)
+{
+	TRY(with_mapped_domain(c));
+	TRY(access_create(c->fd, c->ioas,
+			  MOCK_FLAGS_ACCESS_CREATE_NEEDS_PIN_PAGES,
+			  &c->access));
+	return 0;
+}
+
+static int with_pins(struct ctx *c)
+{
+	TRY(with_pinner(c));
+	TRY(access_pin(c->fd, c->access, BASE + PAGE, (NR - 2) * PAGE, NULL,
+		       0, &c->item));
+	return 0;
+}
+
+static int with_memfd(struct ctx *c)
+{
+	TRY(with_device(c));
+	c->file = memfd_of(NR * PAGE, 0);
+	TRY(c->file < 0);
+	return 0;
+}
+
+static int with_parent(struct ctx *c)
+{
+	TRY(with_mapped_domain(c));
+	TRY(hwpt_alloc(c->fd, c->dev.idev, c->ioas,
+		       IOMMU_HWPT_ALLOC_NEST_PARENT | IOMMU_HWPT_ALLOC_PASID,
+		       &c->hwpt));
+	return 0;
+}
+
+static int with_viommu(struct ctx *c)
+{
+	TRY(with_parent(c));
+	TRY(viommu_alloc(c->fd, c->dev.idev, c->hwpt,
+			 IOMMU_VIOMMU_TYPE_SELFTEST, NULL, 0, &c->viommu));
+	return 0;
+}
+
+static int with_vdevice(struct ctx *c)
+{
+	TRY(with_viommu(c));
+	TRY(hwpt_alloc_nested(c->fd, c->dev.idev, c->viommu, 0, 0, 0,
+			      &c->nested));
+	TRY(vdevice_alloc(c->fd, c->viommu, c->dev.idev, 9, NULL));
+	return 0;
+}
+
+static int with_dirty_hwpt(struct ctx *c)
+{
+	TRY(with_mapped_domain(c));
+	TRY(hwpt_alloc(c->fd, c->dev.idev, c->ioas,
+		       IOMMU_HWPT_ALLOC_DIRTY_TRACKING, &c->hwpt));
+	return 0;
+}
+
+static int with_tracking(struct ctx *c)
+{
+	__u8 all[8] = { 0xff, 0xff, 0xff, 0xff };
+
+	TRY(with_dirty_hwpt(c));
+	TRY(hwpt_set_dirty(c->fd, c->hwpt, true));
+	TRY(mock_dirty(c->fd, c->hwpt, BASE, NR * PAGE, PAGE, all, NULL));
+	return 0;
+}
+
+static int with_fault_hwpt(struct ctx *c)
+{
+	__u32 id;
+	int rc;
+
+	TRY(with_parent(c));
+	TRY(fault_alloc(c->fd, &id, &c->q));
+	TRY(hwpt_alloc_nested(c->fd, c->dev.idev, c->hwpt,
+			      IOMMU_HWPT_FAULT_ID_VALID, id, 0, &c->nested));
+	rc = mock_replace(c->fd, c->dev.stdev, &(__u32){ c->nested });
+	TRY(rc);
+	TRY(mock_iopf(c->fd, c->dev.idev, 0, 1, 1, 0x1000));
+	return 0;
+}
+
+static int with_dmabuf(struct ctx *c)
+{
+	TRY(with_device(c));
+	c->dmabuf = mock_dmabuf_get(c->fd, 4 * PAGE);
+	TRY(c->dmabuf <= 0);
+	return 0;
+}
+
+static int with_moved_file(struct ctx *c)
+{
+	__u64 iova = BASE;
+
+	TRY(with_memfd(c));
+	for (int i = 0; i < 4; i++, iova += PAGE)
+		TRY(ioas_map_file(c->fd, c->ioas, c->file, i * PAGE, PAGE,
+				  MAP_FIX_RW, &iova));
+	return 0;
+}
+
+/* Operations */
+static int op_ioas_alloc(struct ctx *c)
+{
+	return ioas_alloc(c->fd, &c->out);
+}
+
+static int op_ranges(struct ctx *c)
+{
+	struct iommu_iova_range r[4];
+	__u32 num = 4;
+
+	return ioas_ranges(c->fd, c->ioas, r, &num, NULL);
+}
+
+static int op_allow(struct ctx *c)
+{
+	struct iommu_iova_range r[3] = {
+		{ BASE, BASE + PAGE - 1 },
+		{ BASE + 2 * PAGE, BASE + 3 * PAGE - 1 },
+		{ BASE + 4 * PAGE, BASE + 5 * PAGE - 1 },
+	};
+
+	return ioas_allow(c->fd, c->ioas, r, 3);
+}
+
+static int check_allow(struct ctx *c)
+{
+	__u64 iova;
+
+	for (int i = 0; i < 3; i++) {
+		TRY(ioas_map(c->fd, c->ioas, c->buf, PAGE, MAP_RW, &iova));
+		TRY(iova != BASE + 2 * i * PAGE);
+	}
+	TRY(ioas_map(c->fd, c->ioas, c->buf, PAGE, MAP_RW, &iova) != ENOSPC);
+	return 0;
+}
+
+static int op_map(struct ctx *c)
+{
+	return ioas_map_at(c->fd, c->ioas, c->buf, NR * PAGE, BASE);
+}
+
+static int op_map_small(struct ctx *c)
+{
+	return ioas_map_at(c->fd, c->ioas, c->buf, PAGE, BASE);
+}
+
+static int op_map_auto(struct ctx *c)
+{
+	__u64 iova;
+
+	return ioas_map(c->fd, c->ioas, c->buf, NR * PAGE, MAP_RW, &iova);
+}
+
+static int check_mapped(struct ctx *c)
+{
+	TRY(mock_check_pins(c->fd, c->buf, NR * PAGE, 1));
+	TRY(mock_check_map(c->fd, c->dev.hwpt, BASE, c->buf, NR * PAGE));
+	if (c->hwpt)
+		TRY(mock_check_map(c->fd, c->hwpt, BASE, c->buf, NR * PAGE));
+	TRY(vm_pin(0) != NR);
+	return 0;
+}
+
+static int op_map_file(struct ctx *c)
+{
+	__u64 iova = BASE;
+
+	return ioas_map_file(c->fd, c->ioas, c->file, 0, NR * PAGE, MAP_FIX_RW,
+			     &iova);
+}
+
+static int check_map_file(struct ctx *c)
+{
+	void *va = mmap(NULL, NR * PAGE, PROT_READ, MAP_SHARED, c->file, 0);
+
+	TRY(va == MAP_FAILED);
+	TRY(mock_check_pins(c->fd, va, NR * PAGE, 1));
+	TRY(mock_check_map(c->fd, c->dev.hwpt, BASE, va, NR * PAGE));
+	munmap(va, NR * PAGE);
+	return 0;
+}
+
+static int op_map_dmabuf(struct ctx *c)
+{
+	__u64 iova = BASE;
+
+	return ioas_map_file(c->fd, c->ioas, c->dmabuf, 0, 4 * PAGE,
+			     MAP_FIX_RW, &iova);
+}
+
+static int op_copy(struct ctx *c)
+{
+	__u64 iova = BASE + 0x100000;
+
+	return ioas_copy(c->fd, c->ioas2, c->ioas, BASE + PAGE,
+			 (NR - 2) * PAGE, MAP_FIX_RW, &iova);
+}
+
+static int op_copy_same(struct ctx *c)
+{
+	__u64 iova = BASE + 0x100000;
+
+	return ioas_copy(c->fd, c->ioas, c->ioas, BASE + PAGE,
+			 (NR - 2) * PAGE, MAP_FIX_RW, &iova);
+}
+
+static int check_copy(struct ctx *c)
+{
+	__u64 unmapped;
+
+	TRY(ioas_unmap_all(c->fd, c->ioas2, &unmapped));
+	TRY(unmapped != (NR - 2) * PAGE);
+	return 0;
+}
+
+static int op_unmap(struct ctx *c)
+{
+	return ioas_unmap(c->fd, c->ioas, BASE, NR * PAGE, NULL);
+}
+
+static int check_unmapped(struct ctx *c)
+{
+	TRY(mock_check_pins(c->fd, c->buf, NR * PAGE, 0));
+	TRY(vm_pin(0));
+	return 0;
+}
+
+static int op_destroy_ioas(struct ctx *c)
+{
+	return iommu_destroy(c->fd, c->ioas);
+}
+
+static int op_destroy_device(struct ctx *c)
+{
+	return iommu_destroy(c->fd, c->dev.stdev);
+}
+
+static int op_huge_pages(struct ctx *c)
+{
+	return option_set(c->fd, IOMMU_OPTION_HUGE_PAGES, c->ioas2, 0);
+}
+
+static int op_change_process(struct ctx *c)
+{
+	return ioas_change_process(c->fd);
+}
+
+static int op_attach(struct ctx *c)
+{
+	struct mock_dev dev;
+	int rc = mock_attach(c->fd, c->ioas, 0, &dev);
+
+	if (!rc)
+		c->dev = dev;
+	return rc;
+}
+
+static int check_attached(struct ctx *c)
+{
+	for (int i = 0; i < NR; i += 4)
+		TRY(mock_check_map(c->fd, c->dev.hwpt, BASE + i * PAGE,
+				   c->buf + (NR - 4 - i) * PAGE, 4 * PAGE));
+	TRY(mock_check_pins(c->fd, c->buf, NR * PAGE, 1));
+	return 0;
+}
+
+static int op_replace(struct ctx *c)
+{
+	return mock_replace(c->fd, c->dev.stdev, &(__u32){ c->ioas2 });
+}
+
+static int op_replace_nested(struct ctx *c)
+{
+	return mock_replace(c->fd, c->dev.stdev, &(__u32){ c->nested });
+}
+
+static int check_nested(struct ctx *c)
+{
+	TRY(mock_pasid_check(c->fd, c->dev.stdev, 0, c->nested));
+	return 0;
+}
+
+static int op_pasid(struct ctx *c)
+{
+	return mock_pasid_attach(c->fd, c->dev.stdev, 5,
+				 &(__u32){ c->hwpt });
+}
+
+static int setup_pasid(struct ctx *c)
+{
+	TRY(with_parent(c));
+	TRY(mock_replace(c->fd, c->dev.stdev, &(__u32){ c->hwpt }));
+	return 0;
+}
+
+static int check_pasid(struct ctx *c)
+{
+	TRY(mock_pasid_check(c->fd, c->dev.stdev, 5, c->hwpt));
+	TRY(mock_pasid_detach(c->fd, c->dev.stdev, 5));
+	return 0;
+}
+
+static int op_hw_info(struct ctx *c)
+{
+	struct iommu_test_hw_info info;
+	struct iommu_hw_info cmd = {
+		.size = sizeof(cmd),
+		.dev_id = c->dev.idev,
+		.data_len = sizeof(info),
+		.data_uptr = (uintptr_t)&info,
+	};
+
+	return iommu_cmd(c->fd, IOMMU_GET_HW_INFO, &cmd);
+}
+
+static int op_hwpt(struct ctx *c)
+{
+	return hwpt_alloc(c->fd, c->dev.idev, c->ioas, 0, &c->out);
+}
+
+static int op_hwpt_nested(struct ctx *c)
+{
+	return hwpt_alloc_nested(c->fd, c->dev.idev, c->hwpt, 0, 0, 7,
+				 &c->out);
+}
+
+static int check_hwpt_nested(struct ctx *c)
+{
+	TRY(mock_check_iotlb_all(c->fd, c->out, 7));
+	TRY(iommu_destroy(c->fd, c->out));
+	return 0;
+}
+
+static int check_destroy_out(struct ctx *c)
+{
+	TRY(iommu_destroy(c->fd, c->out));
+	return 0;
+}
+
+static int check_close_out(struct ctx *c)
+{
+	TRY(iommu_destroy(c->fd, c->out) != EBUSY);
+	close(c->out_fd);
+	c->out_fd = -1;
+	TRY(iommu_destroy(c->fd, c->out));
+	return 0;
+}
+
+static int op_invalidate(struct ctx *c)
+{
+	struct iommu_viommu_invalidate_selftest e[2] = {
+		{ .vdev_id = 9, .cache_id = 0 },
+		{ .vdev_id = 9, .cache_id = 3 },
+	};
+	__u32 n = 2;
+
+	return hwpt_invalidate(c->fd, c->viommu,
+			       IOMMU_VIOMMU_INVALIDATE_DATA_SELFTEST, e,
+			       sizeof(e[0]), &n);
+}
+
+static int op_fault_queue(struct ctx *c)
+{
+	return fault_alloc(c->fd, &c->out, &c->out_fd);
+}
+
+static int op_read_fault(struct ctx *c)
+{
+	struct iommu_hwpt_pgfault f;
+	ssize_t n = read(c->q, &f, sizeof(f));
+
+	if (n < 0)
+		return errno;
+	c->out = f.cookie;
+	return n == sizeof(f) ? 0 : ENODATA;
+}
+
+static int check_respond(struct ctx *c)
+{
+	struct iommu_hwpt_page_response r = { .cookie = c->out };
+
+	TRY(write(c->q, &r, sizeof(r)) != sizeof(r));
+	return 0;
+}
+
+static int op_viommu(struct ctx *c)
+{
+	struct iommu_viommu_selftest data = { .in_data = 1 };
+
+	return viommu_alloc(c->fd, c->dev.idev, c->hwpt,
+			    IOMMU_VIOMMU_TYPE_SELFTEST, &data, sizeof(data),
+			    &c->out);
+}
+
+static int op_vdevice(struct ctx *c)
+{
+	return vdevice_alloc(c->fd, c->viommu, c->dev.idev, 1, &c->out);
+}
+
+static int op_veventq(struct ctx *c)
+{
+	return veventq_alloc(c->fd, c->viommu, IOMMU_VEVENTQ_TYPE_SELFTEST, 4,
+			     &c->out, &c->out_fd);
+}
+
+static int op_hw_queue(struct ctx *c)
+{
+	return hw_queue_alloc(c->fd, c->viommu, IOMMU_HW_QUEUE_TYPE_SELFTEST,
+			      0, BASE, PAGE, &c->out);
+}
+
+static int op_set_dirty(struct ctx *c)
+{
+	return hwpt_set_dirty(c->fd, c->hwpt, true);
+}
+
+static int op_get_dirty(struct ctx *c)
+{
+	__u8 map[8] = {};
+	int rc = hwpt_get_dirty(c->fd, c->hwpt, 0, BASE, NR * PAGE, PAGE, map);
+
+	c->out |= map[0] | map[1] << 8 | map[2] << 16 | (__u32)map[3] << 24;
+	return rc;
+}
+
+/* In one of the answers each page has been reported */
+static int check_get_dirty(struct ctx *c)
+{
+	TRY(c->out != 0xffffffff);
+	return 0;
+}
+
+static int op_access(struct ctx *c)
+{
+	return access_create(c->fd, c->ioas, 0, &c->out_fd);
+}
+
+static int op_access_replace(struct ctx *c)
+{
+	return access_replace(c->fd, c->access, c->ioas2);
+}
+
+static int op_pin(struct ctx *c)
+{
+	return access_pin(c->fd, c->access, BASE + PAGE, (NR - 2) * PAGE, NULL,
+			  0, &c->item);
+}
+
+/* What is mapped backwards in fours: all but the first and last IOVA page */
+static int check_small_pins(struct ctx *c)
+{
+	for (unsigned int i = 0; i < NR; i++)
+		TRY(mock_check_pins(c->fd, c->buf + i * PAGE, PAGE,
+				    i != NR - 4 && i != 3));
+	TRY(access_unpin(c->fd, c->access, c->item));
+	return 0;
+}
+
+static int check_pins(struct ctx *c)
+{
+	/* All but the first and last IOVA, and all if there is a domain */
+	for (int page = 0; page < NR; page++) {
+		bool out = !c->dev.stdev && (page == NR - 4 || page == 3);
+
+		TRY(mock_check_pins(c->fd, c->buf + page * PAGE, PAGE, !out));
+	}
+	TRY(access_unpin(c->fd, c->access, c->item));
+	return 0;
+}
+
+static int op_unpin(struct ctx *c)
+{
+	return access_unpin(c->fd, c->access, c->item);
+}
+
+static int op_read(struct ctx *c)
+{
+	static __u8 tmp[4 << 16];
+
+	return access_rw(c->fd, c->access, BASE + 3, tmp, 3 * PAGE, 0);
+}
+
+static int op_read_slow(struct ctx *c)
+{
+	static __u8 tmp[4 << 16];
+
+	return access_rw(c->fd, c->access, BASE + 3, tmp, 3 * PAGE,
+			 MOCK_ACCESS_RW_SLOW_PATH);
+}
+
+static int op_write_slow_byte(struct ctx *c)
+{
+	__u8 byte = 1;
+
+	return access_rw(c->fd, c->access, BASE + 3, &byte, 1,
+			 MOCK_ACCESS_RW_SLOW_PATH | MOCK_ACCESS_RW_WRITE);
+}
+
+static const struct walk walks[] = {
+	{ "ioas_alloc", .setup = with_ioas, .op = op_ioas_alloc,
+	  .check = check_destroy_out },
+	{ "iova_ranges", .setup = with_device, .op = op_ranges },
+	{ "allow_iovas", .setup = with_ioas, .op = op_allow,
+	  .check = check_allow },
+	{ "map", .setup = with_ioas, .op = op_map },
+	{ "map_auto", .setup = with_ioas, .op = op_map_auto },
+	{ "map_domain", .setup = with_device, .op = op_map,
+	  .check = check_mapped },
+	{ "map_domain_small", .setup = with_device, .op = op_map_small },
+	{ "map_domain_limit", 32, .setup = with_device, .op = op_map,
+	  .check = check_mapped },
+	{ "map_two_domains", .setup = with_two_domains, .op = op_map,
+	  .check = check_mapped },
+	{ "map_two_domains_limit", 32, .setup = with_two_domains,
+	  .op = op_map, .check = check_mapped },
+	{ "map_file", .setup = with_memfd, .op = op_map_file,
+	  .check = check_map_file },
+	{ "map_file_limit", 32, .setup = with_memfd, .op = op_map_file,
+	  .check = check_map_file },
+	{ "map_dmabuf", .setup = with_dmabuf, .op = op_map_dmabuf },
+	{ "copy", .setup = with_small_mappings, .op = op_copy,
+	  .check = check_copy },
+	{ "copy_domain", .setup = with_mapped_domain, .op = op_copy_same },
+	{ "unmap", .setup = with_small_mappings, .op = op_unmap,
+	  .check = check_unmapped, .always = true },
+	{ "unmap_domain", .setup = with_mapped_domain, .op = op_unmap,
+	  .check = check_unmapped, .always = true },
+	{ "unmap_domain_limit", 32, .setup = with_mapped_domain,
+	  .op = op_unmap, .check = check_unmapped, .always = true },
+	{ "unmap_pins", 32, .setup = with_pins, .op = op_unmap,
+	  .check = check_unmapped, .always = true },
+	{ "destroy_ioas", .setup = with_mapping, .op = op_destroy_ioas,
+	  .check = check_unmapped, .always = true },
+	{ "destroy_device", 32, .setup = with_mapped_domain,
+	  .op = op_destroy_device, .check = check_unmapped, .always = true },
+	{ "huge_pages", .setup = with_mapping, .op = op_huge_pages },
+	{ "change_process", .setup = with_moved_file,
+	  .op = op_change_process },
+	{ "attach", .setup = with_small_mappings, .op = op_attach,
+	  .check = check_attached },
+	{ "attach_limit", 32, .setup = with_small_mappings, .op = op_attach,
+	  .check = check_attached },
+	{ "attach_second", .setup = with_mapped_domain, .op = op_attach,
+	  .check = check_attached },
+	{ "replace", .setup = with_mapped_domain, .op = op_replace,
+	  .check = check_unmapped },
+	{ "replace_nested", .setup = with_vdevice, .op = op_replace_nested,
+	  .check = check_nested },
+	{ "pasid_attach", .setup = setup_pasid, .op = op_pasid,
+	  .check = check_pasid },
+	{ "hw_info", .setup = with_device, .op = op_hw_info },
+	{ "hwpt", .setup = with_mapped_domain, .op = op_hwpt,
+	  .check = check_destroy_out },
+	{ "hwpt_limit", 32, .setup = with_mapped_domain, .op = op_hwpt,
+	  .check = check_destroy_out },
+	{ "hwpt_nested", .setup = with_parent, .op = op_hwpt_nested,
+	  .check = check_hwpt_nested },
+	{ "invalidate", .setup = with_vdevice, .op = op_invalidate },
+	{ "fault_queue", .setup = with_ioas, .op = op_fault_queue,
+	  .check = check_close_out },
+	{ "read_fault", .setup = with_fault_hwpt, .op = op_read_fault,
+	  .check = check_respond },
+	{ "viommu", .setup = with_parent, .op = op_viommu,
+	  .check = check_destroy_out },
+	{ "vdevice", .setup = with_viommu, .op = op_vdevice,
+	  .check = check_destroy_out },
+	{ "veventq", .setup = with_viommu, .op = op_veventq,
+	  .check = check_close_out },
+	{ "hw_queue", .setup = with_viommu, .op = op_hw_queue,
+	  .check = check_destroy_out },
+	{ "set_dirty", .setup = with_dirty_hwpt, .op = op_set_dirty },
+	{ "get_dirty", .setup = with_tracking, .op = op_get_dirty,
+	  .check = check_get_dirty },
+	{ "access_create", .setup = with_mapping, .op = op_access },
+	{ "access_replace", .setup = with_pinner, .op = op_access_replace },
+	{ "pin", .setup = with_pinner, .op = op_pin,
+	  .check = check_small_pins },
+	{ "pin_limit", 32, .setup = with_pinner, .op = op_pin,
+	  .check = check_small_pins },
+	{ "pin_domain", 32, .setup = with_pinner_and_domain, .op = op_pin,
+	  .check = check_pins },
+	{ "unpin", 32, .setup = with_pins, .op = op_unpin,
+	  .check = check_unmapped, .always = true },
+	{ "read", .setup = with_pinner, .op = op_read },
+	{ "read_domain", .setup = with_pinner_and_domain, .op = op_read },
+	{ "read_slow", 32, .setup = with_pinner, .op = op_read_slow },
+	{ "read_slow_domain", 32, .setup = with_pinner_and_domain,
+	  .op = op_read_slow },
+	{ "write_slow_byte", .setup = with_pinner, .op = op_write_slow_byte },
+};
+
+static void close_all(struct ctx *c)
+{
+	int *fds[] = { &c->access, &c->file, &c->dmabuf, &c->q, &c->out_fd,
+		       &c->fd };
+
+	for (unsigned int i = 0; i < ARRAY_LEN(fds); i++) {
+		if (*fds[i] >= 0)
+			close(*fds[i]);
+		*fds[i] = -1;
+	}
+}
+
+FIXTURE(fail_nth)
+{
+	__u8 *buf;
+};
+
+FIXTURE_SETUP(fail_nth)
+{
+	const char *why;
+	int fd;
+
+	OPEN_MOCK_OR_SKIP(fd);
+	close(fd);
+	why = injection_setup();
+	if (why)
+		SKIP(return, "%s", why);
+	self->buf = buf_alloc(NR * PAGE);
+	ASSERT_NE(NULL, self->buf);
+	memset(self->buf, 1, NR * PAGE);
+}
+
+FIXTURE_TEARDOWN(fail_nth)
+{
+	int fd = iommu_open();
+
+	mock_memory_limit(fd, 65536);
+	close(fd);
+}
+
+/* One case for one n; true when it had that many places to fail */
+static bool walk_step(struct __test_metadata *_metadata,
+		      const struct walk *w, struct ctx *c, unsigned int n)
+{
+	struct state before, after;
+	bool injected;
+	int rc;
+
+	ASSERT_LE(0, (c->fd = iommu_open()));
+	ASSERT_EQ(0, w->setup(c))
+		TH_LOG("%s: setup", w->name);
+	ASSERT_EQ(0, mock_memory_limit(c->fd, w->limit ?: 65536));
+	ASSERT_EQ(0, look(c, &before));
+	arm(n);
+	rc = w->op(c);
+	injected = disarm();
+	if (!injected) {
+		ASSERT_EQ(0, rc)
+			TH_LOG("%s: fails without a failure at n %u", w->name,
+			       n);
+	}
+	if (rc) {
+		/* A release may be refused, but for no want of memory */
+		if (w->always) {
+			ASSERT_EQ(ENOENT, rc)
+				TH_LOG("%s: n %u", w->name, n);
+		}
+		ASSERT_EQ(0, look(c, &after));
+		ASSERT_EQ(before.pinned, after.pinned)
+			TH_LOG("%s: pages left pinned, n %u rc %d", w->name, n,
+			       rc);
+		ASSERT_EQ(before.locked, after.locked)
+			TH_LOG("%s: n %u rc %d", w->name, n, rc);
+		ASSERT_EQ(before.next_id, after.next_id)
+			TH_LOG("%s: an ID is left, n %u rc %d", w->name, n,
+			       rc);
+		ASSERT_EQ(before.fds, after.fds)
+			TH_LOG("%s: a descriptor is left, n %u rc %d", w->name,
+			       n, rc);
+		rc = w->op(c);
+		ASSERT_EQ(0, rc)
+			TH_LOG("%s: second attempt after n %u", w->name, n);
+	}
+	if (w->check) {
+		ASSERT_EQ(0, w->check(c))
+			TH_LOG("%s: check after n %u", w->name, n);
+	}
+	return injected;
+}
+
+static void walk(struct __test_metadata *_metadata, __u8 *buf,
+		 const struct walk *w)
+{
+	for (unsigned int n = 1;; n++) {
+		struct ctx c = {
+			.fd = -1, .access = -1, .file = -1, .dmabuf = -1,
+			.q = -1, .out_fd = -1, .buf = buf,
+		};
+		bool more = walk_step(_metadata, w, &c, n);
+
+		close_all(&c);
+		ASSERT_EQ(0, check_unpinned(buf, NR * PAGE))
+			TH_LOG("%s: pins after close, n %u", w->name, n);
+		ASSERT_EQ(0, vm_pin(0))
+			TH_LOG("%s: charges after close, n %u", w->name, n);
+		if (!more) {
+			TH_LOG("%s: %u places", w->name, n - 1);
+			return;
+		}
+		ASSERT_GT(MAX_NTH, n);
+	}
+}
+
+static void walk_named(struct __test_metadata *_metadata, __u8 *buf,
+		       const char *const *names)
+{
+	for (; *names; names++) {
+		unsigned int i;
+
+		for (i = 0; i < ARRAY_LEN(walks); i++)
+			if (!strcmp(walks[i].name, *names))
+				break;
+		ASSERT_NE(ARRAY_LEN(walks), i)
+			TH_LOG("no walk %s", *names);
+		walk(_metadata, buf, &walks[i]);
+	}
+}
+
+#define WALKS(test, ...)                                                       \
+	TEST_F_TIMEOUT(fail_nth, test, 200)                                    \
+	{                                                                      \
+		static const char *const names[] = { __VA_ARGS__, NULL };      \
+		walk_named(_metadata, self->buf, names);                       \
+	}
+
+WALKS(ioas, "ioas_alloc", "iova_ranges", "allow_iovas", "huge_pages",
+	"change_process")
+WALKS(map, "map", "map_auto", "map_domain", "map_domain_small",
+	"map_domain_limit")
+WALKS(map_two_domains, "map_two_domains", "map_two_domains_limit")
+WALKS(map_file, "map_file", "map_file_limit", "map_dmabuf")
+WALKS(copy, "copy", "copy_domain")
+WALKS(unmap, "unmap", "unmap_domain", "unmap_domain_limit", "unmap_pins",
+	"destroy_ioas", "destroy_device")
+WALKS(attach, "attach", "attach_limit", "attach_second")
+WALKS(replace, "replace", "replace_nested", "pasid_attach")
+WALKS(hwpt, "hw_info", "hwpt", "hwpt_limit", "hwpt_nested", "invalidate")
+WALKS(dirty, "set_dirty", "get_dirty")
+WALKS(fault, "fault_queue", "read_fault")
+WALKS(viommu, "viommu", "vdevice", "veventq", "hw_queue")
+WALKS(access, "access_create", "access_replace", "pin", "pin_limit",
+	"pin_domain", "unpin")
+WALKS(access_rw, "read", "read_domain", "read_slow", "read_slow_domain",
+	"write_slow_byte")
+
+/* Opening and closing a context that has everything in it */
+TEST_F_TIMEOUT(fail_nth, open_and_close, 100)
+{
+	for (unsigned int n = 1; n < MAX_NTH; n++) {
+		struct ctx c = {
+			.fd = -1, .access = -1, .file = -1, .dmabuf = -1,
+			.q = -1, .out_fd = -1, .buf = self->buf,
+		};
+		bool injected;
+
+		arm(n);
+		c.fd = iommu_open();
+		injected = disarm();
+		if (c.fd < 0) {
+			ASSERT_EQ(ENOMEM, errno);
+			ASSERT_TRUE(injected);
+			continue;
+		}
+		ASSERT_EQ(0, with_vdevice(&c));
+		ASSERT_EQ(0, mock_replace(c.fd, c.dev.stdev,
+					  &(__u32){ c.nested }));
+		ASSERT_EQ(0, op_hw_queue(&c));
+		arm(n);
+		close(c.fd);
+		c.fd = -1;
+		injected |= disarm();
+		close_all(&c);
+		ASSERT_EQ(0, check_unpinned(self->buf, NR * PAGE))
+			TH_LOG("n %u", n);
+		ASSERT_EQ(0, vm_pin(0));
+		if (!injected)
+			break;
+	}
+}
+
+TEST_HARNESS_MAIN

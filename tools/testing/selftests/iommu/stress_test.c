@@ -1,0 +1,641 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Everything at once, for some seconds: threads map, unmap, copy, attach,
+ * replace, detach, pin, read, write, fork, munmap and close against each other
+ * in shared contexts, choosing IDs at random.
+ *
+ * Each thread has a slice of IOVA where only it maps, and only memory filled
+ * with its mark. So whatever it reads there through an access is its mark, or
+ * the call fails. No call may take long or give an answer that makes no sense.
+ * Afterwards nothing is pinned or charged.
+ *
+ *	TEST_SECONDS	how long (10)
+ *	TEST_THREADS	how many threads (6)
+ *	TEST_SEED	to choose alike again; races will not repeat
+ */
+#include <linux/capability.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "kselftest_harness.h"
+#include "iommu_utils.h"
+
+#define BASE ((__u64)MOCK_APERTURE_START)
+#define SLICE (1ULL << 24)
+#define NR 64
+#define NCTX 2
+#define NIOAS 3
+#define MAX_ID 48
+#define MAX_THREADS 32
+/* A wait that went wrong gives up after a minute only */
+#define LONG_CALL 25
+
+/* IDs lately made, whether or not they still are */
+enum kind { STDEV, IDEV, HWPT, PARENT, VIOMMU, NESTED, NKINDS };
+
+struct shared {
+	int fd[NCTX];
+	time_t end;
+	bool failed;
+	unsigned long calls[64], done[64];
+	__u32 ids[NCTX][NKINDS][4];
+};
+
+struct worker {
+	pthread_t thread;
+	struct shared *sh;
+	unsigned int nr, ctx;
+	__u64 seed;
+	__u8 mark;
+	__u8 *buf;
+	int access[4];
+	int access_ctx[4];
+	__u8 tmp[8192];
+	char msg[200];
+};
+
+static time_t now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec;
+}
+
+static unsigned int pick(struct worker *w, unsigned int n)
+{
+	return rnd(&w->seed) % n;
+}
+
+/* A context for the calls to come, in w->ctx too */
+static int any_fd(struct worker *w)
+{
+	w->ctx = pick(w, NCTX);
+	return w->sh->fd[w->ctx];
+}
+
+/* The first IDs are IOAS, until somebody destroys them */
+static __u32 any_ioas(struct worker *w)
+{
+	return 1 + pick(w, NIOAS);
+}
+
+static __u32 any_id(struct worker *w)
+{
+	return 1 + pick(w, MAX_ID);
+}
+
+/* Most often one of the kind asked for, in the context of any_fd() */
+static __u32 an_id(struct worker *w, enum kind kind)
+{
+	__u32 id = w->sh->ids[w->ctx][kind][pick(w, 4)];
+
+	return id && pick(w, 8) ? id : any_id(w);
+}
+
+/* No more than IDs that can be met by chance */
+static void keep_id(struct worker *w, enum kind kind, __u32 id)
+{
+	if (id > MAX_ID)
+		iommu_destroy(w->sh->fd[w->ctx], id);
+	else
+		w->sh->ids[w->ctx][kind][pick(w, 4)] = id;
+}
+
+static __u64 any_iova(struct worker *w)
+{
+	return BASE + w->nr * SLICE + pick(w, 2 * NR) * page_size;
+}
+
+static void fill(struct worker *w)
+{
+	memset(w->buf, w->mark, NR * page_size);
+}
+
+static int do_map(struct worker *w)
+{
+	unsigned int from = pick(w, NR);
+	size_t len = (1 + pick(w, NR - from)) * page_size;
+	__u64 iova = any_iova(w);
+	__u32 flags = pick(w, 4) ? MAP_RW : MAP_R;
+
+	return ioas_map(any_fd(w), any_ioas(w), w->buf + from * page_size, len,
+			flags | MAP_FIX, &iova);
+}
+
+static int do_unmap(struct worker *w)
+{
+	return ioas_unmap(any_fd(w), any_ioas(w), BASE + w->nr * SLICE, SLICE,
+			  NULL);
+}
+
+static int do_unmap_one(struct worker *w)
+{
+	return ioas_unmap(any_fd(w), any_ioas(w), any_iova(w),
+			  (1 + pick(w, NR)) * page_size, NULL);
+}
+
+static int do_unmap_all(struct worker *w)
+{
+	return pick(w, 4) ? 0 : ioas_unmap_all(any_fd(w), any_ioas(w), NULL);
+}
+
+static int do_copy(struct worker *w)
+{
+	__u64 iova = any_iova(w);
+
+	return ioas_copy(any_fd(w), any_ioas(w), any_ioas(w), any_iova(w),
+			 (1 + pick(w, 8)) * page_size, MAP_FIX_RW, &iova);
+}
+
+static int do_attach(struct worker *w)
+{
+	int fd = any_fd(w);
+	struct mock_dev dev;
+	int rc = mock_attach(fd, pick(w, 2) ? any_ioas(w) : an_id(w, HWPT), 0,
+			     &dev);
+
+	if (!rc) {
+		keep_id(w, IDEV, dev.idev);
+		keep_id(w, STDEV, dev.stdev);
+	}
+	return rc;
+}
+
+static int do_replace(struct worker *w)
+{
+	static const enum kind kinds[] = { HWPT, PARENT, NESTED };
+	int fd = any_fd(w);
+	__u32 pt = pick(w, 3) ? an_id(w, kinds[pick(w, 3)]) : any_ioas(w);
+
+	return mock_replace(fd, an_id(w, STDEV), &pt);
+}
+
+static int do_destroy(struct worker *w)
+{
+	int fd = any_fd(w);
+	__u32 id = pick(w, 2) ? any_id(w) : an_id(w, pick(w, NKINDS));
+
+	/* IOAS are needed more than they are in the way */
+	if (id <= NIOAS && pick(w, 8))
+		return 0;
+	return iommu_destroy(fd, id);
+}
+
+static int do_ioas(struct worker *w)
+{
+	int fd = any_fd(w);
+	__u32 id;
+	int rc = ioas_alloc(fd, &id);
+
+	if (!rc && id > NIOAS)
+		iommu_destroy(fd, id);
+	return rc;
+}
+
+static int do_hwpt(struct worker *w)
+{
+	static const __u32 flags[] = {
+		0, IOMMU_HWPT_ALLOC_DIRTY_TRACKING,
+		IOMMU_HWPT_ALLOC_NEST_PARENT,
+	};
+	int fd = any_fd(w);
+	unsigned int f = pick(w, 3);
+	__u32 id;
+	int rc = hwpt_alloc(fd, an_id(w, IDEV), any_ioas(w), flags[f], &id);
+
+	if (!rc)
+		keep_id(w, f == 2 ? PARENT : HWPT, id);
+	return rc;
+}
+
+static int do_nested(struct worker *w)
+{
+	int fd = any_fd(w);
+	__u32 id;
+	int rc = hwpt_alloc_nested(fd, an_id(w, IDEV),
+				   an_id(w, pick(w, 2) ? PARENT : VIOMMU), 0,
+				   0, 0, &id);
+
+	if (!rc)
+		keep_id(w, NESTED, id);
+	return rc;
+}
+
+static int do_viommu(struct worker *w)
+{
+	int fd = any_fd(w);
+	__u32 id;
+	int rc = viommu_alloc(fd, an_id(w, IDEV), an_id(w, PARENT),
+			      IOMMU_VIOMMU_TYPE_SELFTEST, NULL, 0, &id);
+
+	if (!rc)
+		keep_id(w, VIOMMU, id);
+	return rc;
+}
+
+static int do_vdevice(struct worker *w)
+{
+	int fd = any_fd(w);
+	__u32 id;
+	int rc = vdevice_alloc(fd, an_id(w, VIOMMU), an_id(w, IDEV),
+			       pick(w, 8), &id);
+
+	if (!rc && id > MAX_ID)
+		iommu_destroy(fd, id);
+	return rc;
+}
+
+static int do_hw_queue(struct worker *w)
+{
+	int fd = any_fd(w);
+	__u32 id;
+	int rc = hw_queue_alloc(fd, an_id(w, VIOMMU),
+				IOMMU_HW_QUEUE_TYPE_SELFTEST, pick(w, 2),
+				any_iova(w), page_size, &id);
+
+	/* Or it would hold against the unmaps of others for good */
+	if (!rc)
+		iommu_destroy(fd, id);
+	return rc;
+}
+
+/* Events with and without a queue, and who reads them */
+static int do_events(struct worker *w)
+{
+	int fd = any_fd(w), q, rc;
+	__u8 buf[256];
+	__u32 id;
+
+	rc = veventq_alloc(fd, an_id(w, VIOMMU), IOMMU_VEVENTQ_TYPE_SELFTEST,
+			   4, &id, &q);
+	for (int i = 0; i < 6; i++)
+		mock_vevent(fd, an_id(w, IDEV));
+	if (rc)
+		return rc;
+	if (read(q, buf, sizeof(buf)) < 0)
+		rc = errno;
+	close(q);
+	iommu_destroy(fd, id);
+	return rc;
+}
+
+/* The same of page faults, through a nested page table of one's own */
+static int do_faults(struct worker *w)
+{
+	__u32 id, hwpt, stdev, idev;
+	int fd = any_fd(w), q, rc;
+	struct iommu_hwpt_pgfault f[4];
+
+	rc = fault_alloc(fd, &id, &q);
+	if (rc)
+		return rc;
+	stdev = an_id(w, STDEV);
+	/* The device is the object made right after its owner */
+	idev = stdev + 1;
+	rc = hwpt_alloc_nested(fd, idev, an_id(w, PARENT),
+			       IOMMU_HWPT_FAULT_ID_VALID, id, 0, &hwpt);
+	if (!rc) {
+		rc = mock_replace(fd, stdev, &(__u32){ hwpt });
+		mock_iopf(fd, idev, 0, 1, 1, 0x1000);
+		mock_iopf(fd, idev, 0, 2, 1, 0x1000);
+		if (read(q, f, sizeof(f)) > 0) {
+			struct iommu_hwpt_page_response r = {
+				.cookie = f[0].cookie,
+			};
+
+			if (write(q, &r, sizeof(r)) < 0 && errno != EINVAL)
+				rc = errno;
+		}
+		mock_replace(fd, stdev, &(__u32){ any_ioas(w) });
+		iommu_destroy(fd, hwpt);
+	}
+	close(q);
+	iommu_destroy(fd, id);
+	return rc;
+}
+
+static int do_access(struct worker *w)
+{
+	unsigned int i = pick(w, 4), c = pick(w, NCTX);
+
+	if (w->access[i] >= 0) {
+		close(w->access[i]);
+		w->access[i] = -1;
+		return 0;
+	}
+	w->access_ctx[i] = c;
+	return access_create(w->sh->fd[c], any_ioas(w),
+			     pick(w, 2) ? 0 :
+			     MOCK_FLAGS_ACCESS_CREATE_NEEDS_PIN_PAGES,
+			     &w->access[i]);
+}
+
+static int do_pin(struct worker *w)
+{
+	unsigned int i = pick(w, 4);
+	int fd = w->sh->fd[w->access_ctx[i]];
+	__u32 item;
+	int rc;
+
+	if (w->access[i] < 0)
+		return 0;
+	rc = access_pin(fd, w->access[i], any_iova(w),
+			(1 + pick(w, 8)) * page_size, NULL, pick(w, 2), &item);
+	/* Some are left to the unmap callback */
+	if (!rc && pick(w, 3))
+		access_unpin(fd, w->access[i], item);
+	return rc;
+}
+
+static int do_rw(struct worker *w)
+{
+	unsigned int i = pick(w, 4), len = 1 + pick(w, sizeof(w->tmp) - 1);
+	__u32 slow = pick(w, 2) ? MOCK_ACCESS_RW_SLOW_PATH : 0;
+	int fd = w->sh->fd[w->access_ctx[i]];
+	__u64 iova = any_iova(w) + pick(w, page_size);
+	int rc;
+
+	if (w->access[i] < 0)
+		return 0;
+	if (pick(w, 2)) {
+		memset(w->tmp, w->mark, len);
+		return access_rw(fd, w->access[i], iova, w->tmp, len,
+				 slow | MOCK_ACCESS_RW_WRITE);
+	}
+	memset(w->tmp, ~w->mark, len);
+	rc = access_rw(fd, w->access[i], iova, w->tmp, len, slow);
+	for (unsigned int k = 0; !rc && k < len; k++) {
+		if (w->tmp[k] == w->mark)
+			continue;
+		snprintf(w->msg, sizeof(w->msg),
+			 "read %#x at %#llx, not %#x", w->tmp[k], iova + k,
+			 w->mark);
+		return -1;
+	}
+	return rc;
+}
+
+static int do_access_replace(struct worker *w)
+{
+	unsigned int i = pick(w, 4);
+
+	if (w->access[i] < 0)
+		return 0;
+	return access_replace(w->sh->fd[w->access_ctx[i]], w->access[i],
+			      any_ioas(w));
+}
+
+static int do_queries(struct worker *w)
+{
+	struct iommu_iova_range r[4];
+	__u32 num = 4;
+	__u64 val;
+
+	ioas_ranges(any_fd(w), any_ioas(w), r, &num, NULL);
+	option_get(any_fd(w), IOMMU_OPTION_HUGE_PAGES, any_ioas(w), &val);
+	option_set(any_fd(w), IOMMU_OPTION_HUGE_PAGES, any_ioas(w),
+		   pick(w, 2));
+	return ioas_change_process(any_fd(w));
+}
+
+static int do_dirty(struct worker *w)
+{
+	__u8 map[16];
+	int fd = any_fd(w);
+	__u32 id = an_id(w, HWPT);
+
+	if (pick(w, 2))
+		return hwpt_set_dirty(fd, id, pick(w, 2));
+	return hwpt_get_dirty(fd, id, pick(w, 2), any_iova(w),
+			      (1 + pick(w, NR)) * page_size, page_size, map);
+}
+
+static int do_limit(struct worker *w)
+{
+	static const __u32 limits[] = { 16, 32, 256, 65536 };
+
+	return mock_memory_limit(any_fd(w), limits[pick(w, 4)]);
+}
+
+/* New pages at the old address; pinned ones are kept by who pinned them */
+static int do_munmap(struct worker *w)
+{
+	unsigned int from = pick(w, NR);
+	__u8 *at = w->buf + from * page_size;
+	size_t len = (1 + pick(w, NR - from)) * page_size;
+
+	/* Nothing there for a moment, and no room for anybody else's */
+	if (pick(w, 2) &&
+	    mmap(at, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+		 -1, 0) != at)
+		return -1;
+	if (mmap(at, len, PROT_READ | PROT_WRITE,
+		 MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != at)
+		return -1;
+	madvise(at, len, MADV_NOHUGEPAGE);
+	fill(w);
+	return 0;
+}
+
+/* A process that uses the context and exits, or is killed in the middle */
+static int do_fork(struct worker *w)
+{
+	bool die = pick(w, 2);
+	pid_t pid;
+
+	if (pick(w, 8))
+		return 0;
+	pid = fork();
+	if (pid < 0)
+		return 0;
+	if (!pid) {
+		do {
+			do_map(w);
+			do_copy(w);
+			do_unmap_one(w);
+		} while (die);
+		_exit(0);
+	}
+	if (die) {
+		usleep(pick(w, 20000));
+		kill(pid, SIGKILL);
+	}
+	waitpid(pid, NULL, 0);
+	return 0;
+}
+
+/* Close under the feet of all others */
+static int do_reopen(struct worker *w)
+{
+	unsigned int c = pick(w, NCTX);
+	int fd;
+
+	if (pick(w, 64))
+		return 0;
+	fd = iommu_open();
+	if (fd < 0)
+		return errno;
+	for (int i = 0; i < NIOAS; i++)
+		ioas_alloc(fd, NULL);
+	/* The number stays the same, so that nobody meets a foreign file */
+	dup3(fd, w->sh->fd[c], O_CLOEXEC);
+	close(fd);
+	return 0;
+}
+
+static const struct {
+	const char *name;
+	int (*fn)(struct worker *w);
+	unsigned int weight;
+} ops[] = {
+	{ "map", do_map, 12 },
+	{ "unmap", do_unmap, 3 },
+	{ "unmap_one", do_unmap_one, 6 },
+	{ "unmap_all", do_unmap_all, 1 },
+	{ "copy", do_copy, 6 },
+	{ "attach", do_attach, 3 },
+	{ "replace", do_replace, 4 },
+	{ "destroy", do_destroy, 6 },
+	{ "ioas", do_ioas, 2 },
+	{ "hwpt", do_hwpt, 3 },
+	{ "nested", do_nested, 2 },
+	{ "viommu", do_viommu, 3 },
+	{ "vdevice", do_vdevice, 3 },
+	{ "hw_queue", do_hw_queue, 2 },
+	{ "events", do_events, 2 },
+	{ "faults", do_faults, 2 },
+	{ "access", do_access, 3 },
+	{ "pin", do_pin, 6 },
+	{ "rw", do_rw, 8 },
+	{ "access_replace", do_access_replace, 2 },
+	{ "queries", do_queries, 1 },
+	{ "dirty", do_dirty, 2 },
+	{ "limit", do_limit, 1 },
+	{ "munmap", do_munmap, 2 },
+	{ "fork", do_fork, 1 },
+	{ "reopen", do_reopen, 2 },
+};
+
+static bool makes_sense(int rc)
+{
+	switch (rc) {
+	case 0:
+	case ENOENT:
+	case EEXIST:
+	case EBUSY:
+	case EINVAL:
+	case EADDRINUSE:
+	case EPERM:
+	case EFAULT:
+	case EOPNOTSUPP:
+	case EIO:	/* a queue without its predecessor */
+	case ENODEV:	/* no IOPF */
+	case ENOMEM:
+		return true;
+	}
+	return false;
+}
+
+static void *work(void *arg)
+{
+	struct worker *w = arg;
+	unsigned int total = 0;
+
+	for (unsigned int i = 0; i < ARRAY_LEN(ops); i++)
+		total += ops[i].weight;
+	while (now() < w->sh->end && !w->sh->failed) {
+		unsigned int i = 0, k = pick(w, total);
+		time_t start = now();
+		int rc;
+
+		while (k >= ops[i].weight)
+			k -= ops[i++].weight;
+		rc = ops[i].fn(w);
+		__atomic_add_fetch(&w->sh->calls[i], 1, __ATOMIC_RELAXED);
+		if (!rc)
+			__atomic_add_fetch(&w->sh->done[i], 1,
+					   __ATOMIC_RELAXED);
+		if (rc >= 0 && !makes_sense(rc))
+			snprintf(w->msg, sizeof(w->msg), "%s: %s", ops[i].name,
+				 strerror(rc));
+		if (now() - start > LONG_CALL)
+			snprintf(w->msg, sizeof(w->msg), "%s took %ld s",
+				 ops[i].name, (long)(now() - start));
+		if (w->msg[0]) {
+			w->sh->failed = true;
+			break;
+		}
+	}
+	for (int i = 0; i < 4; i++)
+		if (w->access[i] >= 0)
+			close(w->access[i]);
+	return NULL;
+}
+
+static unsigned int env_num(const char *name, unsigned int def)
+{
+	const char *val = getenv(name);
+
+	return val ? strtoul(val, NULL, 0) : def;
+}
+
+TEST(everything)
+{
+	unsigned int seconds = env_num("TEST_SECONDS", 10);
+	unsigned int threads = env_num("TEST_THREADS", 6);
+	static struct worker w[MAX_THREADS];
+	static struct shared sh;
+	__u64 seed = rnd_seed();
+	int fd;
+
+	OPEN_MOCK_OR_SKIP(fd);
+	close(fd);
+	if (threads > MAX_THREADS)
+		threads = MAX_THREADS;
+	TH_LOG("TEST_SEED=%llu TEST_SECONDS=%u TEST_THREADS=%u", seed, seconds,
+	       threads);
+	for (int c = 0; c < NCTX; c++) {
+		sh.fd[c] = iommu_open();
+		ASSERT_LE(0, sh.fd[c]);
+		for (int i = 0; i < NIOAS; i++)
+			ASSERT_EQ(0, ioas_alloc(sh.fd[c], NULL));
+	}
+	sh.end = now() + seconds;
+	for (unsigned int t = 0; t < threads; t++) {
+		w[t].sh = &sh;
+		w[t].nr = t;
+		w[t].seed = seed + t * 0x9e3779b97f4a7c15ULL;
+		w[t].mark = 0x41 + t;
+		w[t].buf = buf_alloc(NR * PAGE);
+		ASSERT_NE(NULL, w[t].buf);
+		fill(&w[t]);
+		for (int i = 0; i < 4; i++)
+			w[t].access[i] = -1;
+	}
+	for (unsigned int t = 0; t < threads; t++)
+		ASSERT_EQ(0, pthread_create(&w[t].thread, NULL, work, &w[t]));
+	for (unsigned int t = 0; t < threads; t++)
+		ASSERT_EQ(0, pthread_join(w[t].thread, NULL));
+	for (unsigned int i = 0; i < ARRAY_LEN(ops); i++)
+		TH_LOG("%-16s %6lu calls, %6lu succeeded", ops[i].name,
+		       sh.calls[i], sh.done[i]);
+	for (unsigned int t = 0; t < threads; t++)
+		EXPECT_STREQ("", w[t].msg);
+	EXPECT_EQ(0, mock_memory_limit(sh.fd[0], 65536));
+	for (int c = 0; c < NCTX; c++)
+		EXPECT_EQ(0, close(sh.fd[c]));
+	for (unsigned int t = 0; t < threads; t++)
+		EXPECT_EQ(0, check_unpinned(w[t].buf, NR * PAGE));
+	EXPECT_EQ(0, vm_pin(0));
+	EXPECT_EQ(0, vm_lck(0));
+}
+
+int main(int argc, char **argv)
+{
+	for (struct __test_metadata *t = __fixture_list->tests; t; t = t->next)
+		t->timeout = env_num("TEST_SECONDS", 10) + 90;
+	return test_harness_run(argc, argv);
+}

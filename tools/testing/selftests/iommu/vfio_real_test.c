@@ -1,0 +1,385 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A device that really does DMA, behind a real (or emulated) IOMMU: QEMU's
+ * "edu", which copies between its 4 KiB buffer and memory. Needs root, VFIO
+ * with the device cdev, and "-device edu". The device is given to vfio-pci.
+ */
+#include <dirent.h>
+#include <linux/pci_regs.h>
+#include <linux/vfio.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "kselftest_harness.h"
+#include "iommu_utils.h"
+
+#define PCI "/sys/bus/pci"
+#define UNSAFE "/sys/module/iommufd/parameters/allow_unsafe_interrupts"
+/* The device has 28 bits of address and drops the others */
+#define IOVA 0x1000000ULL
+/* Major and minor version, then this */
+#define EDU_ID 0xedu
+#define EDU_SRC 0x80
+#define EDU_DST 0x88
+#define EDU_COUNT 0x90
+#define EDU_CMD 0x98
+#define EDU_CMD_RUN 1
+#define EDU_CMD_TO_RAM 2
+#define EDU_BUF 0x40000
+/* Some versions refuse to fill the whole of the buffer */
+#define LEN 2048
+
+FIXTURE(real)
+{
+	int fd, dev;
+	__u32 devid, ioas;
+	void *bar;
+	size_t bar_len;
+	__u8 *buf;
+	bool unsafe;
+};
+
+static long sysfs_num(const char *bdf, const char *name)
+{
+	char path[600], text[64] = {};
+	FILE *f;
+
+	snprintf(path, sizeof(path), PCI "/devices/%s/%s", bdf, name);
+	f = fopen(path, "re");
+	if (!f)
+		return -1;
+	if (!fgets(text, sizeof(text), f))
+		text[0] = 0;
+	fclose(f);
+	return strtol(text, NULL, 16);
+}
+
+static int sysfs_write(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC), rc = 0;
+
+	if (fd < 0)
+		return errno;
+	if (write(fd, text, strlen(text)) < 0)
+		rc = errno;
+	close(fd);
+	return rc;
+}
+
+static bool find_edu(char *bdf, size_t len)
+{
+	DIR *d = opendir(PCI "/devices");
+	struct dirent *e;
+	bool found = false;
+
+	while (d && !found && (e = readdir(d))) {
+		if (e->d_name[0] == '.' ||
+		    sysfs_num(e->d_name, "vendor") != 0x1234 ||
+		    sysfs_num(e->d_name, "device") != 0x11e8)
+			continue;
+		snprintf(bdf, len, "%s", e->d_name);
+		found = true;
+	}
+	if (d)
+		closedir(d);
+	return found;
+}
+
+/* A descriptor of the device's cdev, or -1 */
+static int open_cdev(const char *bdf)
+{
+	char path[600], dev[600];
+	struct dirent *e;
+	int fd = -1;
+	DIR *d;
+
+	snprintf(path, sizeof(path), PCI "/devices/%s/driver_override", bdf);
+	sysfs_write(path, "vfio-pci");
+	sysfs_write(PCI "/drivers_probe", bdf);
+	snprintf(path, sizeof(path), PCI "/devices/%s/vfio-dev", bdf);
+	d = opendir(path);
+	while (d && fd < 0 && (e = readdir(d))) {
+		if (strncmp(e->d_name, "vfio", 4))
+			continue;
+		snprintf(dev, sizeof(dev), "/dev/vfio/devices/%s", e->d_name);
+		fd = open(dev, O_RDWR | O_CLOEXEC);
+	}
+	if (d)
+		closedir(d);
+	return fd;
+}
+
+static int attach(int dev, __u32 *pt)
+{
+	struct vfio_device_attach_iommufd_pt cmd = {
+		.argsz = sizeof(cmd),
+		.pt_id = *pt,
+	};
+	int rc = iommu_cmd(dev, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &cmd);
+
+	if (!rc)
+		*pt = cmd.pt_id;
+	return rc;
+}
+
+static int detach(int dev)
+{
+	struct vfio_device_detach_iommufd_pt cmd = { .argsz = sizeof(cmd) };
+
+	return iommu_cmd(dev, VFIO_DEVICE_DETACH_IOMMUFD_PT, &cmd);
+}
+
+FIXTURE_SETUP(real)
+{
+	struct vfio_device_bind_iommufd bind = { .argsz = sizeof(bind) };
+	struct vfio_region_info info = { .argsz = sizeof(info) };
+	__u16 command = PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
+	char bdf[256];
+	int rc;
+
+	self->dev = -1;
+	OPEN_OR_SKIP(self->fd);
+	if (!find_edu(bdf, sizeof(bdf)))
+		SKIP(return, "no PCI device 1234:11e8 (qemu -device edu)");
+	self->dev = open_cdev(bdf);
+	if (self->dev < 0)
+		SKIP(return, "%s has no VFIO cdev: no IOMMU or no vfio-pci?",
+		     bdf);
+	bind.iommufd = self->fd;
+	rc = iommu_cmd(self->dev, VFIO_DEVICE_BIND_IOMMUFD, &bind);
+	if (rc == EPERM) {
+		/* MSIs are not isolated here; the device is a toy anyhow */
+		if (sysfs_write(UNSAFE, "Y"))
+			SKIP(return, "%s has no isolated MSIs", bdf);
+		self->unsafe = true;
+		rc = iommu_cmd(self->dev, VFIO_DEVICE_BIND_IOMMUFD, &bind);
+	}
+	ASSERT_EQ(0, rc);
+	self->devid = bind.out_devid;
+	ASSERT_EQ(0, ioas_alloc(self->fd, &self->ioas));
+
+	/* Not every device can; a transfer may still be under way */
+	iommu_cmd(self->dev, VFIO_DEVICE_RESET, NULL);
+	info.index = VFIO_PCI_CONFIG_REGION_INDEX;
+	ASSERT_EQ(0, iommu_cmd(self->dev, VFIO_DEVICE_GET_REGION_INFO, &info));
+	ASSERT_EQ(2, pwrite(self->dev, &command, 2,
+			    info.offset + PCI_COMMAND));
+	info = (struct vfio_region_info){ .argsz = sizeof(info) };
+	info.index = VFIO_PCI_BAR0_REGION_INDEX;
+	ASSERT_EQ(0, iommu_cmd(self->dev, VFIO_DEVICE_GET_REGION_INFO, &info));
+	self->bar_len = info.size;
+	self->bar = mmap(NULL, info.size, PROT_READ | PROT_WRITE, MAP_SHARED,
+			 self->dev, info.offset);
+	ASSERT_NE(MAP_FAILED, self->bar);
+	ASSERT_EQ(EDU_ID, *(volatile __u32 *)self->bar & 0xff);
+	self->buf = buf_alloc(4 * PAGE);
+	ASSERT_NE(NULL, self->buf);
+}
+
+FIXTURE_TEARDOWN(real)
+{
+	munmap(self->bar, self->bar_len);
+	EXPECT_EQ(0, close(self->dev));
+	EXPECT_EQ(0, close(self->fd));
+	EXPECT_EQ(0, vm_pin(0));
+	if (self->unsafe)
+		EXPECT_EQ(0, sysfs_write(UNSAFE, "N"));
+}
+
+static void reg64(void *bar, unsigned int reg, __u64 val)
+{
+	*(volatile __u64 *)(bar + reg) = val;
+}
+
+/* One transfer; it takes QEMU a tenth of a second. False if it never ends. */
+static bool dma(void *bar, __u64 iova, __u64 len, bool to_ram)
+{
+	reg64(bar, EDU_SRC, to_ram ? EDU_BUF : iova);
+	reg64(bar, EDU_DST, to_ram ? iova : EDU_BUF);
+	reg64(bar, EDU_COUNT, len);
+	reg64(bar, EDU_CMD, EDU_CMD_RUN | (to_ram ? EDU_CMD_TO_RAM : 0));
+	for (int i = 0; i < 3000; i++) {
+		if (!(*(volatile __u64 *)(bar + EDU_CMD) & EDU_CMD_RUN))
+			return true;
+		usleep(10000);
+	}
+	return false;
+}
+
+/* Has the device fetch from one place and store to another */
+static bool dma_copy(void *bar, __u64 from, __u64 to, __u64 len)
+{
+	return dma(bar, from, len, false) && dma(bar, to, len, true);
+}
+
+TEST_F(real, copies_through_the_iommu)
+{
+	__u32 pt = self->ioas;
+
+	for (unsigned int i = 0; i < PAGE; i++)
+		self->buf[i] = i * 3 + 1;
+	/* One mapping before the attachment, one after */
+	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf, PAGE, IOVA));
+	ASSERT_EQ(0, attach(self->dev, &pt));
+	EXPECT_NE(self->ioas, pt);
+	EXPECT_EQ(1, vm_pin(0));
+	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf + 2 * PAGE,
+				 PAGE, IOVA + 16 * PAGE));
+	ASSERT_TRUE(dma_copy(self->bar, IOVA, IOVA + 16 * PAGE, LEN));
+	EXPECT_EQ(0, memcmp(self->buf, self->buf + 2 * PAGE, LEN));
+	EXPECT_EQ(EBUSY, iommu_destroy(self->fd, self->ioas));
+	EXPECT_EQ(0, detach(self->dev));
+	EXPECT_EQ(0, iommu_destroy(self->fd, self->ioas));
+}
+
+/* Not a byte goes where the device may not write */
+TEST_F(real, blocked)
+{
+	__u64 ro = IOVA + 16 * PAGE;
+	__u32 pt = self->ioas;
+
+	memset(self->buf, 0xaa, PAGE);
+	memset(self->buf + PAGE, 0x11, 2 * PAGE);
+	ASSERT_EQ(0, attach(self->dev, &pt));
+	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf, PAGE, IOVA));
+	ASSERT_EQ(0, ioas_map(self->fd, self->ioas, self->buf + PAGE, PAGE,
+			      MAP_FIX | MAP_R, &ro));
+	ASSERT_TRUE(dma(self->bar, IOVA, LEN, false));
+	/* Read-only */
+	ASSERT_TRUE(dma(self->bar, ro, LEN, true));
+	EXPECT_EQ(0x11, self->buf[PAGE]);
+	EXPECT_EQ(0x11, self->buf[PAGE + LEN - 1]);
+	/* Unmapped, with the translation used before */
+	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf + 2 * PAGE,
+				 PAGE, IOVA + 32 * PAGE));
+	ASSERT_TRUE(dma(self->bar, IOVA + 32 * PAGE, LEN / 2, true));
+	EXPECT_EQ(0xaa, self->buf[2 * PAGE]);
+	EXPECT_EQ(0x11, self->buf[2 * PAGE + LEN / 2]);
+	ASSERT_EQ(0, ioas_unmap(self->fd, self->ioas, IOVA + 32 * PAGE, PAGE,
+				NULL));
+	ASSERT_TRUE(dma(self->bar, IOVA + 32 * PAGE, LEN, true));
+	EXPECT_EQ(0x11, self->buf[2 * PAGE + LEN / 2]);
+	/* Detached */
+	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf + 2 * PAGE,
+				 PAGE, IOVA + 32 * PAGE));
+	ASSERT_EQ(0, detach(self->dev));
+	ASSERT_TRUE(dma(self->bar, IOVA + 32 * PAGE, LEN, true));
+	EXPECT_EQ(0x11, self->buf[2 * PAGE + LEN / 2]);
+}
+
+/* The same IOVA in two spaces, and the device moved between them */
+TEST_F(real, replace)
+{
+	__u32 ioas2, pt = self->ioas;
+
+	memset(self->buf, 0x5a, PAGE);
+	ASSERT_EQ(0, ioas_alloc(self->fd, &ioas2));
+	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf, PAGE, IOVA));
+	ASSERT_EQ(0, ioas_map_at(self->fd, ioas2, self->buf + PAGE, PAGE,
+				 IOVA));
+	ASSERT_EQ(0, attach(self->dev, &pt));
+	ASSERT_TRUE(dma(self->bar, IOVA, LEN, false));
+	pt = ioas2;
+	ASSERT_EQ(0, attach(self->dev, &pt));
+	EXPECT_EQ(1, vm_pin(0));
+	ASSERT_TRUE(dma(self->bar, IOVA, LEN, true));
+	EXPECT_EQ(0x5a, self->buf[PAGE]);
+	EXPECT_EQ(0x5a, self->buf[PAGE + LEN - 1]);
+	memset(self->buf, 0x33, PAGE);
+	ASSERT_TRUE(dma(self->bar, IOVA, LEN, true));
+	EXPECT_EQ(0x33, self->buf[0]);
+	EXPECT_EQ(0, iommu_destroy(self->fd, self->ioas));
+	EXPECT_EQ(0, detach(self->dev));
+}
+
+/* Two devices' worth of page tables over the same memory, pinned once */
+TEST_F(real, second_page_table)
+{
+	__u32 hwpt, pt = self->ioas;
+
+	memset(self->buf, 0x77, PAGE);
+	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf, 4 * PAGE,
+				 IOVA));
+	ASSERT_EQ(0, attach(self->dev, &pt));
+	ASSERT_EQ(0, hwpt_alloc(self->fd, self->devid, self->ioas, 0, &hwpt));
+	EXPECT_EQ(4, vm_pin(0));
+	pt = hwpt;
+	ASSERT_EQ(0, attach(self->dev, &pt));
+	EXPECT_EQ(hwpt, pt);
+	EXPECT_EQ(4, vm_pin(0));
+	ASSERT_TRUE(dma_copy(self->bar, IOVA, IOVA + 3 * PAGE, LEN));
+	EXPECT_EQ(0x77, self->buf[3 * PAGE]);
+	EXPECT_EQ(EBUSY, iommu_destroy(self->fd, hwpt));
+	ASSERT_EQ(0, detach(self->dev));
+	EXPECT_EQ(0, iommu_destroy(self->fd, hwpt));
+	EXPECT_EQ(0, vm_pin(0));
+}
+
+/* What the hardware keeps for itself is not to be mapped */
+TEST_F(real, reserved_regions)
+{
+	struct iommu_iova_range r[64];
+	__u32 pt = self->ioas, num = ARRAY_LEN(r);
+	__u64 align, iova;
+
+	ASSERT_EQ(0, attach(self->dev, &pt));
+	ASSERT_EQ(0, ioas_ranges(self->fd, self->ioas, r, &num, &align));
+	ASSERT_LT(0, num);
+	EXPECT_EQ(0, align & (align - 1));
+	for (__u32 i = 0; i + 1 < num; i++) {
+		EXPECT_LT(r[i].last + 1, r[i + 1].start);
+		iova = r[i].last + 1;
+		iova = (iova + align - 1) / align * align;
+		EXPECT_EQ(EINVAL, ioas_map_at(self->fd, self->ioas, self->buf,
+					      PAGE, iova))
+			TH_LOG("%#llx", iova);
+	}
+#ifdef __x86_64__
+	EXPECT_EQ(EINVAL, ioas_map_at(self->fd, self->ioas, self->buf, PAGE,
+				      0xfee00000));
+#endif
+	ASSERT_EQ(0, detach(self->dev));
+	num = ARRAY_LEN(r);
+	ASSERT_EQ(0, ioas_ranges(self->fd, self->ioas, r, &num, &align));
+	EXPECT_EQ(1, num);
+	EXPECT_EQ(1, align);
+}
+
+TEST_F(real, hw_info)
+{
+	__u8 data[64] = {};
+	struct iommu_hw_info cmd = {
+		.size = sizeof(cmd),
+		.dev_id = self->devid,
+		.data_len = sizeof(data),
+		.data_uptr = (uintptr_t)data,
+	};
+
+	ASSERT_EQ(0, iommu_cmd(self->fd, IOMMU_GET_HW_INFO, &cmd));
+	TH_LOG("type %u length %u capabilities %#llx", cmd.out_data_type,
+	       cmd.data_len, (unsigned long long)cmd.out_capabilities);
+	if (cmd.out_data_type == IOMMU_HW_INFO_TYPE_INTEL_VTD) {
+		struct iommu_hw_info_vtd *vtd = (void *)data;
+
+		EXPECT_EQ(sizeof(*vtd), cmd.data_len);
+		EXPECT_NE(0, vtd->cap_reg);
+	}
+	EXPECT_EQ(ENOENT, iommu_destroy(self->fd, BAD_ID));
+	EXPECT_EQ(EBUSY, iommu_destroy(self->fd, self->devid));
+}
+
+/* The owner dies with the device attached and a transfer under way */
+TEST_F(real, closed_while_busy)
+{
+	__u32 pt = self->ioas;
+
+	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf, 4 * PAGE,
+				 IOVA));
+	ASSERT_EQ(0, attach(self->dev, &pt));
+	reg64(self->bar, EDU_SRC, EDU_BUF);
+	reg64(self->bar, EDU_DST, IOVA);
+	reg64(self->bar, EDU_COUNT, LEN);
+	reg64(self->bar, EDU_CMD, EDU_CMD_RUN | EDU_CMD_TO_RAM);
+}
+
+TEST_HARNESS_MAIN
