@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "kernel-memory.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -20,15 +21,37 @@ unsigned long meminfo(const char *name)
 	return found;
 }
 
+static void write_file(const char *path)
+{
+	FILE *file = fopen(path, "we");
+
+	if (!file)
+		return;
+	fputs("1\n", file);
+	fclose(file);
+}
+
+/* Slabs without an object in use go back to the page allocator */
+static void shrink_slabs(void)
+{
+	DIR *dir = opendir("/sys/kernel/slab");
+	struct dirent *entry;
+	char path[512];
+
+	while (dir && (entry = readdir(dir))) {
+		snprintf(path, sizeof(path), "/sys/kernel/slab/%s/shrink",
+			 entry->d_name);
+		write_file(path);
+	}
+	if (dir)
+		closedir(dir);
+}
+
 void kernel_memory_read(struct kernel_memory *memory)
 {
-	FILE *refresh = fopen("/proc/sys/vm/stat_refresh", "we");
-
-	/* Writing folds what each CPU has counted into what meminfo shows */
-	if (refresh) {
-		fputc('\n', refresh);
-		fclose(refresh);
-	}
+	shrink_slabs();
+	/* Folds what each CPU has counted into what meminfo shows */
+	write_file("/proc/sys/vm/stat_refresh");
 	memory->objects = (meminfo("Slab:") + meminfo("VmallocUsed:")) * 1024;
 	memory->tables = meminfo("SecPageTables:") * 1024;
 }

@@ -69,19 +69,19 @@ static void touch(char *start, size_t bytes)
 	size_t i;
 
 	for (i = 0; i != bytes; i += BENCH_PAGE)
-		*(volatile char *)(start + i) = 1;
+		start[i] = 1;
 }
 
 /* Bytes of huge pages in the mapping at this address */
 static size_t huge_bytes(const void *start)
 {
 	FILE *smaps = fopen("/proc/self/smaps", "re");
-	unsigned long first, kib, found = 0;
+	unsigned long first, last, kib, found = 0;
 	bool inside = false;
 	char line[512];
 
 	while (smaps && fgets(line, sizeof(line), smaps)) {
-		if (sscanf(line, "%lx-%*x ", &first) == 1)
+		if (sscanf(line, "%lx-%lx ", &first, &last) == 2)
 			inside = first == (uintptr_t)start;
 		else if (inside &&
 			 sscanf(line, "AnonHugePages: %lu kB", &kib) == 1)
@@ -129,8 +129,8 @@ static const char *alloc_scattered(struct memory *memory)
 	memory->hidden = between;
 	madvise(between, memory->bytes, MADV_NOHUGEPAGE);
 	for (i = 0; i != memory->bytes; i += BENCH_PAGE) {
-		*(volatile char *)(start + i) = 1;
-		*(volatile char *)(between + i) = 1;
+		start[i] = 1;
+		between[i] = 1;
 	}
 	return NULL;
 }

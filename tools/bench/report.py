@@ -65,7 +65,7 @@ class Results:
 def number(value):
     if value is None:
         return '-'
-    if value >= 100:
+    if value == 0 or value >= 100:
         return f'{value:.0f}'
     return f'{value:.1f}' if value >= 10 else f'{value:.2f}'
 
@@ -119,7 +119,7 @@ def print_table(out, head, rows):
     for n, row in enumerate(rows):
         cells = [row[0].ljust(width[0])]
         cells += [c.rjust(w) for c, w in zip(row[1:-1], width[1:-1])]
-        cells.append(row[-1])
+        cells.append(row[-1].ljust(width[-1]))
         print('  ' + '  '.join(cells).rstrip(), file=out)
         if n == 0:
             print('  ' + '  '.join('-' * w for w in width), file=out)
@@ -157,6 +157,29 @@ def print_floors(out, results):
         print(file=out)
 
 
+def other_verdict(results, row, kind, who, what):
+    """The brief's targets beside the table, wherever they apply."""
+    value = results.least(row, kind, who, what)
+    if who != 'iommufd':
+        return ''
+    if (row, what) == ('second', 'attach'):
+        mapping = results.least('second', kind, who, 'map')
+        if mapping is None:
+            return ''
+        return ('ok' if value <= mapping else 'over') + ': no more than map'
+    if (row, what) == ('memory', 'objects per run'):
+        return ('ok' if value <= 8 else 'over') + ': at most 8'
+    if row == 'threads' and what.endswith('speedup'):
+        return ('ok' if value >= 1.8 else 'under') + ': at least 1.8'
+    if row == 'scale':
+        # What grows with the range would be far more than this
+        same = [v[0] for k, v in results.values.items() if k[0] == 'scale'
+                and k[3] == what and k[1].split('-')[0].split()[0]
+                == kind.split('-')[0].split()[0]]
+        return f'{value / same[0]:.2f} times the first'
+    return ''
+
+
 def print_rows(out, results, title, row):
     """Any other row: what there is, as it was measured."""
     table = []
@@ -164,10 +187,11 @@ def print_rows(out, results, title, row):
         if r == row:
             spread = f'{(most - least) / least * 100:.1f} %' if least else ''
             table.append([kind, who, what, number(least), unit,
-                          spread if most != least else ''])
+                          spread if most != least else '',
+                          other_verdict(results, row, kind, who, what)])
     if table:
         print(f'{title}\n', file=out)
-        print_table(out, ['', '', '', 'figure', 'unit', 'spread'],
+        print_table(out, ['', 'who', 'what', 'figure', 'unit', 'spread', ''],
                     table)
         print(file=out)
 

@@ -16,8 +16,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-#define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
-
 /**
  * struct amount - so much memory of a kind
  * @kind: the kind
@@ -104,19 +102,56 @@ static int measure_copy(struct subjects *subjects, size_t bytes,
 	return rc;
 }
 
+static void second_floor(struct subjects *subjects,
+			 const struct memory *memory)
+{
+	const char *name = memory_name(memory->kind);
+	double npages = memory->bytes / BENCH_PAGE;
+	struct sample map = {}, unmap = {};
+	struct bench_floor floor;
+	int i;
+
+	if (!subjects->have_floor)
+		return;
+	for (i = 0; i != BENCH_REPEAT; i++) {
+		if (floor_memory(subjects->floor, memory, memory->bytes, 1,
+				 &floor))
+			return;
+		sample_add(&map, floor.map_ticks);
+		sample_add(&unmap, floor.unmap_ticks);
+	}
+	report_value("second", name, "floor", "runs", floor.nr_runs,
+		     floor.nr_runs, "runs");
+	report_insns("second", name, "floor", "iommu_map", &map, npages,
+		     "insn/page");
+	report_insns("second", name, "floor", "iommu_unmap", &unmap, npages,
+		     "insn/page");
+}
+
 static void row_second(struct subjects *subjects, enum memory_kind kind,
 		       size_t bytes)
 {
-	struct sample fill = {}, empty = {}, copy = {}, unmap = {};
+	struct sample fill = {}, empty = {}, copy = {}, unmap = {}, map = {};
 	const char *name = memory_name(kind);
 	double npages = bytes / BENCH_PAGE;
 	struct memory memory;
+	uint64_t start;
 	int i, rc;
 
 	if (!set_up(subjects, "second", kind, bytes, &memory))
 		return;
-	for (i = 0, rc = 0; !rc && i != BENCH_REPEAT; i++)
-		rc = measure_second(&subjects->space, &fill, &empty);
+	second_floor(subjects, &memory);
+	for (i = 0, rc = 0; !rc && i != BENCH_REPEAT; i++) {
+		/* The same memory, which the second one is compared with */
+		iommufd_unmap(&subjects->space, BENCH_IOVA, bytes);
+		start = ticks();
+		rc = iommufd_map(&subjects->space, BENCH_IOVA, &memory);
+		sample_add(&map, ticks() - start);
+		if (!rc)
+			rc = measure_second(&subjects->space, &fill, &empty);
+	}
+	report_insns("second", name, "iommufd", "map", &map, npages,
+		     "insn/page");
 	report_insns("second", name, "iommufd", "attach", &fill, npages,
 		     "insn/page");
 	report_insns("second", name, "iommufd", "destroy", &empty, npages,
@@ -311,6 +346,9 @@ static void row_scale(struct subjects *subjects, enum memory_kind kind,
 }
 
 /*
+ * The extremes: nothing contiguous, all contiguous. What is between depends on
+ * what the page allocator happens to give.
+ *
  * Beyond the memory there is, the same huge pages are in the range several
  * times. Each place is pinned and mapped for itself, so the work is the same.
  */
@@ -324,7 +362,7 @@ void rows_scale(struct subjects *subjects)
 	if (!subjects->have_iommufd)
 		return;
 	for (i = 0; i != ARRAY_SIZE(small); i++)
-		row_scale(subjects, MEMORY_ANON, small[i], 0);
+		row_scale(subjects, MEMORY_SCATTERED, small[i], 0);
 	for (i = 0; i != ARRAY_SIZE(large); i++) {
 		if (large[i] <= memory_hugetlb_free())
 			row_scale(subjects, MEMORY_HUGETLB, large[i], 0);
@@ -353,13 +391,8 @@ static void row_memory(struct subjects *subjects, enum memory_kind kind,
 		report_missing("memory", name, "iommufd", "%s", error);
 		return;
 	}
-	/* Once, so that no slab grows for the first time while we look */
-	rc = iommufd_map(&subjects->space, BENCH_IOVA, &memory);
-	if (!rc)
-		rc = iommufd_unmap(&subjects->space, BENCH_IOVA, bytes);
 	kernel_memory_read(&before);
-	if (!rc)
-		rc = iommufd_map(&subjects->space, BENCH_IOVA, &memory);
+	rc = iommufd_map(&subjects->space, BENCH_IOVA, &memory);
 	kernel_memory_read(&after);
 	if (!rc)
 		rc = iommufd_unmap(&subjects->space, BENCH_IOVA, bytes);
@@ -393,7 +426,7 @@ void rows_memory(struct subjects *subjects)
 		{ MEMORY_HUGETLB, GIB },
 		{ MEMORY_THP, 512 * MIB },
 		{ MEMORY_ANON, GIB },
-		{ MEMORY_SCATTERED, 512 * MIB },
+		{ MEMORY_SCATTERED, GIB },
 	};
 	size_t i;
 

@@ -141,9 +141,7 @@ static void row_map(struct subjects *subjects, enum memory_kind kind,
 		report_missing("map", name, "all", "%s", error);
 		return;
 	}
-	/* The container knows no files; through their mapping it is anonymous
-	 * memory's row once more, or nearly
-	 */
+	/* The container knows no files */
 	native = subjects->have_type1 && memory.fd < 0;
 	for (i = 0; i != BENCH_REPEAT; i++) {
 		if (native && !rc_type1)
@@ -177,7 +175,7 @@ void rows_map(struct subjects *subjects)
 {
 	size_t i;
 
-	for (i = 0; i != sizeof(maps) / sizeof(maps[0]); i++)
+	for (i = 0; i != ARRAY_SIZE(maps); i++)
 		row_map(subjects, maps[i].kind, maps[i].bytes);
 }
 

@@ -46,4 +46,6 @@ void rows_threads(struct subjects *subjects);
 #define BENCH_IOVA (1ull << 32)
 #define BENCH_REPEAT 3
 
+#define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
+
 #endif

@@ -206,7 +206,7 @@ void rows_threads(struct subjects *subjects)
 	unsigned int i;
 	int nr;
 
-	for (i = 0; i != sizeof(loads) / sizeof(loads[0]); i++) {
+	for (i = 0; i != ARRAY_SIZE(loads); i++) {
 		for (nr = 0, error = NULL; !error && nr != THREADS; nr++)
 			error = memory_alloc(&memory[nr], loads[i].kind,
 					     loads[i].bytes, 0);
