@@ -9,7 +9,9 @@
  *
  * What belongs to a device in an attachment without PASID are its reserved
  * regions: they stay out of the IOVA space from before the hardware may see
- * the domain until after it does not any more.
+ * the domain until after it does not any more. So a replacement has them in
+ * both places for a while, and inside one IOAS does not touch them; whatever
+ * fails takes back only what it did itself.
  */
 #include <linux/list.h>
 #include <linux/pci-ats.h>
