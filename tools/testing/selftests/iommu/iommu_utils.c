@@ -728,6 +728,23 @@ void *buf_alloc_private(size_t length)
 	return buf_of(length, MAP_PRIVATE);
 }
 
+void *buf_alloc_scattered(size_t length)
+{
+	char *va = buf_of(length, MAP_SHARED);
+	int file = memfd_of(PAGE, 0);
+	size_t i;
+
+	for (i = 0; va && i < length; i += PAGE) {
+		if (mmap(va + i, PAGE, PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_FIXED, file, 0) == MAP_FAILED) {
+			munmap(va, length);
+			va = NULL;
+		}
+	}
+	close(file);
+	return va;
+}
+
 void *buf_alloc_hugetlb(size_t length)
 {
 	void *va = mmap(NULL, length, PROT_READ | PROT_WRITE,

@@ -175,6 +175,8 @@ int access_replace(int fd, int access, __u32 ioas);
 void *buf_alloc(size_t length);
 /* Private memory of small pages */
 void *buf_alloc_private(size_t length);
+/* One page over and over, so that no two neighbours are physically contiguous */
+void *buf_alloc_scattered(size_t length);
 /* Memory of PMD huge pages from hugetlbfs, or NULL when none are reserved */
 void *buf_alloc_hugetlb(size_t length);
 /* A memfd of that size, or -1. @flags as of memfd_create() */
