@@ -6,6 +6,7 @@
 #include <linux/iova_bitmap.h>
 
 #include "area.h"
+#include "dmabuf.h"
 #include "io_pagetable.h"
 
 /**
@@ -22,21 +23,33 @@ struct dirty_read {
 	struct iommu_dirty_bitmap dirty;
 };
 
+/* A revoked dma-buf must not leave the page table while that is being read */
+static int dirty_read_area(struct dirty_read *read, struct iopt_area *area,
+			   unsigned long iova, unsigned long last)
+{
+	const struct iommu_dirty_ops *ops = read->domain->dirty_ops;
+	struct iopt_pages *pages = area->pages;
+	int rc;
+
+	if (pages->kind == PAGES_DMABUF)
+		pages_dmabuf_lock(pages->dmabuf);
+	rc = ops->read_and_clear_dirty(read->domain, iova, last - iova + 1,
+				       read->flags, &read->dirty);
+	if (pages->kind == PAGES_DMABUF)
+		pages_dmabuf_unlock(pages->dmabuf);
+	return rc;
+}
+
 static int dirty_read_areas(struct dirty_read *read, unsigned long iova,
 			    unsigned long last)
 {
-	const struct iommu_dirty_ops *ops = read->domain->dirty_ops;
 	struct iopt_area *area;
 	int rc;
 
 	/* What is not mapped is clean */
 	iopt_for_each_area(read->iopt, area, iova, last) {
-		unsigned long start = max(iova, area->node.iova);
-		unsigned long end = min(last, area->node.last);
-
-		rc = ops->read_and_clear_dirty(read->domain, start,
-					       end - start + 1, read->flags,
-					       &read->dirty);
+		rc = dirty_read_area(read, area, max(iova, area->node.iova),
+				     min(last, area->node.last));
 		if (rc)
 			return rc;
 		cond_resched();
@@ -44,10 +57,23 @@ static int dirty_read_areas(struct dirty_read *read, unsigned long iova,
 	return 0;
 }
 
+/*
+ * Not locked any longer than a call of this: pinning the next part of the
+ * bitmap may wait for whoever provides the user's memory.
+ */
 static int dirty_read_range(struct iova_bitmap *bitmap, unsigned long iova,
 			    size_t length, void *opaque)
 {
-	return dirty_read_areas(opaque, iova, iova + (length - 1));
+	struct dirty_read *read = opaque;
+	struct iommu_iotlb_gather gather;
+	int rc;
+
+	iommu_dirty_bitmap_init(&read->dirty, bitmap, &gather);
+	guard(rwsem_write)(&read->iopt->domains_rwsem);
+	rc = dirty_read_areas(read, iova, iova + (length - 1));
+	if (!(read->flags & IOMMU_DIRTY_NO_CLEAR))
+		iommu_iotlb_sync(read->domain, &gather);
+	return rc;
 }
 
 /**
@@ -60,7 +86,7 @@ static int dirty_read_range(struct iova_bitmap *bitmap, unsigned long iova,
  * @page_size: bytes that one bit stands for, a power of two
  * @data: bitmap of user space, gets bits set
  *
- * Mappings stand still meanwhile.
+ * Mappings stand still while a part of the bitmap is filled, mostly all of it.
  *
  * Returns -EFAULT when the bitmap cannot be written, -ENOMEM, and errors of the
  * driver.
@@ -75,7 +101,6 @@ int iopt_read_and_clear_dirty(struct io_pagetable *iopt,
 		.domain = domain,
 		.flags = flags,
 	};
-	struct iommu_iotlb_gather gather;
 	struct iova_bitmap *bitmap;
 	int rc;
 
@@ -85,12 +110,7 @@ int iopt_read_and_clear_dirty(struct io_pagetable *iopt,
 	if (IS_ERR(bitmap))
 		return PTR_ERR(bitmap);
 
-	iommu_dirty_bitmap_init(&read.dirty, bitmap, &gather);
-	scoped_guard(rwsem_write, &iopt->domains_rwsem) {
-		rc = iova_bitmap_for_each(bitmap, &read, dirty_read_range);
-		if (!(flags & IOMMU_DIRTY_NO_CLEAR))
-			iommu_iotlb_sync(domain, &gather);
-	}
+	rc = iova_bitmap_for_each(bitmap, &read, dirty_read_range);
 	iova_bitmap_free(bitmap);
 	return rc;
 }

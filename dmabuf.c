@@ -185,6 +185,24 @@ void pages_dmabuf_free(struct pages_dmabuf *import)
 }
 
 /**
+ * pages_dmabuf_lock() - keep what is mapped of a dma-buf as it is
+ * @import: the import
+ */
+void pages_dmabuf_lock(struct pages_dmabuf *import)
+{
+	dma_resv_lock(import->attach->dmabuf->resv, NULL);
+}
+
+/**
+ * pages_dmabuf_unlock() - undo pages_dmabuf_lock()
+ * @import: the import
+ */
+void pages_dmabuf_unlock(struct pages_dmabuf *import)
+{
+	dma_resv_unlock(import->attach->dmabuf->resv);
+}
+
+/**
  * pages_dmabuf_revoked() - whether the exporter took the memory back
  * @import: the import
  */

@@ -19,6 +19,8 @@ struct pages_dmabuf *pages_dmabuf_import(struct dma_buf *buf,
 					 unsigned long start,
 					 unsigned long npages);
 void pages_dmabuf_free(struct pages_dmabuf *import);
+void pages_dmabuf_lock(struct pages_dmabuf *import);
+void pages_dmabuf_unlock(struct pages_dmabuf *import);
 bool pages_dmabuf_revoked(struct pages_dmabuf *import);
 int pages_dmabuf_phys(struct pages_dmabuf *import, unsigned long offset,
 		      u64 *phys);
@@ -36,6 +38,14 @@ static inline struct pages_dmabuf *pages_dmabuf_import(struct dma_buf *buf,
 }
 
 static inline void pages_dmabuf_free(struct pages_dmabuf *import)
+{
+}
+
+static inline void pages_dmabuf_lock(struct pages_dmabuf *import)
+{
+}
+
+static inline void pages_dmabuf_unlock(struct pages_dmabuf *import)
 {
 }
 

@@ -633,6 +633,116 @@ TEST(everything)
 	EXPECT_EQ(0, vm_lck(0));
 }
 
+/*
+ * A dma-buf taken back and given again, against everybody who walks the page
+ * tables that it is in. Large enough that whole tables come and go with it.
+ */
+#define BUF_LEN (2ULL << 20)
+/* Not aligned as the memory is, so that it takes small IOPTEs, and tables */
+#define BUF_IOVA (BASE + PAGE)
+
+struct revoker {
+	int fd, buf;
+	__u32 ioas, idev, hwpt;
+	time_t end;
+	unsigned long rounds[4];
+	int rc[4];
+};
+
+static void *take_back(void *arg)
+{
+	struct revoker *r = arg;
+
+	for (; now() < r->end && !r->rc[0]; r->rounds[0]++) {
+		r->rc[0] = mock_dmabuf_revoke(r->fd, r->buf, true);
+		if (!r->rc[0])
+			r->rc[0] = mock_dmabuf_revoke(r->fd, r->buf, false);
+		if (r->rounds[0] % 4 == 0)
+			sched_yield();
+	}
+	return NULL;
+}
+
+static void *map_again(void *arg)
+{
+	struct revoker *r = arg;
+
+	for (; now() < r->end && !r->rc[1]; r->rounds[1]++) {
+		__u64 iova = BUF_IOVA;
+		int rc = ioas_map_file(r->fd, r->ioas, r->buf, 0, BUF_LEN,
+				       MAP_FIX_RW, &iova);
+
+		if (rc == ENODEV)
+			continue;
+		if (!rc)
+			rc = ioas_unmap(r->fd, r->ioas, BUF_IOVA, BUF_LEN, NULL);
+		r->rc[1] = rc;
+	}
+	return NULL;
+}
+
+static void *read_dirty(void *arg)
+{
+	struct revoker *r = arg;
+	static __u8 map[BUF_LEN / MOCK_PAGE_SIZE / 8];
+
+	for (; now() < r->end && !r->rc[2]; r->rounds[2]++) {
+		r->rc[2] = hwpt_get_dirty(r->fd, r->hwpt, 0, BUF_IOVA, BUF_LEN,
+					  MOCK_PAGE_SIZE, map);
+		/* A hole, if that is said */
+		if (r->rc[2] == ENOENT)
+			r->rc[2] = 0;
+	}
+	return NULL;
+}
+
+static void *more_tables(void *arg)
+{
+	struct revoker *r = arg;
+	__u32 hwpt;
+
+	for (; now() < r->end && !r->rc[3]; r->rounds[3]++) {
+		r->rc[3] = hwpt_alloc(r->fd, r->idev, r->ioas, 0, &hwpt);
+		if (!r->rc[3])
+			r->rc[3] = iommu_destroy(r->fd, hwpt);
+	}
+	return NULL;
+}
+
+TEST(dmabuf_revocation)
+{
+	void *(*fns[])(void *) = { take_back, map_again, read_dirty, more_tables };
+	pthread_t threads[ARRAY_LEN(fns)];
+	struct revoker r = {};
+	struct mock_dev dev;
+	__u32 other;
+
+	OPEN_MOCK_OR_SKIP(r.fd);
+	ASSERT_EQ(0, ioas_alloc(r.fd, &other));
+	ASSERT_EQ(0, ioas_alloc(r.fd, &r.ioas));
+	ASSERT_EQ(0, mock_attach(r.fd, other, 0, &dev));
+	r.idev = dev.idev;
+	ASSERT_EQ(0, hwpt_alloc(r.fd, r.idev, r.ioas,
+				IOMMU_HWPT_ALLOC_DIRTY_TRACKING, &r.hwpt));
+	ASSERT_EQ(0, hwpt_set_dirty(r.fd, r.hwpt, true));
+	r.buf = mock_dmabuf_get(r.fd, BUF_LEN);
+	if (r.buf < 0)
+		SKIP(return, "%llu contiguous bytes needed: %s",
+		     BUF_LEN, strerror(errno));
+	r.end = now() + env_num("TEST_SECONDS", 10) / 3;
+	for (unsigned int i = 0; i < ARRAY_LEN(fns); i++)
+		ASSERT_EQ(0, pthread_create(&threads[i], NULL, fns[i], &r));
+	for (unsigned int i = 0; i < ARRAY_LEN(fns); i++) {
+		ASSERT_EQ(0, pthread_join(threads[i], NULL));
+		EXPECT_EQ(0, r.rc[i])
+			TH_LOG("thread %u after %lu rounds", i, r.rounds[i]);
+	}
+	TH_LOG("%lu revocations, %lu mappings, %lu bitmaps, %lu page tables",
+	       r.rounds[0], r.rounds[1], r.rounds[2], r.rounds[3]);
+	EXPECT_EQ(0, close(r.fd));
+	EXPECT_EQ(0, close(r.buf));
+}
+
 int main(int argc, char **argv)
 {
 	for (struct __test_metadata *t = __fixture_list->tests; t; t = t->next)
