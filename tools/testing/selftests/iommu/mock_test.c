@@ -121,7 +121,7 @@ TEST_F(selftest, sizes)
 
 TEST_F(selftest, unknown_operations)
 {
-	static const __u32 ops[] = { 0, 24, 25, 64, 1U << 31, ~0U };
+	static const __u32 ops[] = { 0, 24, 25, 63, 1U << 31, ~0U };
 
 	for (unsigned int i = 0; i < ARRAY_LEN(ops); i++) {
 		struct iommu_test_cmd cmd = {};
