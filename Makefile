@@ -38,8 +38,10 @@ iommufd-$(CONFIG_IOMMUFD_TEST) += \
 	selftest_viommu.o
 
 iommufd-$(CONFIG_IOMMUFD_KUNIT_TEST) += \
+	tests/io_pagetable_test.o \
 	tests/iova_bitmap_test.o \
 	tests/iova_space_test.o \
+	tests/pages_test.o \
 	tests/pfn_runs_test.o
 
 # Called by built-in code, so built in even when IOMMUFD is a module. It may not

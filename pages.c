@@ -65,7 +65,7 @@ struct iopt_pages *pages_alloc_user(struct iommufd_ctx *ictx,
 	if (IS_ERR(pages))
 		return pages;
 	pages->kind = PAGES_USER;
-		return pages;
+	return pages;
 }
 
 /**

@@ -9,13 +9,11 @@
  * /proc/self/task/TID/fail-nth counts slab and page allocations and the places
  * that iommufd itself marks.
  */
-#include <dirent.h>
 #include <linux/memfd.h>
-#include <sys/mount.h>
-#include <sys/syscall.h>
+#include <linux/vfio.h>
 
 #include "kselftest_harness.h"
-#include "iommu_utils.h"
+#include "fail_nth.h"
 
 #define NR 32
 #define BASE ((__u64)MOCK_APERTURE_START)
@@ -31,6 +29,7 @@ struct ctx {
 	__u32 out;
 	int out_fd;
 	__u8 *buf;
+	__u64 offset, length, bits;
 };
 
 /* @op returns 0 or errno; the others 0 or a line number */
@@ -48,73 +47,6 @@ struct walk {
 		if (expr)                                                      \
 			return __LINE__;                                       \
 	} while (0)
-
-static int nth_fd = -1;
-
-static int write_file(const char *path, const char *val)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	ssize_t n;
-
-	if (fd < 0)
-		return errno;
-	n = write(fd, val, strlen(val));
-	close(fd);
-	return n < 0 ? errno : 0;
-}
-
-/* The attributes let everything of this task fail, and say nothing */
-static const char *injection_setup(void)
-{
-	static const char dbg[] = "/sys/kernel/debug";
-	char path[512];
-	struct dirent *e;
-	DIR *d;
-
-	if (access("/sys/kernel/debug/failslab", F_OK))
-		mount("debugfs", dbg, "debugfs", 0, NULL);
-	if (access("/sys/kernel/debug/failslab", F_OK))
-		return "no /sys/kernel/debug/failslab";
-	write_file("/sys/kernel/debug/failslab/ignore-gfp-wait", "N");
-	write_file("/sys/kernel/debug/fail_page_alloc/ignore-gfp-wait", "N");
-	write_file("/sys/kernel/debug/fail_page_alloc/ignore-gfp-highmem",
-		   "N");
-	write_file("/sys/kernel/debug/fail_page_alloc/min-order", "0");
-	d = opendir(dbg);
-	while (d && (e = readdir(d))) {
-		if (strncmp(e->d_name, "fail", 4))
-			continue;
-		snprintf(path, sizeof(path), "%s/%s/verbose", dbg, e->d_name);
-		write_file(path, "0");
-	}
-	if (d)
-		closedir(d);
-	snprintf(path, sizeof(path), "/proc/self/task/%ld/fail-nth",
-		 syscall(SYS_gettid));
-	nth_fd = open(path, O_RDWR | O_CLOEXEC);
-	return nth_fd < 0 ? "no /proc/self/task/TID/fail-nth" : NULL;
-}
-
-static void arm(unsigned int n)
-{
-	char val[16];
-	int len = snprintf(val, sizeof(val), "%u", n);
-
-	if (pwrite(nth_fd, val, len, 0) != len)
-		abort();
-}
-
-/* True if the failure happened */
-static bool disarm(void)
-{
-	char val[16] = {};
-
-	if (pread(nth_fd, val, sizeof(val) - 1, 0) < 0)
-		abort();
-	if (pwrite(nth_fd, "0", 1, 0) != 1)
-		abort();
-	return !strtoul(val, NULL, 10);
-}
 
 /*
  * What is compared before and after a failure.
@@ -295,6 +227,171 @@ static int with_moved_file(struct ctx *c)
 	for (int i = 0; i < 4; i++, iova += PAGE)
 		TRY(ioas_map_file(c->fd, c->ioas, c->file, i * PAGE, PAGE,
 				  MAP_FIX_RW, &iova));
+	return 0;
+}
+
+static int with_mapped_dmabuf(struct ctx *c)
+{
+	__u64 iova = BASE;
+
+	TRY(with_ioas(c));
+	c->dmabuf = mock_dmabuf_get(c->fd, 4 * PAGE);
+	TRY(c->dmabuf <= 0);
+	TRY(ioas_map_file(c->fd, c->ioas, c->dmabuf, 0, 4 * PAGE, MAP_FIX_RW,
+			  &iova));
+	return 0;
+}
+
+static int with_moved_pinner(struct ctx *c)
+{
+	TRY(with_pins(c));
+	TRY(access_pin(c->fd, c->access, BASE + 4 * PAGE, PAGE, NULL, 0,
+		       NULL));
+	return 0;
+}
+
+static int with_file_reader(struct ctx *c)
+{
+	__u64 iova = BASE;
+
+	TRY(with_ioas(c));
+	c->file = memfd_of(NR * PAGE, 0);
+	TRY(c->file < 0);
+	TRY(ioas_map_file(c->fd, c->ioas, c->file, 0, NR * PAGE, MAP_FIX_RW,
+			  &iova));
+	TRY(access_create(c->fd, c->ioas, 0, &c->access));
+	return 0;
+}
+
+static int with_nested(struct ctx *c)
+{
+	TRY(with_parent(c));
+	TRY(hwpt_alloc_nested(c->fd, c->dev.idev, c->hwpt,
+			      IOMMU_HWPT_ALLOC_PASID, 0, 7, &c->nested));
+	return 0;
+}
+
+static int with_pasid(struct ctx *c)
+{
+	TRY(with_nested(c));
+	TRY(mock_replace(c->fd, c->dev.stdev, &(__u32){ c->hwpt }));
+	TRY(mock_pasid_attach(c->fd, c->dev.stdev, 5, &(__u32){ c->hwpt }));
+	return 0;
+}
+
+static int with_events(struct ctx *c)
+{
+	__u32 id;
+
+	TRY(with_vdevice(c));
+	TRY(mock_replace(c->fd, c->dev.stdev, &(__u32){ c->nested }));
+	TRY(veventq_alloc(c->fd, c->viommu, IOMMU_VEVENTQ_TYPE_SELFTEST, 4,
+			  &id, &c->q));
+	return 0;
+}
+
+static int with_event(struct ctx *c)
+{
+	TRY(with_events(c));
+	TRY(mock_vevent(c->fd, c->dev.idev));
+	return 0;
+}
+
+static int with_viommu_region(struct ctx *c)
+{
+	struct iommu_viommu_selftest data = { .in_data = 1 };
+
+	TRY(with_parent(c));
+	TRY(viommu_alloc(c->fd, c->dev.idev, c->hwpt,
+			 IOMMU_VIOMMU_TYPE_SELFTEST, &data, sizeof(data),
+			 &c->viommu));
+	c->offset = data.out_mmap_offset;
+	c->length = data.out_mmap_length;
+	return 0;
+}
+
+static int with_queue(struct ctx *c)
+{
+	TRY(with_viommu(c));
+	TRY(hw_queue_alloc(c->fd, c->viommu, IOMMU_HW_QUEUE_TYPE_SELFTEST, 0,
+			   BASE, PAGE, &c->out));
+	return 0;
+}
+
+/* A VFIO container with a device on a page table that tracks writes */
+static int with_container(struct ctx *c)
+{
+	struct iommu_vfio_ioas cmd = {
+		.size = sizeof(cmd),
+		.op = IOMMU_VFIO_IOAS_SET,
+	};
+
+	TRY(with_ioas(c));
+	cmd.ioas_id = c->ioas;
+	TRY(iommu_cmd(c->fd, IOMMU_VFIO_IOAS, &cmd));
+	TRY(mock_attach(c->fd, c->ioas2, 0, &c->dev));
+	TRY(hwpt_alloc(c->fd, c->dev.idev, c->ioas,
+		       IOMMU_HWPT_ALLOC_DIRTY_TRACKING, &c->hwpt));
+	return 0;
+}
+
+static int dma_map(struct ctx *c)
+{
+	struct vfio_iommu_type1_dma_map map = {
+		.argsz = sizeof(map),
+		.flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
+		.vaddr = (uintptr_t)c->buf,
+		.iova = BASE,
+		.size = NR * PAGE,
+	};
+
+	return iommu_cmd(c->fd, VFIO_IOMMU_MAP_DMA, &map);
+}
+
+static int dirty_pages(struct ctx *c, __u32 flags)
+{
+	struct {
+		struct vfio_iommu_type1_dirty_bitmap dirty;
+		struct vfio_iommu_type1_dirty_bitmap_get get;
+	} cmd = {
+		.dirty = { .argsz = sizeof(cmd), .flags = flags },
+		.get = {
+			.iova = BASE,
+			.size = NR * PAGE,
+			.bitmap = {
+				.pgsize = PAGE,
+				.size = sizeof(c->bits),
+				.data = (void *)&c->bits,
+			},
+		},
+	};
+
+	return iommu_cmd(c->fd, VFIO_IOMMU_DIRTY_PAGES, &cmd);
+}
+
+static int with_container_mapping(struct ctx *c)
+{
+	TRY(with_container(c));
+	TRY(dma_map(c));
+	return 0;
+}
+
+static int with_dirty_container(struct ctx *c)
+{
+	__u64 all = ~0ULL;
+
+	TRY(with_container_mapping(c));
+	TRY(dirty_pages(c, VFIO_IOMMU_DIRTY_PAGES_FLAG_START));
+	TRY(mock_dirty(c->fd, c->hwpt, BASE, NR * PAGE, PAGE, &all, NULL));
+	return 0;
+}
+
+/* Type 1, where an unmap may cut */
+static int with_type1(struct ctx *c)
+{
+	TRY(with_container(c));
+	TRY(iommu_cmd(c->fd, VFIO_SET_IOMMU, (void *)VFIO_TYPE1_IOMMU));
+	TRY(dma_map(c));
 	return 0;
 }
 
@@ -690,6 +787,267 @@ static int op_write_slow_byte(struct ctx *c)
 			 MOCK_ACCESS_RW_SLOW_PATH | MOCK_ACCESS_RW_WRITE);
 }
 
+static int op_copy_dmabuf(struct ctx *c)
+{
+	return ioas_copy(c->fd, c->ioas2, c->ioas, BASE + PAGE, PAGE,
+			 MAP_FIX_RW, &(__u64){ BASE });
+}
+
+static int op_attach_only(struct ctx *c)
+{
+	return mock_attach(c->fd, c->ioas, 0, &c->dev);
+}
+
+static int op_revoke(struct ctx *c)
+{
+	return mock_dmabuf_revoke(c->fd, c->dmabuf, true);
+}
+
+static int check_revoked(struct ctx *c)
+{
+	__u64 iova = BASE + 64 * PAGE;
+
+	TRY(ioas_map_file(c->fd, c->ioas, c->dmabuf, 0, PAGE, MAP_FIX_RW,
+			  &iova) != ENODEV);
+	return 0;
+}
+
+static int op_reserve(struct ctx *c)
+{
+	return mock_reserve(c->fd, c->ioas2, BASE, PAGE);
+}
+
+static int op_close_access(struct ctx *c)
+{
+	close(c->access);
+	c->access = -1;
+	return 0;
+}
+
+static int op_pasid_replace(struct ctx *c)
+{
+	return mock_pasid_replace(c->fd, c->dev.stdev, 5,
+				  &(__u32){ c->nested });
+}
+
+static int check_pasid_nested(struct ctx *c)
+{
+	TRY(mock_pasid_check(c->fd, c->dev.stdev, 5, c->nested));
+	return 0;
+}
+
+static int op_pasid_detach(struct ctx *c)
+{
+	return mock_pasid_detach(c->fd, c->dev.stdev, 5);
+}
+
+static int check_pasid_gone(struct ctx *c)
+{
+	TRY(mock_pasid_check(c->fd, c->dev.stdev, 5, 0));
+	return 0;
+}
+
+static int op_nested_invalidate(struct ctx *c)
+{
+	struct iommu_hwpt_invalidate_selftest e = {
+		.flags = IOMMU_TEST_INVALIDATE_FLAG_ALL,
+	};
+
+	return hwpt_invalidate(c->fd, c->nested,
+			       IOMMU_HWPT_INVALIDATE_DATA_SELFTEST, &e,
+			       sizeof(e), &(__u32){ 1 });
+}
+
+static int check_invalidated(struct ctx *c)
+{
+	TRY(mock_check_iotlb_all(c->fd, c->nested, 0));
+	return 0;
+}
+
+static int op_destroy_hwpt(struct ctx *c)
+{
+	return iommu_destroy(c->fd, c->hwpt);
+}
+
+static int op_destroy_nested(struct ctx *c)
+{
+	return iommu_destroy(c->fd, c->nested);
+}
+
+static int op_destroy_viommu(struct ctx *c)
+{
+	return iommu_destroy(c->fd, c->viommu);
+}
+
+static int op_destroy_queue(struct ctx *c)
+{
+	return iommu_destroy(c->fd, c->out);
+}
+
+/* Without memory for it, an event is lost and its queue full */
+static int op_event(struct ctx *c)
+{
+	return mock_vevent(c->fd, c->dev.idev);
+}
+
+static int check_event(struct ctx *c)
+{
+	__u8 e[64];
+
+	TRY(read(c->q, e, sizeof(e)) < 0);
+	return 0;
+}
+
+static int op_read_event(struct ctx *c)
+{
+	__u8 e[64];
+	ssize_t n = read(c->q, e, sizeof(e));
+
+	if (n < 0)
+		return errno;
+	return n ? 0 : ENODATA;
+}
+
+static int op_iopf(struct ctx *c)
+{
+	return mock_iopf(c->fd, c->dev.idev, 0, 2, 1, 0x2000);
+}
+
+/* No more than the one before is sure to be there */
+static int check_iopf(struct ctx *c)
+{
+	struct iommu_hwpt_pgfault f[2];
+
+	TRY(read(c->q, f, sizeof(f)) < (ssize_t)sizeof(f[0]));
+	return 0;
+}
+
+static int op_mmap(struct ctx *c)
+{
+	void *va = mmap(NULL, c->length, PROT_READ | PROT_WRITE, MAP_SHARED,
+			c->fd, c->offset);
+
+	if (va == MAP_FAILED)
+		return errno;
+	return munmap(va, c->length) ? errno : 0;
+}
+
+static int check_mmap(struct ctx *c)
+{
+	/* Not mapped any more */
+	TRY(iommu_destroy(c->fd, c->viommu));
+	return 0;
+}
+
+static int op_dma_map(struct ctx *c)
+{
+	return dma_map(c);
+}
+
+static int op_dma_unmap(struct ctx *c)
+{
+	struct vfio_iommu_type1_dma_unmap unmap = {
+		.argsz = sizeof(unmap),
+		.iova = BASE,
+		.size = NR * PAGE,
+	};
+
+	return iommu_cmd(c->fd, VFIO_IOMMU_UNMAP_DMA, &unmap);
+}
+
+/* From the middle; what was cut already stays so */
+static int op_dma_cut(struct ctx *c)
+{
+	struct vfio_iommu_type1_dma_unmap unmap = {
+		.argsz = sizeof(unmap),
+		.iova = BASE + 5 * PAGE,
+		.size = 3 * PAGE,
+	};
+
+	return iommu_cmd(c->fd, VFIO_IOMMU_UNMAP_DMA, &unmap);
+}
+
+static int check_dma_cut(struct ctx *c)
+{
+	TRY(mock_check_pins(c->fd, c->buf, 5 * PAGE, 1));
+	TRY(mock_check_pins(c->fd, c->buf + 5 * PAGE, 3 * PAGE, 0));
+	TRY(mock_check_pins(c->fd, c->buf + 8 * PAGE, (NR - 8) * PAGE, 1));
+	TRY(mock_check_map(c->fd, c->hwpt, BASE, c->buf, 5 * PAGE));
+	TRY(mock_check_map(c->fd, c->hwpt, BASE + 8 * PAGE,
+			   c->buf + 8 * PAGE, (NR - 8) * PAGE));
+	return 0;
+}
+
+static int op_dma_unmap_dirty(struct ctx *c)
+{
+	struct {
+		struct vfio_iommu_type1_dma_unmap unmap;
+		struct vfio_bitmap bitmap;
+	} cmd = {
+		.unmap = {
+			.argsz = sizeof(cmd),
+			.flags = VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP,
+			.iova = BASE,
+			.size = NR * PAGE,
+		},
+		.bitmap = {
+			.pgsize = PAGE,
+			.size = sizeof(c->bits),
+			.data = (void *)&c->bits,
+		},
+	};
+
+	return iommu_cmd(c->fd, VFIO_IOMMU_UNMAP_DMA, &cmd);
+}
+
+static int check_dirty_bits(struct ctx *c)
+{
+	TRY(c->bits != (1ULL << NR) - 1);
+	return 0;
+}
+
+static int op_dirty_start(struct ctx *c)
+{
+	return dirty_pages(c, VFIO_IOMMU_DIRTY_PAGES_FLAG_START);
+}
+
+static int op_dirty_stop(struct ctx *c)
+{
+	return dirty_pages(c, VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP);
+}
+
+static int op_dirty_get(struct ctx *c)
+{
+	return dirty_pages(c, VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP);
+}
+
+static int op_vfio_info(struct ctx *c)
+{
+	union {
+		struct vfio_iommu_type1_info info;
+		__u8 space[256];
+	} cmd = { .info.argsz = sizeof(cmd) };
+	int rc = iommu_cmd(c->fd, VFIO_IOMMU_GET_INFO, &cmd);
+
+	return rc ?: cmd.info.cap_offset ? 0 : ENODATA;
+}
+
+static int op_set_iommu(struct ctx *c)
+{
+	return iommu_cmd(c->fd, VFIO_SET_IOMMU, (void *)VFIO_TYPE1_IOMMU);
+}
+
+static int op_vfio_ioas(struct ctx *c)
+{
+	struct iommu_vfio_ioas cmd = {
+		.size = sizeof(cmd),
+		.op = IOMMU_VFIO_IOAS_SET,
+		.ioas_id = c->ioas,
+	};
+
+	return iommu_cmd(c->fd, IOMMU_VFIO_IOAS, &cmd);
+}
+
 static const struct walk walks[] = {
 	{ "ioas_alloc", .setup = with_ioas, .op = op_ioas_alloc,
 	  .check = check_destroy_out },
@@ -781,6 +1139,56 @@ static const struct walk walks[] = {
 	{ "read_slow_domain", 32, .setup = with_pinner_and_domain,
 	  .op = op_read_slow },
 	{ "write_slow_byte", .setup = with_pinner, .op = op_write_slow_byte },
+	{ "read_file", .setup = with_file_reader, .op = op_read },
+	{ "read_file_slow", .setup = with_file_reader, .op = op_read_slow },
+	{ "reserve", .setup = with_ioas, .op = op_reserve },
+	{ "copy_dmabuf", .setup = with_mapped_dmabuf, .op = op_copy_dmabuf },
+	{ "attach_dmabuf", .setup = with_mapped_dmabuf,
+	  .op = op_attach_only },
+	{ "revoke", .setup = with_mapped_dmabuf, .op = op_revoke,
+	  .check = check_revoked, .always = true },
+	{ "close_access", 32, .setup = with_moved_pinner,
+	  .op = op_close_access, .check = check_unmapped, .always = true },
+	{ "pasid_replace", .setup = with_pasid, .op = op_pasid_replace,
+	  .check = check_pasid_nested },
+	{ "pasid_detach", .setup = with_pasid, .op = op_pasid_detach,
+	  .check = check_pasid_gone, .always = true },
+	{ "nested_invalidate", .setup = with_nested,
+	  .op = op_nested_invalidate, .check = check_invalidated,
+	  .always = true },
+	{ "destroy_hwpt", 32, .setup = with_parent, .op = op_destroy_hwpt,
+	  .check = check_attached, .always = true },
+	{ "destroy_nested", .setup = with_nested, .op = op_destroy_nested,
+	  .always = true },
+	{ "destroy_viommu", .setup = with_viommu, .op = op_destroy_viommu,
+	  .always = true },
+	{ "destroy_queue", .setup = with_queue, .op = op_destroy_queue,
+	  .always = true },
+	{ "event", .setup = with_events, .op = op_event,
+	  .check = check_event },
+	{ "read_event", .setup = with_event, .op = op_read_event },
+	{ "iopf", .setup = with_fault_hwpt, .op = op_iopf,
+	  .check = check_iopf },
+	{ "mmap", .setup = with_viommu_region, .op = op_mmap,
+	  .check = check_mmap },
+	{ "vfio_ioas", .setup = with_ioas, .op = op_vfio_ioas,
+	  .always = true },
+	{ "vfio_info", .setup = with_container, .op = op_vfio_info },
+	{ "vfio_set_iommu", .setup = with_container, .op = op_set_iommu,
+	  .always = true },
+	{ "vfio_map", 32, .setup = with_container, .op = op_dma_map },
+	{ "vfio_unmap", 32, .setup = with_container_mapping,
+	  .op = op_dma_unmap, .check = check_unmapped, .always = true },
+	{ "vfio_cut", .setup = with_type1, .op = op_dma_cut,
+	  .check = check_dma_cut },
+	{ "vfio_dirty_start", .setup = with_container_mapping,
+	  .op = op_dirty_start },
+	{ "vfio_dirty_get", .setup = with_dirty_container, .op = op_dirty_get,
+	  .check = check_dirty_bits },
+	{ "vfio_dirty_unmap", .setup = with_dirty_container,
+	  .op = op_dma_unmap_dirty, .check = check_dirty_bits },
+	{ "vfio_dirty_stop", .setup = with_dirty_container,
+	  .op = op_dirty_stop, .always = true },
 };
 
 static void close_all(struct ctx *c)
@@ -936,7 +1344,16 @@ WALKS(viommu, "viommu", "vdevice", "veventq", "hw_queue")
 WALKS(access, "access_create", "access_replace", "pin", "pin_limit",
 	"pin_domain", "unpin")
 WALKS(access_rw, "read", "read_domain", "read_slow", "read_slow_domain",
-	"write_slow_byte")
+	"write_slow_byte", "read_file", "read_file_slow")
+WALKS(dmabuf, "copy_dmabuf", "attach_dmabuf", "revoke")
+WALKS(pasid, "pasid_replace", "pasid_detach")
+WALKS(destroy, "destroy_hwpt", "destroy_nested", "destroy_viommu",
+	"destroy_queue", "close_access", "reserve")
+WALKS(events, "event", "read_event", "iopf", "mmap", "nested_invalidate")
+WALKS(vfio, "vfio_ioas", "vfio_info", "vfio_set_iommu", "vfio_map",
+	"vfio_unmap", "vfio_cut")
+WALKS(vfio_dirty, "vfio_dirty_start", "vfio_dirty_get", "vfio_dirty_unmap",
+	"vfio_dirty_stop")
 
 /* Opening and closing a context that has everything in it */
 TEST_F_TIMEOUT(fail_nth, open_and_close, 100)

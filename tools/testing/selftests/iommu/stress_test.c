@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Everything at once, for some seconds: threads map, unmap, copy, attach,
- * replace, detach, pin, read, write, fork, munmap and close against each other
- * in shared contexts, choosing IDs at random.
+ * Everything at once, for some seconds: threads map memory, files and dma-bufs,
+ * unmap, copy, attach, replace and detach devices and PASIDs, pin, read, write,
+ * fork, munmap, truncate, revoke and close against each other in shared contexts,
+ * which are VFIO containers at the same time, choosing IDs at random.
  *
  * Each thread has a slice of IOVA where only it maps, and only memory filled
  * with its mark. So whatever it reads there through an access is its mark, or
@@ -14,6 +15,8 @@
  *	TEST_SEED	to choose alike again; races will not repeat
  */
 #include <linux/capability.h>
+#include <linux/memfd.h>
+#include <linux/vfio.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -50,6 +53,7 @@ struct worker {
 	__u64 seed;
 	__u8 mark;
 	__u8 *buf;
+	int file, dmabuf;	/* -1: could not be had */
 	int access[4];
 	int access_ctx[4];
 	__u8 tmp[8192];
@@ -114,6 +118,20 @@ static void fill(struct worker *w)
 	memset(w->buf, w->mark, NR * page_size);
 }
 
+/* The file of the worker, from nothing */
+static int fill_file(struct worker *w)
+{
+	__u8 page[4096];
+
+	memset(page, w->mark, sizeof(page));
+	if (ftruncate(w->file, 0))
+		return -1;
+	for (size_t at = 0; at < NR * page_size; at += sizeof(page))
+		if (pwrite(w->file, page, sizeof(page), at) != sizeof(page))
+			return -1;
+	return 0;
+}
+
 static int do_map(struct worker *w)
 {
 	unsigned int from = pick(w, NR);
@@ -123,6 +141,44 @@ static int do_map(struct worker *w)
 
 	return ioas_map(any_fd(w), any_ioas(w), w->buf + from * page_size, len,
 			flags | MAP_FIX, &iova);
+}
+
+static int do_map_file(struct worker *w)
+{
+	unsigned int from = pick(w, NR);
+	__u64 iova = any_iova(w);
+
+	return ioas_map_file(any_fd(w), any_ioas(w), w->file, from * page_size,
+			     (1 + pick(w, NR - from)) * page_size,
+			     (pick(w, 4) ? MAP_RW : MAP_R) | MAP_FIX, &iova);
+}
+
+/* What is pinned stays with who pinned it */
+static int do_truncate(struct worker *w)
+{
+	return fill_file(w);
+}
+
+static int do_dmabuf(struct worker *w)
+{
+	int fd = any_fd(w);
+	__u64 iova = any_iova(w);
+
+	if (w->dmabuf < 0)
+		return 0;
+	if (!pick(w, 4))
+		return mock_dmabuf_revoke(fd, w->dmabuf, pick(w, 2));
+	return ioas_map_file(fd, any_ioas(w), w->dmabuf, 0, 4 * page_size,
+			     MAP_FIX_RW, &iova);
+}
+
+static int do_allow(struct worker *w)
+{
+	struct iommu_iova_range r[2] = {
+		{ BASE, BASE + SLICE }, { BASE + 4 * SLICE, BASE + 5 * SLICE },
+	};
+
+	return ioas_allow(any_fd(w), any_ioas(w), r, pick(w, 3));
 }
 
 static int do_unmap(struct worker *w)
@@ -154,8 +210,8 @@ static int do_attach(struct worker *w)
 {
 	int fd = any_fd(w);
 	struct mock_dev dev;
-	int rc = mock_attach(fd, pick(w, 2) ? any_ioas(w) : an_id(w, HWPT), 0,
-			     &dev);
+	int rc = mock_attach(fd, pick(w, 2) ? any_ioas(w) : an_id(w, HWPT),
+			     pick(w, 2) ? MOCK_FLAGS_DEVICE_PASID : 0, &dev);
 
 	if (!rc) {
 		keep_id(w, IDEV, dev.idev);
@@ -198,16 +254,16 @@ static int do_ioas(struct worker *w)
 static int do_hwpt(struct worker *w)
 {
 	static const __u32 flags[] = {
-		0, IOMMU_HWPT_ALLOC_DIRTY_TRACKING,
-		IOMMU_HWPT_ALLOC_NEST_PARENT,
+		0, IOMMU_HWPT_ALLOC_DIRTY_TRACKING, IOMMU_HWPT_ALLOC_PASID,
+		IOMMU_HWPT_ALLOC_NEST_PARENT | IOMMU_HWPT_ALLOC_PASID,
 	};
 	int fd = any_fd(w);
-	unsigned int f = pick(w, 3);
+	unsigned int f = pick(w, 4);
 	__u32 id;
 	int rc = hwpt_alloc(fd, an_id(w, IDEV), any_ioas(w), flags[f], &id);
 
 	if (!rc)
-		keep_id(w, f == 2 ? PARENT : HWPT, id);
+		keep_id(w, f == 3 ? PARENT : HWPT, id);
 	return rc;
 }
 
@@ -216,24 +272,59 @@ static int do_nested(struct worker *w)
 	int fd = any_fd(w);
 	__u32 id;
 	int rc = hwpt_alloc_nested(fd, an_id(w, IDEV),
-				   an_id(w, pick(w, 2) ? PARENT : VIOMMU), 0,
-				   0, 0, &id);
+				   an_id(w, pick(w, 2) ? PARENT : VIOMMU),
+				   pick(w, 2) ? IOMMU_HWPT_ALLOC_PASID : 0, 0,
+				   0, &id);
 
 	if (!rc)
 		keep_id(w, NESTED, id);
 	return rc;
 }
 
+/* Some with memory to map, which keeps the vIOMMU for that time */
 static int do_viommu(struct worker *w)
 {
+	struct iommu_viommu_selftest data = { .in_data = w->mark };
+	bool region = pick(w, 2);
 	int fd = any_fd(w);
-	__u32 id;
+	__u32 id, *va;
 	int rc = viommu_alloc(fd, an_id(w, IDEV), an_id(w, PARENT),
-			      IOMMU_VIOMMU_TYPE_SELFTEST, NULL, 0, &id);
+			      IOMMU_VIOMMU_TYPE_SELFTEST,
+			      region ? &data : NULL,
+			      region ? sizeof(data) : 0, &id);
 
-	if (!rc)
-		keep_id(w, VIOMMU, id);
+	if (rc)
+		return rc;
+	keep_id(w, VIOMMU, id);
+	if (!region)
+		return 0;
+	va = mmap(NULL, data.out_mmap_length, PROT_READ, MAP_SHARED, fd,
+		  data.out_mmap_offset);
+	/* Gone already, and perhaps somebody else's by now */
+	if (va == MAP_FAILED)
+		return 0;
+	if (!*va) {
+		snprintf(w->msg, sizeof(w->msg), "a region of zeroes");
+		rc = -1;
+	}
+	munmap(va, data.out_mmap_length);
 	return rc;
+}
+
+static int do_pasid(struct worker *w)
+{
+	__u32 pasid = 1 + pick(w, 3), pt;
+	int fd = any_fd(w);
+
+	pt = an_id(w, pick(w, 2) ? HWPT : NESTED);
+	switch (pick(w, 3)) {
+	case 0:
+		return mock_pasid_attach(fd, an_id(w, STDEV), pasid, &pt);
+	case 1:
+		return mock_pasid_replace(fd, an_id(w, STDEV), pasid, &pt);
+	default:
+		return mock_pasid_detach(fd, an_id(w, STDEV), pasid);
+	}
 }
 
 static int do_vdevice(struct worker *w)
@@ -413,6 +504,70 @@ static int do_dirty(struct worker *w)
 			      (1 + pick(w, NR)) * page_size, page_size, map);
 }
 
+static int dirty_log(struct worker *w, int fd)
+{
+	__u64 bits[2] = {};
+	struct {
+		struct vfio_iommu_type1_dirty_bitmap dirty;
+		struct vfio_iommu_type1_dirty_bitmap_get get;
+	} cmd = {
+		.dirty = { .argsz = sizeof(cmd), .flags = 1 << pick(w, 3) },
+		.get = {
+			.iova = BASE + w->nr * SLICE,
+			.size = 2 * NR * page_size,
+			.bitmap = {
+				.pgsize = page_size,
+				.size = sizeof(bits),
+				.data = (void *)bits,
+			},
+		},
+	};
+
+	return iommu_cmd(fd, VFIO_IOMMU_DIRTY_PAGES, &cmd);
+}
+
+/* The container that each context is as well */
+static int do_vfio(struct worker *w)
+{
+	unsigned int from = pick(w, NR);
+	struct vfio_iommu_type1_dma_map map = {
+		.argsz = sizeof(map),
+		.flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
+		.vaddr = (uintptr_t)w->buf + from * page_size,
+		.size = (1 + pick(w, NR - from)) * page_size,
+	};
+	struct vfio_iommu_type1_dma_unmap unmap = {
+		.argsz = sizeof(unmap),
+		.size = (1 + pick(w, NR)) * page_size,
+	};
+	struct vfio_iommu_type1_info info = { .argsz = sizeof(info) };
+	struct iommu_vfio_ioas ioas = {
+		.size = sizeof(ioas),
+		.op = IOMMU_VFIO_IOAS_SET,
+	};
+	int fd = any_fd(w);
+
+	switch (pick(w, 8)) {
+	case 0:
+		ioas.ioas_id = any_ioas(w);
+		return iommu_cmd(fd, IOMMU_VFIO_IOAS, &ioas);
+	case 1:
+		return iommu_cmd(fd, VFIO_IOMMU_GET_INFO, &info);
+	case 2:
+		return iommu_cmd(fd, VFIO_SET_IOMMU,
+				 (void *)(pick(w, 8) ? VFIO_TYPE1v2_IOMMU :
+						       VFIO_TYPE1_IOMMU));
+	case 3:
+		return dirty_log(w, fd);
+	case 4 ... 5:
+		unmap.iova = any_iova(w);
+		return iommu_cmd(fd, VFIO_IOMMU_UNMAP_DMA, &unmap);
+	default:
+		map.iova = any_iova(w);
+		return iommu_cmd(fd, VFIO_IOMMU_MAP_DMA, &map);
+	}
+}
+
 static int do_limit(struct worker *w)
 {
 	static const __u32 limits[] = { 16, 32, 256, 65536 };
@@ -492,6 +647,10 @@ static const struct {
 	unsigned int weight;
 } ops[] = {
 	{ "map", do_map, 12 },
+	{ "map_file", do_map_file, 6 },
+	{ "truncate", do_truncate, 1 },
+	{ "dmabuf", do_dmabuf, 4 },
+	{ "allow", do_allow, 1 },
 	{ "unmap", do_unmap, 3 },
 	{ "unmap_one", do_unmap_one, 6 },
 	{ "unmap_all", do_unmap_all, 1 },
@@ -503,6 +662,8 @@ static const struct {
 	{ "hwpt", do_hwpt, 3 },
 	{ "nested", do_nested, 2 },
 	{ "viommu", do_viommu, 3 },
+	{ "pasid", do_pasid, 5 },
+	{ "vfio", do_vfio, 6 },
 	{ "vdevice", do_vdevice, 3 },
 	{ "hw_queue", do_hw_queue, 2 },
 	{ "events", do_events, 2 },
@@ -529,10 +690,11 @@ static bool makes_sense(int rc)
 	case EINVAL:
 	case EADDRINUSE:
 	case EPERM:
+	case EACCES:	/* a dirty log of type 1 */
 	case EFAULT:
 	case EOPNOTSUPP:
 	case EIO:	/* a queue without its predecessor */
-	case ENODEV:	/* no IOPF */
+	case ENODEV:	/* no IOPF, a revoked dma-buf, no container */
 	case ENOMEM:
 		return true;
 	}
@@ -612,6 +774,10 @@ TEST(everything)
 		w[t].buf = buf_alloc(NR * PAGE);
 		ASSERT_NE(NULL, w[t].buf);
 		fill(&w[t]);
+		w[t].file = memfd_of(NR * PAGE, 0);
+		ASSERT_LE(0, w[t].file);
+		ASSERT_EQ(0, fill_file(&w[t]));
+		w[t].dmabuf = mock_dmabuf_get(sh.fd[0], 4 * PAGE);
 		for (int i = 0; i < 4; i++)
 			w[t].access[i] = -1;
 	}
@@ -627,8 +793,11 @@ TEST(everything)
 	EXPECT_EQ(0, mock_memory_limit(sh.fd[0], 65536));
 	for (int c = 0; c < NCTX; c++)
 		EXPECT_EQ(0, close(sh.fd[c]));
-	for (unsigned int t = 0; t < threads; t++)
+	for (unsigned int t = 0; t < threads; t++) {
 		EXPECT_EQ(0, check_unpinned(w[t].buf, NR * PAGE));
+		close(w[t].file);
+		close(w[t].dmabuf);
+	}
 	EXPECT_EQ(0, vm_pin(0));
 	EXPECT_EQ(0, vm_lck(0));
 }

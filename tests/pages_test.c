@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * KUnit tests of a backing: what is pinned, by whom, and what it reads and
+ * writes. Each runs on memory of a process and on a file.
+ */
+#include <linux/iommufd.h>
+#include <linux/moduleparam.h>
+#include <linux/shmem_fs.h>
+
+#include "../pages.h"
+#include "user_memory.h"
+
+#define NPAGES 48UL
+#define NBYTES (NPAGES * PAGE_SIZE)
+#define MAX_HELD 24
+
+unsigned long iommufd_kunit_seed;
+module_param_named(kunit_seed, iommufd_kunit_seed, ulong, 0444);
+MODULE_PARM_DESC(kunit_seed, "Seed of the random KUnit tests (default: any)");
+
+/* Pages that were acquired, to be released together */
+struct held {
+	unsigned long first;
+	unsigned long last;
+	bool used;
+};
+
+struct pages_ctx {
+	struct iommufd_ctx ictx;
+	struct file *file;
+	struct iopt_pages *pages;
+	unsigned long uaddr;
+	struct held held[MAX_HELD];
+	struct rnd_state rnd;
+	u8 *shadow;
+	u8 *buf;
+};
+
+static const enum pages_kind pages_kinds[] = { PAGES_USER, PAGES_FILE };
+
+static void pages_kind_desc(const enum pages_kind *kind, char *desc)
+{
+	strscpy(desc, *kind == PAGES_USER ? "user" : "file",
+		KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(pages_kind, pages_kinds, pages_kind_desc);
+
+static int pages_test_init(struct kunit *test)
+{
+	struct pages_ctx *ctx = kunit_kzalloc(test, sizeof(*ctx), GFP_KERNEL);
+	const enum pages_kind *kind = test->param_value;
+
+	KUNIT_ASSERT_NOT_NULL(test, ctx);
+	test->priv = ctx;
+	ctx->ictx.account_mode = IOMMUFD_ACCOUNT_USER;
+	ctx->shadow = kunit_kzalloc(test, NBYTES, GFP_KERNEL);
+	ctx->buf = kunit_kzalloc(test, NBYTES, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, ctx->shadow);
+	KUNIT_ASSERT_NOT_NULL(test, ctx->buf);
+
+	ctx->file = shmem_file_setup("iommufd_kunit", NBYTES, EMPTY_VMA_FLAGS);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, ctx->file);
+	ctx->uaddr = test_user_memory(test, ctx->file, NBYTES);
+	if (*kind == PAGES_USER)
+		ctx->pages = pages_alloc_user(&ctx->ictx, ctx->uaddr, NBYTES,
+					      true);
+	else
+		ctx->pages = pages_alloc_file(&ctx->ictx, ctx->file, 0, NBYTES,
+					      true);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, ctx->pages);
+	test_seed(test, &ctx->rnd);
+	return 0;
+}
+
+static void release(struct pages_ctx *ctx, struct held *held)
+{
+	guard(mutex)(&ctx->pages->mutex);
+	pages_release(ctx->pages, held->first, held->last);
+	held->used = false;
+}
+
+static void pages_test_exit(struct kunit *test)
+{
+	struct pages_ctx *ctx = test->priv;
+	unsigned int i;
+
+	if (!ctx)
+		return;
+	if (!IS_ERR_OR_NULL(ctx->pages)) {
+		for (i = 0; i != MAX_HELD; i++)
+			if (ctx->held[i].used)
+				release(ctx, &ctx->held[i]);
+		pages_put(ctx->pages);
+	}
+	if (!IS_ERR_OR_NULL(ctx->file))
+		fput(ctx->file);
+}
+
+static void acquire(struct kunit *test, struct held *held, unsigned long first,
+		    unsigned long last)
+{
+	struct pages_ctx *ctx = test->priv;
+	int rc;
+
+	/* A failure must not leave the lock behind */
+	scoped_guard(mutex, &ctx->pages->mutex)
+		rc = pages_acquire(ctx->pages, first, last);
+	KUNIT_ASSERT_EQ(test, rc, 0);
+	*held = (struct held){ .first = first, .last = last, .used = true };
+}
+
+static bool is_held(struct pages_ctx *ctx, unsigned long index)
+{
+	unsigned int i;
+
+	for (i = 0; i != MAX_HELD; i++)
+		if (ctx->held[i].used && ctx->held[i].first <= index &&
+		    ctx->held[i].last >= index)
+			return true;
+	return false;
+}
+
+/* A page is pinned once if anybody holds it, and counted once */
+static void expect_pinned(struct kunit *test)
+{
+	struct pages_ctx *ctx = test->priv;
+	unsigned long i, pinned, total = 0;
+	struct page *page;
+	bool held;
+
+	for (i = 0; i != NPAGES; i++) {
+		held = is_held(ctx, i);
+		total += held;
+		page = test_page_at(test, ctx->uaddr + i * PAGE_SIZE);
+		KUNIT_ASSERT_TRUE_MSG(test, test_page_has_pins(page, held),
+				      "page %lu", i);
+	}
+	KUNIT_ASSERT_EQ(test, test_pinned_vm(), total);
+	scoped_guard(mutex, &ctx->pages->mutex)
+		pinned = pages_pinned(ctx->pages);
+	KUNIT_ASSERT_EQ(test, pinned, total);
+}
+
+/* Reading back a part of what is held gives the frames of the memory */
+static void expect_walk(struct kunit *test, unsigned long first,
+			unsigned long last)
+{
+	struct pages_ctx *ctx = test->priv;
+	unsigned long frames[NPAGES] = {};
+	unsigned long pfn, nr, i, n = 0;
+	struct pages_walk walk;
+	struct page *page;
+
+	scoped_guard(mutex, &ctx->pages->mutex) {
+		pages_walk_start(&walk, ctx->pages, first, last);
+		while ((nr = pages_walk_next(&walk, &pfn))) {
+			for (; nr && n != NPAGES; nr--)
+				frames[n++] = pfn++;
+		}
+	}
+	KUNIT_ASSERT_EQ(test, n, last - first + 1);
+	for (i = 0; i != n; i++) {
+		page = test_page_at(test, ctx->uaddr + (first + i) * PAGE_SIZE);
+		KUNIT_ASSERT_EQ(test, frames[i], page_to_pfn(page));
+	}
+}
+
+/* Intervals that share, nest, and touch, let go in another order */
+static void pages_overlaps(struct kunit *test)
+{
+	struct pages_ctx *ctx = test->priv;
+	struct held *h = ctx->held;
+
+	expect_pinned(test);
+	acquire(test, &h[0], 10, 29);
+	acquire(test, &h[1], 20, 39);
+	acquire(test, &h[2], 0, NPAGES - 1);
+	acquire(test, &h[3], 15, 15);
+	acquire(test, &h[4], 40, 47);
+	expect_pinned(test);
+	expect_walk(test, 0, NPAGES - 1);
+	expect_walk(test, 15, 15);
+	expect_walk(test, 29, 30);
+	release(ctx, &h[2]);
+	expect_pinned(test);
+	release(ctx, &h[0]);
+	expect_pinned(test);
+	expect_walk(test, 20, 47);
+	release(ctx, &h[1]);
+	release(ctx, &h[4]);
+	expect_pinned(test);
+	expect_walk(test, 15, 15);
+	release(ctx, &h[3]);
+	expect_pinned(test);
+}
+
+static void split_at(struct kunit *test, unsigned long index)
+{
+	struct pages_ctx *ctx = test->priv;
+
+	guard(mutex)(&ctx->pages->mutex);
+	KUNIT_EXPECT_EQ(test, pages_split(ctx->pages, index), 0);
+}
+
+/* A split changes nothing, and lets the parts go by themselves */
+static void pages_splits(struct kunit *test)
+{
+	struct pages_ctx *ctx = test->priv;
+	struct held *h = ctx->held;
+	unsigned long i;
+
+	acquire(test, &h[0], 4, 43);
+	for (i = 0; i < NPAGES; i += 3)
+		split_at(test, i);
+	split_at(test, 20);
+	expect_pinned(test);
+	expect_walk(test, 4, 43);
+	h[1] = (struct held){ .first = 20, .last = 43, .used = true };
+	h[0].last = 19;
+	release(ctx, &h[0]);
+	expect_pinned(test);
+	expect_walk(test, 20, 43);
+	release(ctx, &h[1]);
+	expect_pinned(test);
+}
+
+/* What cannot be pinned leaves what is pinned as it was */
+static void pages_fail(struct kunit *test)
+{
+	const enum pages_kind *kind = test->param_value;
+	struct pages_ctx *ctx = test->priv;
+
+	acquire(test, &ctx->held[0], 8, 11);
+	acquire(test, &ctx->held[1], 30, 30);
+	if (*kind == PAGES_FILE)
+		vfs_truncate(&ctx->file->f_path, 40 * PAGE_SIZE);
+	else
+		KUNIT_ASSERT_EQ(test, vm_munmap(ctx->uaddr + 40 * PAGE_SIZE,
+						PAGE_SIZE), 0);
+	scoped_guard(mutex, &ctx->pages->mutex) {
+		KUNIT_EXPECT_EQ(test, pages_acquire(ctx->pages, 0, 40),
+				*kind == PAGES_FILE ? -EINVAL : -EFAULT);
+		KUNIT_EXPECT_EQ(test, pages_pinned(ctx->pages), 5);
+	}
+	KUNIT_EXPECT_EQ(test, test_pinned_vm(), 5);
+	expect_walk(test, 8, 11);
+	acquire(test, &ctx->held[2], 0, 39);
+	KUNIT_EXPECT_EQ(test, test_pinned_vm(), 40);
+}
+
+static void random_walk(struct kunit *test)
+{
+	struct pages_ctx *ctx = test->priv;
+	struct held *h = &ctx->held[test_pick(&ctx->rnd, MAX_HELD)];
+	unsigned long first, n;
+
+	if (!h->used)
+		return;
+	n = h->last - h->first + 1;
+	first = h->first + test_pick(&ctx->rnd, n);
+	expect_walk(test, first,
+		    first + test_pick(&ctx->rnd, h->last - first + 1));
+}
+
+static void pages_random(struct kunit *test)
+{
+	struct pages_ctx *ctx = test->priv;
+	unsigned long first;
+	struct held *h;
+	int step;
+
+	for (step = 0; step != 400; step++) {
+		h = &ctx->held[test_pick(&ctx->rnd, MAX_HELD)];
+		if (h->used) {
+			release(ctx, h);
+		} else {
+			first = test_pick(&ctx->rnd, NPAGES);
+			acquire(test, h, first, first + test_pick(&ctx->rnd,
+							NPAGES - first));
+		}
+		random_walk(test);
+		if (step % 8 == 0)
+			expect_pinned(test);
+	}
+}
+
+/* Bytes, through whatever way they are reached */
+static void pages_copies(struct kunit *test)
+{
+	struct pages_ctx *ctx = test->priv;
+	static const unsigned int flags[] = { 0, __IOMMUFD_ACCESS_RW_SLOW_PATH,
+					      IOMMUFD_ACCESS_RW_KTHREAD };
+	unsigned long at, length;
+	unsigned int f;
+	int step;
+
+	for (step = 0; step != 200; step++) {
+		if (step % 20 == 0) {
+			struct held *h = &ctx->held[step / 20];
+
+			at = test_pick(&ctx->rnd, NPAGES);
+			acquire(test, h, at, at + test_pick(&ctx->rnd,
+							    NPAGES - at));
+		}
+		at = test_pick(&ctx->rnd, NBYTES);
+		length = 1 + test_pick(&ctx->rnd,
+				       min(NBYTES - at, 6 * PAGE_SIZE));
+		f = flags[test_pick(&ctx->rnd, ARRAY_SIZE(flags))];
+		if (test_pick(&ctx->rnd, 2)) {
+			prandom_bytes_state(&ctx->rnd, ctx->shadow + at,
+					    length);
+			KUNIT_ASSERT_EQ(test,
+					pages_rw(ctx->pages, at,
+						 ctx->shadow + at, length,
+						 f | IOMMUFD_ACCESS_RW_WRITE),
+					0);
+		} else {
+			KUNIT_ASSERT_EQ(test,
+					pages_rw(ctx->pages, at, ctx->buf,
+						 length, f), 0);
+			KUNIT_ASSERT_MEMEQ(test, ctx->buf, ctx->shadow + at,
+					   length);
+		}
+	}
+	expect_pinned(test);
+	KUNIT_ASSERT_EQ(test, copy_from_user(ctx->buf,
+					     (void __user *)ctx->uaddr, NBYTES),
+			0);
+	KUNIT_EXPECT_MEMEQ(test, ctx->buf, ctx->shadow, NBYTES);
+}
+
+static struct kunit_case pages_cases[] = {
+	KUNIT_CASE_PARAM(pages_overlaps, pages_kind_gen_params),
+	KUNIT_CASE_PARAM(pages_splits, pages_kind_gen_params),
+	KUNIT_CASE_PARAM(pages_fail, pages_kind_gen_params),
+	KUNIT_CASE_PARAM(pages_random, pages_kind_gen_params),
+	KUNIT_CASE_PARAM(pages_copies, pages_kind_gen_params),
+	{}
+};
+
+static struct kunit_suite pages_suite = {
+	.name = "iommufd_pages",
+	.init = pages_test_init,
+	.exit = pages_test_exit,
+	.test_cases = pages_cases,
+};
+
+kunit_test_suite(pages_suite);
