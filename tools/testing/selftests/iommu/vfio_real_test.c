@@ -4,6 +4,9 @@
  * "edu", which copies between its 4 KiB buffer and memory. Needs root, VFIO
  * with the device cdev, and "-device edu". The device is given to vfio-pci.
  */
+#include <poll.h>
+#include <sys/eventfd.h>
+
 #include "kselftest_harness.h"
 #include "vfio_utils.h"
 
@@ -11,6 +14,8 @@
 #define IOVA 0x1000000ULL
 /* Major and minor version, then this */
 #define EDU_ID 0xedu
+#define EDU_IRQ_RAISE 0x60
+#define EDU_IRQ_ACK 0x64
 #define EDU_SRC 0x80
 #define EDU_DST 0x88
 #define EDU_COUNT 0x90
@@ -265,6 +270,115 @@ TEST_F(real, hw_info)
 	}
 	EXPECT_EQ(ENOENT, iommu_destroy(self->fd, BAD_ID));
 	EXPECT_EQ(EBUSY, iommu_destroy(self->fd, self->devid));
+}
+
+/* An eventfd for the device's MSI */
+static int irq_setup(int dev)
+{
+	int fd = eventfd(0, EFD_CLOEXEC);
+	struct {
+		struct vfio_irq_set set;
+		__s32 fd;
+	} cmd = {
+		.set = {
+			.argsz = sizeof(cmd),
+			.flags = VFIO_IRQ_SET_DATA_EVENTFD |
+				 VFIO_IRQ_SET_ACTION_TRIGGER,
+			.index = VFIO_PCI_MSI_IRQ_INDEX,
+			.count = 1,
+		},
+		.fd = fd,
+	};
+
+	if (fd >= 0 && iommu_cmd(dev, VFIO_DEVICE_SET_IRQS, &cmd)) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+/* Has the device write its message. True if an interrupt arrives. */
+static bool irq_works(void *bar, int irq)
+{
+	struct pollfd pfd = { .fd = irq, .events = POLLIN };
+	__u64 count;
+
+	*(volatile __u32 *)(bar + EDU_IRQ_RAISE) = 1;
+	*(volatile __u32 *)(bar + EDU_IRQ_ACK) = 1;
+	return poll(&pfd, 1, 3000) == 1 &&
+	       read(irq, &count, sizeof(count)) == sizeof(count);
+}
+
+/* Where a message is DMA like any other, every page table lets it through */
+TEST_F(real, interrupts)
+{
+	__u32 ioas2, hwpt, pt = self->ioas;
+	int irq;
+
+	ASSERT_EQ(0, ioas_alloc(self->fd, &ioas2));
+	ASSERT_EQ(0, vfio_attach(self->dev, &pt));
+	irq = irq_setup(self->dev);
+	ASSERT_LE(0, irq);
+	EXPECT_TRUE(irq_works(self->bar, irq));
+
+	pt = ioas2;
+	ASSERT_EQ(0, vfio_attach(self->dev, &pt));
+	EXPECT_TRUE(irq_works(self->bar, irq));
+	/* Of the same IOAS */
+	ASSERT_EQ(0, hwpt_alloc(self->fd, self->devid, ioas2, 0, &hwpt));
+	pt = hwpt;
+	ASSERT_EQ(0, vfio_attach(self->dev, &pt));
+	EXPECT_TRUE(irq_works(self->bar, irq));
+	pt = self->ioas;
+	ASSERT_EQ(0, vfio_attach(self->dev, &pt));
+	EXPECT_TRUE(irq_works(self->bar, irq));
+	/* One that was used before */
+	pt = hwpt;
+	ASSERT_EQ(0, vfio_attach(self->dev, &pt));
+	EXPECT_TRUE(irq_works(self->bar, irq));
+
+	ASSERT_EQ(0, vfio_detach(self->dev));
+	pt = self->ioas;
+	ASSERT_EQ(0, vfio_attach(self->dev, &pt));
+	EXPECT_TRUE(irq_works(self->bar, irq));
+	ASSERT_EQ(0, vfio_detach(self->dev));
+	EXPECT_EQ(0, close(irq));
+}
+
+/*
+ * What was reserved for the device's messages is free when it has left, also in
+ * a page table that stays.
+ */
+TEST_F(real, interrupts_leave_nothing)
+{
+	struct iommu_iova_range r[64];
+	__u32 hwpt, pt, num = ARRAY_LEN(r);
+	unsigned int holes = 0;
+	__u64 align;
+	int irq;
+
+	ASSERT_EQ(0, hwpt_alloc(self->fd, self->devid, self->ioas, 0, &hwpt));
+	pt = hwpt;
+	ASSERT_EQ(0, vfio_attach(self->dev, &pt));
+	irq = irq_setup(self->dev);
+	ASSERT_LE(0, irq);
+	ASSERT_TRUE(irq_works(self->bar, irq));
+	ASSERT_EQ(0, ioas_ranges(self->fd, self->ioas, r, &num, &align));
+	ASSERT_EQ(0, vfio_detach(self->dev));
+
+	for (__u32 i = 0; i + 1 < num; i++, holes++) {
+		EXPECT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf, PAGE,
+					 r[i].last + 1))
+			TH_LOG("%#llx", r[i].last + 1);
+	}
+	if (holes)
+		EXPECT_EQ(EADDRINUSE, vfio_attach(self->dev, &pt));
+	EXPECT_EQ(0, ioas_unmap_all(self->fd, self->ioas, NULL));
+	/* A failed attempt did not leave anything, either */
+	ASSERT_EQ(0, vfio_attach(self->dev, &pt));
+	EXPECT_TRUE(irq_works(self->bar, irq));
+	ASSERT_EQ(0, vfio_detach(self->dev));
+	EXPECT_EQ(0, close(irq));
 }
 
 /* The owner dies with the device attached and a transfer under way */
