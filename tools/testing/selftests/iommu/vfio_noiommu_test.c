@@ -25,7 +25,7 @@ FIXTURE_SETUP(noiommu)
 
 	self->dev = -1;
 	OPEN_OR_SKIP(self->fd);
-	if (!find_edu(bdf, sizeof(bdf)))
+	if (!find_edu(0, bdf, sizeof(bdf)))
 		SKIP(return, "no PCI device 1234:11e8 (qemu -device edu)");
 	snprintf(path, sizeof(path), PCI "/devices/%s/iommu", bdf);
 	if (!access(path, F_OK))

@@ -4,116 +4,36 @@
  * "edu", which copies between its 4 KiB buffer and memory. Needs root, VFIO
  * with the device cdev, and "-device edu". The device is given to vfio-pci.
  */
-#include <poll.h>
-#include <sys/eventfd.h>
-
 #include "kselftest_harness.h"
-#include "vfio_utils.h"
+#include "edu.h"
 
-/* The device has 28 bits of address and drops the others */
-#define IOVA 0x1000000ULL
-/* Major and minor version, then this */
-#define EDU_ID 0xedu
-#define EDU_IRQ_RAISE 0x60
-#define EDU_IRQ_ACK 0x64
-#define EDU_SRC 0x80
-#define EDU_DST 0x88
-#define EDU_COUNT 0x90
-#define EDU_CMD 0x98
-#define EDU_CMD_RUN 1
-#define EDU_CMD_TO_RAM 2
-#define EDU_BUF 0x40000
-/* Some versions refuse to fill the whole of the buffer */
-#define LEN 2048
+#define IOVA EDU_IOVA
+#define LEN EDU_LEN
 
 FIXTURE(real)
 {
-	int fd, dev;
+	int fd;
+	struct edu edu;
 	__u32 devid, ioas;
-	void *bar;
-	size_t bar_len;
 	__u8 *buf;
-	bool unsafe;
 };
 
 FIXTURE_SETUP(real)
 {
-	struct vfio_region_info info = { .argsz = sizeof(info) };
-	__u16 command = PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
-	char bdf[256];
-	int rc;
-
-	self->dev = -1;
 	OPEN_OR_SKIP(self->fd);
-	if (!find_edu(bdf, sizeof(bdf)))
-		SKIP(return, "no PCI device 1234:11e8 (qemu -device edu)");
-	self->dev = open_pci_cdev(bdf);
-	if (self->dev < 0)
-		SKIP(return, "%s has no VFIO cdev: no IOMMU or no vfio-pci?",
-		     bdf);
-	rc = vfio_bind(self->dev, self->fd, &self->devid);
-	if (rc == EPERM) {
-		/* MSIs are not isolated here; the device is a toy anyhow */
-		if (sysfs_write(UNSAFE_MSI, "Y"))
-			SKIP(return, "%s has no isolated MSIs", bdf);
-		self->unsafe = true;
-		rc = vfio_bind(self->dev, self->fd, &self->devid);
-	}
-	ASSERT_EQ(0, rc);
+	EDU_OPEN_OR_SKIP(&self->edu, 0);
+	ASSERT_EQ(0, edu_bind(&self->edu, self->fd, &self->devid));
 	ASSERT_EQ(0, ioas_alloc(self->fd, &self->ioas));
-
-	/* Not every device can; a transfer may still be under way */
-	iommu_cmd(self->dev, VFIO_DEVICE_RESET, NULL);
-	info.index = VFIO_PCI_CONFIG_REGION_INDEX;
-	ASSERT_EQ(0, iommu_cmd(self->dev, VFIO_DEVICE_GET_REGION_INFO, &info));
-	ASSERT_EQ(2, pwrite(self->dev, &command, 2,
-			    info.offset + PCI_COMMAND));
-	info = (struct vfio_region_info){ .argsz = sizeof(info) };
-	info.index = VFIO_PCI_BAR0_REGION_INDEX;
-	ASSERT_EQ(0, iommu_cmd(self->dev, VFIO_DEVICE_GET_REGION_INFO, &info));
-	self->bar_len = info.size;
-	self->bar = mmap(NULL, info.size, PROT_READ | PROT_WRITE, MAP_SHARED,
-			 self->dev, info.offset);
-	ASSERT_NE(MAP_FAILED, self->bar);
-	ASSERT_EQ(EDU_ID, *(volatile __u32 *)self->bar & 0xff);
+	ASSERT_EQ(0, edu_start(&self->edu));
 	self->buf = buf_alloc(4 * PAGE);
 	ASSERT_NE(NULL, self->buf);
 }
 
 FIXTURE_TEARDOWN(real)
 {
-	munmap(self->bar, self->bar_len);
-	EXPECT_EQ(0, close(self->dev));
+	edu_close(&self->edu);
 	EXPECT_EQ(0, close(self->fd));
 	EXPECT_EQ(0, vm_pin(0));
-	if (self->unsafe)
-		EXPECT_EQ(0, sysfs_write(UNSAFE_MSI, "N"));
-}
-
-static void reg64(void *bar, unsigned int reg, __u64 val)
-{
-	*(volatile __u64 *)(bar + reg) = val;
-}
-
-/* One transfer; it takes QEMU a tenth of a second. False if it never ends. */
-static bool dma(void *bar, __u64 iova, __u64 len, bool to_ram)
-{
-	reg64(bar, EDU_SRC, to_ram ? EDU_BUF : iova);
-	reg64(bar, EDU_DST, to_ram ? iova : EDU_BUF);
-	reg64(bar, EDU_COUNT, len);
-	reg64(bar, EDU_CMD, EDU_CMD_RUN | (to_ram ? EDU_CMD_TO_RAM : 0));
-	for (int i = 0; i < 3000; i++) {
-		if (!(*(volatile __u64 *)(bar + EDU_CMD) & EDU_CMD_RUN))
-			return true;
-		usleep(10000);
-	}
-	return false;
-}
-
-/* Has the device fetch from one place and store to another */
-static bool dma_copy(void *bar, __u64 from, __u64 to, __u64 len)
-{
-	return dma(bar, from, len, false) && dma(bar, to, len, true);
 }
 
 TEST_F(real, copies_through_the_iommu)
@@ -124,15 +44,15 @@ TEST_F(real, copies_through_the_iommu)
 		self->buf[i] = i * 3 + 1;
 	/* One mapping before the attachment, one after */
 	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf, PAGE, IOVA));
-	ASSERT_EQ(0, vfio_attach(self->dev, &pt));
+	ASSERT_EQ(0, vfio_attach(self->edu.dev, &pt));
 	EXPECT_NE(self->ioas, pt);
 	EXPECT_EQ(1, vm_pin(0));
 	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf + 2 * PAGE,
 				 PAGE, IOVA + 16 * PAGE));
-	ASSERT_TRUE(dma_copy(self->bar, IOVA, IOVA + 16 * PAGE, LEN));
+	ASSERT_TRUE(edu_copy(&self->edu, IOVA, IOVA + 16 * PAGE, LEN));
 	EXPECT_EQ(0, memcmp(self->buf, self->buf + 2 * PAGE, LEN));
 	EXPECT_EQ(EBUSY, iommu_destroy(self->fd, self->ioas));
-	EXPECT_EQ(0, vfio_detach(self->dev));
+	EXPECT_EQ(0, vfio_detach(self->edu.dev));
 	EXPECT_EQ(0, iommu_destroy(self->fd, self->ioas));
 }
 
@@ -144,30 +64,30 @@ TEST_F(real, blocked)
 
 	memset(self->buf, 0xaa, PAGE);
 	memset(self->buf + PAGE, 0x11, 2 * PAGE);
-	ASSERT_EQ(0, vfio_attach(self->dev, &pt));
+	ASSERT_EQ(0, vfio_attach(self->edu.dev, &pt));
 	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf, PAGE, IOVA));
 	ASSERT_EQ(0, ioas_map(self->fd, self->ioas, self->buf + PAGE, PAGE,
 			      MAP_FIX | MAP_R, &ro));
-	ASSERT_TRUE(dma(self->bar, IOVA, LEN, false));
+	ASSERT_TRUE(edu_dma(&self->edu, IOVA, LEN, false));
 	/* Read-only */
-	ASSERT_TRUE(dma(self->bar, ro, LEN, true));
+	ASSERT_TRUE(edu_dma(&self->edu, ro, LEN, true));
 	EXPECT_EQ(0x11, self->buf[PAGE]);
 	EXPECT_EQ(0x11, self->buf[PAGE + LEN - 1]);
 	/* Unmapped, with the translation used before */
 	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf + 2 * PAGE,
 				 PAGE, IOVA + 32 * PAGE));
-	ASSERT_TRUE(dma(self->bar, IOVA + 32 * PAGE, LEN / 2, true));
+	ASSERT_TRUE(edu_dma(&self->edu, IOVA + 32 * PAGE, LEN / 2, true));
 	EXPECT_EQ(0xaa, self->buf[2 * PAGE]);
 	EXPECT_EQ(0x11, self->buf[2 * PAGE + LEN / 2]);
 	ASSERT_EQ(0, ioas_unmap(self->fd, self->ioas, IOVA + 32 * PAGE, PAGE,
 				NULL));
-	ASSERT_TRUE(dma(self->bar, IOVA + 32 * PAGE, LEN, true));
+	ASSERT_TRUE(edu_dma(&self->edu, IOVA + 32 * PAGE, LEN, true));
 	EXPECT_EQ(0x11, self->buf[2 * PAGE + LEN / 2]);
 	/* Detached */
 	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf + 2 * PAGE,
 				 PAGE, IOVA + 32 * PAGE));
-	ASSERT_EQ(0, vfio_detach(self->dev));
-	ASSERT_TRUE(dma(self->bar, IOVA + 32 * PAGE, LEN, true));
+	ASSERT_EQ(0, vfio_detach(self->edu.dev));
+	ASSERT_TRUE(edu_dma(&self->edu, IOVA + 32 * PAGE, LEN, true));
 	EXPECT_EQ(0x11, self->buf[2 * PAGE + LEN / 2]);
 }
 
@@ -181,19 +101,19 @@ TEST_F(real, replace)
 	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf, PAGE, IOVA));
 	ASSERT_EQ(0, ioas_map_at(self->fd, ioas2, self->buf + PAGE, PAGE,
 				 IOVA));
-	ASSERT_EQ(0, vfio_attach(self->dev, &pt));
-	ASSERT_TRUE(dma(self->bar, IOVA, LEN, false));
+	ASSERT_EQ(0, vfio_attach(self->edu.dev, &pt));
+	ASSERT_TRUE(edu_dma(&self->edu, IOVA, LEN, false));
 	pt = ioas2;
-	ASSERT_EQ(0, vfio_attach(self->dev, &pt));
+	ASSERT_EQ(0, vfio_attach(self->edu.dev, &pt));
 	EXPECT_EQ(1, vm_pin(0));
-	ASSERT_TRUE(dma(self->bar, IOVA, LEN, true));
+	ASSERT_TRUE(edu_dma(&self->edu, IOVA, LEN, true));
 	EXPECT_EQ(0x5a, self->buf[PAGE]);
 	EXPECT_EQ(0x5a, self->buf[PAGE + LEN - 1]);
 	memset(self->buf, 0x33, PAGE);
-	ASSERT_TRUE(dma(self->bar, IOVA, LEN, true));
+	ASSERT_TRUE(edu_dma(&self->edu, IOVA, LEN, true));
 	EXPECT_EQ(0x33, self->buf[0]);
 	EXPECT_EQ(0, iommu_destroy(self->fd, self->ioas));
-	EXPECT_EQ(0, vfio_detach(self->dev));
+	EXPECT_EQ(0, vfio_detach(self->edu.dev));
 }
 
 /* Two devices' worth of page tables over the same memory, pinned once */
@@ -204,17 +124,17 @@ TEST_F(real, second_page_table)
 	memset(self->buf, 0x77, PAGE);
 	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf, 4 * PAGE,
 				 IOVA));
-	ASSERT_EQ(0, vfio_attach(self->dev, &pt));
+	ASSERT_EQ(0, vfio_attach(self->edu.dev, &pt));
 	ASSERT_EQ(0, hwpt_alloc(self->fd, self->devid, self->ioas, 0, &hwpt));
 	EXPECT_EQ(4, vm_pin(0));
 	pt = hwpt;
-	ASSERT_EQ(0, vfio_attach(self->dev, &pt));
+	ASSERT_EQ(0, vfio_attach(self->edu.dev, &pt));
 	EXPECT_EQ(hwpt, pt);
 	EXPECT_EQ(4, vm_pin(0));
-	ASSERT_TRUE(dma_copy(self->bar, IOVA, IOVA + 3 * PAGE, LEN));
+	ASSERT_TRUE(edu_copy(&self->edu, IOVA, IOVA + 3 * PAGE, LEN));
 	EXPECT_EQ(0x77, self->buf[3 * PAGE]);
 	EXPECT_EQ(EBUSY, iommu_destroy(self->fd, hwpt));
-	ASSERT_EQ(0, vfio_detach(self->dev));
+	ASSERT_EQ(0, vfio_detach(self->edu.dev));
 	EXPECT_EQ(0, iommu_destroy(self->fd, hwpt));
 	EXPECT_EQ(0, vm_pin(0));
 }
@@ -226,7 +146,7 @@ TEST_F(real, reserved_regions)
 	__u32 pt = self->ioas, num = ARRAY_LEN(r);
 	__u64 align, iova;
 
-	ASSERT_EQ(0, vfio_attach(self->dev, &pt));
+	ASSERT_EQ(0, vfio_attach(self->edu.dev, &pt));
 	ASSERT_EQ(0, ioas_ranges(self->fd, self->ioas, r, &num, &align));
 	ASSERT_LT(0, num);
 	EXPECT_EQ(0, align & (align - 1));
@@ -242,7 +162,7 @@ TEST_F(real, reserved_regions)
 	EXPECT_EQ(EINVAL, ioas_map_at(self->fd, self->ioas, self->buf, PAGE,
 				      0xfee00000));
 #endif
-	ASSERT_EQ(0, vfio_detach(self->dev));
+	ASSERT_EQ(0, vfio_detach(self->edu.dev));
 	num = ARRAY_LEN(r);
 	ASSERT_EQ(0, ioas_ranges(self->fd, self->ioas, r, &num, &align));
 	EXPECT_EQ(1, num);
@@ -272,43 +192,6 @@ TEST_F(real, hw_info)
 	EXPECT_EQ(EBUSY, iommu_destroy(self->fd, self->devid));
 }
 
-/* An eventfd for the device's MSI */
-static int irq_setup(int dev)
-{
-	int fd = eventfd(0, EFD_CLOEXEC);
-	struct {
-		struct vfio_irq_set set;
-		__s32 fd;
-	} cmd = {
-		.set = {
-			.argsz = sizeof(cmd),
-			.flags = VFIO_IRQ_SET_DATA_EVENTFD |
-				 VFIO_IRQ_SET_ACTION_TRIGGER,
-			.index = VFIO_PCI_MSI_IRQ_INDEX,
-			.count = 1,
-		},
-		.fd = fd,
-	};
-
-	if (fd >= 0 && iommu_cmd(dev, VFIO_DEVICE_SET_IRQS, &cmd)) {
-		close(fd);
-		return -1;
-	}
-	return fd;
-}
-
-/* Has the device write its message. True if an interrupt arrives. */
-static bool irq_works(void *bar, int irq)
-{
-	struct pollfd pfd = { .fd = irq, .events = POLLIN };
-	__u64 count;
-
-	*(volatile __u32 *)(bar + EDU_IRQ_RAISE) = 1;
-	*(volatile __u32 *)(bar + EDU_IRQ_ACK) = 1;
-	return poll(&pfd, 1, 3000) == 1 &&
-	       read(irq, &count, sizeof(count)) == sizeof(count);
-}
-
 /* Where a message is DMA like any other, every page table lets it through */
 TEST_F(real, interrupts)
 {
@@ -316,32 +199,32 @@ TEST_F(real, interrupts)
 	int irq;
 
 	ASSERT_EQ(0, ioas_alloc(self->fd, &ioas2));
-	ASSERT_EQ(0, vfio_attach(self->dev, &pt));
-	irq = irq_setup(self->dev);
+	ASSERT_EQ(0, vfio_attach(self->edu.dev, &pt));
+	irq = edu_irq_setup(&self->edu);
 	ASSERT_LE(0, irq);
-	EXPECT_TRUE(irq_works(self->bar, irq));
+	EXPECT_TRUE(edu_irq_works(&self->edu, irq));
 
 	pt = ioas2;
-	ASSERT_EQ(0, vfio_attach(self->dev, &pt));
-	EXPECT_TRUE(irq_works(self->bar, irq));
+	ASSERT_EQ(0, vfio_attach(self->edu.dev, &pt));
+	EXPECT_TRUE(edu_irq_works(&self->edu, irq));
 	/* Of the same IOAS */
 	ASSERT_EQ(0, hwpt_alloc(self->fd, self->devid, ioas2, 0, &hwpt));
 	pt = hwpt;
-	ASSERT_EQ(0, vfio_attach(self->dev, &pt));
-	EXPECT_TRUE(irq_works(self->bar, irq));
+	ASSERT_EQ(0, vfio_attach(self->edu.dev, &pt));
+	EXPECT_TRUE(edu_irq_works(&self->edu, irq));
 	pt = self->ioas;
-	ASSERT_EQ(0, vfio_attach(self->dev, &pt));
-	EXPECT_TRUE(irq_works(self->bar, irq));
+	ASSERT_EQ(0, vfio_attach(self->edu.dev, &pt));
+	EXPECT_TRUE(edu_irq_works(&self->edu, irq));
 	/* One that was used before */
 	pt = hwpt;
-	ASSERT_EQ(0, vfio_attach(self->dev, &pt));
-	EXPECT_TRUE(irq_works(self->bar, irq));
+	ASSERT_EQ(0, vfio_attach(self->edu.dev, &pt));
+	EXPECT_TRUE(edu_irq_works(&self->edu, irq));
 
-	ASSERT_EQ(0, vfio_detach(self->dev));
+	ASSERT_EQ(0, vfio_detach(self->edu.dev));
 	pt = self->ioas;
-	ASSERT_EQ(0, vfio_attach(self->dev, &pt));
-	EXPECT_TRUE(irq_works(self->bar, irq));
-	ASSERT_EQ(0, vfio_detach(self->dev));
+	ASSERT_EQ(0, vfio_attach(self->edu.dev, &pt));
+	EXPECT_TRUE(edu_irq_works(&self->edu, irq));
+	ASSERT_EQ(0, vfio_detach(self->edu.dev));
 	EXPECT_EQ(0, close(irq));
 }
 
@@ -359,12 +242,12 @@ TEST_F(real, interrupts_leave_nothing)
 
 	ASSERT_EQ(0, hwpt_alloc(self->fd, self->devid, self->ioas, 0, &hwpt));
 	pt = hwpt;
-	ASSERT_EQ(0, vfio_attach(self->dev, &pt));
-	irq = irq_setup(self->dev);
+	ASSERT_EQ(0, vfio_attach(self->edu.dev, &pt));
+	irq = edu_irq_setup(&self->edu);
 	ASSERT_LE(0, irq);
-	ASSERT_TRUE(irq_works(self->bar, irq));
+	ASSERT_TRUE(edu_irq_works(&self->edu, irq));
 	ASSERT_EQ(0, ioas_ranges(self->fd, self->ioas, r, &num, &align));
-	ASSERT_EQ(0, vfio_detach(self->dev));
+	ASSERT_EQ(0, vfio_detach(self->edu.dev));
 
 	for (__u32 i = 0; i + 1 < num; i++, holes++) {
 		EXPECT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf, PAGE,
@@ -372,12 +255,12 @@ TEST_F(real, interrupts_leave_nothing)
 			TH_LOG("%#llx", r[i].last + 1);
 	}
 	if (holes)
-		EXPECT_EQ(EADDRINUSE, vfio_attach(self->dev, &pt));
+		EXPECT_EQ(EADDRINUSE, vfio_attach(self->edu.dev, &pt));
 	EXPECT_EQ(0, ioas_unmap_all(self->fd, self->ioas, NULL));
 	/* A failed attempt did not leave anything, either */
-	ASSERT_EQ(0, vfio_attach(self->dev, &pt));
-	EXPECT_TRUE(irq_works(self->bar, irq));
-	ASSERT_EQ(0, vfio_detach(self->dev));
+	ASSERT_EQ(0, vfio_attach(self->edu.dev, &pt));
+	EXPECT_TRUE(edu_irq_works(&self->edu, irq));
+	ASSERT_EQ(0, vfio_detach(self->edu.dev));
 	EXPECT_EQ(0, close(irq));
 }
 
@@ -388,11 +271,8 @@ TEST_F(real, closed_while_busy)
 
 	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf, 4 * PAGE,
 				 IOVA));
-	ASSERT_EQ(0, vfio_attach(self->dev, &pt));
-	reg64(self->bar, EDU_SRC, EDU_BUF);
-	reg64(self->bar, EDU_DST, IOVA);
-	reg64(self->bar, EDU_COUNT, LEN);
-	reg64(self->bar, EDU_CMD, EDU_CMD_RUN | EDU_CMD_TO_RAM);
+	ASSERT_EQ(0, vfio_attach(self->edu.dev, &pt));
+	edu_dma_start(&self->edu, IOVA, LEN, true);
 }
 
 /*
@@ -478,7 +358,7 @@ TEST_F(mdev, shares_with_pci)
 	char bdf[256];
 	int pci, rc;
 
-	if (!find_edu(bdf, sizeof(bdf)))
+	if (!find_edu(0, bdf, sizeof(bdf)))
 		SKIP(return, "no PCI device 1234:11e8 (qemu -device edu)");
 	pci = open_pci_cdev(bdf);
 	if (pci < 0)

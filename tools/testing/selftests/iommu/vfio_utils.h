@@ -43,8 +43,8 @@ static inline int sysfs_write(const char *path, const char *text)
 	return rc;
 }
 
-/* QEMU's "edu": it copies between its 4 KiB buffer and memory */
-static inline bool find_edu(char *bdf, size_t len)
+/* Name of the PCI device number @nr of QEMU's "edu" devices, in some order */
+static inline bool find_edu(unsigned int nr, char *bdf, size_t len)
 {
 	DIR *d = opendir(PCI "/devices");
 	struct dirent *e;
@@ -53,7 +53,7 @@ static inline bool find_edu(char *bdf, size_t len)
 	while (d && !found && (e = readdir(d))) {
 		if (e->d_name[0] == '.' ||
 		    sysfs_num(e->d_name, "vendor") != 0x1234 ||
-		    sysfs_num(e->d_name, "device") != 0x11e8)
+		    sysfs_num(e->d_name, "device") != 0x11e8 || nr--)
 			continue;
 		snprintf(bdf, len, "%s", e->d_name);
 		found = true;
