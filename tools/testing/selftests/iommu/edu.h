@@ -34,6 +34,8 @@ struct edu {
 	int dev;	/* the VFIO cdev, or -1 */
 	void *bar;	/* its registers once started, or NULL */
 	size_t bar_len;
+	unsigned int nr;	/* which one of them, as of find_edu() */
+	int group;	/* number of its IOMMU group */
 	bool unsafe;	/* allow_unsafe_interrupts had to be set */
 };
 
@@ -42,9 +44,10 @@ static inline int edu_open(struct edu *edu, unsigned int nr)
 {
 	char bdf[256];
 
-	*edu = (struct edu){ .dev = -1 };
+	*edu = (struct edu){ .dev = -1, .nr = nr };
 	if (!find_edu(nr, bdf, sizeof(bdf)))
 		return ENODEV;
+	edu->group = iommu_group_of(bdf);
 	edu->dev = open_pci_cdev(bdf);
 	return edu->dev < 0 ? ENXIO : 0;
 }

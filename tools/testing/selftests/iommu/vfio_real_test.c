@@ -6,6 +6,7 @@
  */
 #include "kselftest_harness.h"
 #include "edu.h"
+#include "test_modules/vfio_emulated.h"
 
 #define IOVA EDU_IOVA
 #define LEN EDU_LEN
@@ -182,14 +183,223 @@ TEST_F(real, hw_info)
 	ASSERT_EQ(0, iommu_cmd(self->fd, IOMMU_GET_HW_INFO, &cmd));
 	TH_LOG("type %u length %u capabilities %#llx", cmd.out_data_type,
 	       cmd.data_len, (unsigned long long)cmd.out_capabilities);
-	if (cmd.out_data_type == IOMMU_HW_INFO_TYPE_INTEL_VTD) {
-		struct iommu_hw_info_vtd *vtd = (void *)data;
-
-		EXPECT_EQ(sizeof(*vtd), cmd.data_len);
-		EXPECT_NE(0, vtd->cap_reg);
+	switch (cmd.out_data_type) {
+	case IOMMU_HW_INFO_TYPE_INTEL_VTD:
+		EXPECT_EQ(sizeof(struct iommu_hw_info_vtd), cmd.data_len);
+		EXPECT_NE(0, ((struct iommu_hw_info_vtd *)data)->cap_reg);
+		break;
+	case IOMMU_HW_INFO_TYPE_ARM_SMMUV3:
+		EXPECT_EQ(sizeof(struct iommu_hw_info_arm_smmuv3),
+			  cmd.data_len);
+		EXPECT_NE(0, ((struct iommu_hw_info_arm_smmuv3 *)data)->idr[0]);
+		break;
+	case IOMMU_HW_INFO_TYPE_AMD:
+		EXPECT_EQ(sizeof(struct iommu_hw_info_amd), cmd.data_len);
+		EXPECT_NE(0, ((struct iommu_hw_info_amd *)data)->efr);
+		break;
+	default:
+		/* A driver without that operation */
+		EXPECT_EQ(IOMMU_HW_INFO_TYPE_NONE, cmd.out_data_type);
+		EXPECT_EQ(0, cmd.data_len);
 	}
+	/* A buffer that is larger is cleared, a smaller one is filled */
+	EXPECT_EQ(0, data[sizeof(data) - 1]);
+	cmd.data_len = 4;
+	memset(data, 0xff, sizeof(data));
+	ASSERT_EQ(0, iommu_cmd(self->fd, IOMMU_GET_HW_INFO, &cmd));
+	EXPECT_EQ(0xff, data[4]);
+	/* A type that no driver has; without the operation any will do */
+	cmd.flags = IOMMU_HW_INFO_FLAG_INPUT_TYPE;
+	cmd.in_data_type = 0x7fff;
+	EXPECT_EQ(cmd.data_len ? EOPNOTSUPP : 0,
+		  iommu_cmd(self->fd, IOMMU_GET_HW_INFO, &cmd));
 	EXPECT_EQ(ENOENT, iommu_destroy(self->fd, BAD_ID));
 	EXPECT_EQ(EBUSY, iommu_destroy(self->fd, self->devid));
+}
+
+/* Does the hardware have two stages, as far as the driver tells? */
+static bool has_two_stages(const struct iommu_hw_info *info)
+{
+	const void *data = (const void *)(uintptr_t)info->data_uptr;
+
+	switch (info->out_data_type) {
+	case IOMMU_HW_INFO_TYPE_INTEL_VTD:
+		/* ECAP.NEST */
+		return ((const struct iommu_hw_info_vtd *)data)->ecap_reg >>
+			       26 & 1;
+	case IOMMU_HW_INFO_TYPE_ARM_SMMUV3:
+		return (((const struct iommu_hw_info_arm_smmuv3 *)data)->idr[0] &
+			3) == 3;
+	case IOMMU_HW_INFO_TYPE_AMD:
+		/* EFR.GTSup and GIOSup */
+		return (((const struct iommu_hw_info_amd *)data)->efr >> 4 & 1) &&
+		       (((const struct iommu_hw_info_amd *)data)->efr >> 48 & 1);
+	default:
+		return false;
+	}
+}
+
+/* Whatever the hardware reports it can is to be had, and nothing else */
+TEST_F(real, features)
+{
+	__u8 data[64] = {};
+	struct iommu_hw_info info = {
+		.size = sizeof(info),
+		.dev_id = self->devid,
+		.data_len = sizeof(data),
+		.data_uptr = (uintptr_t)data,
+	};
+	bool dirty, pasid, nested;
+	__u32 hwpt, id;
+
+	ASSERT_EQ(0, iommu_cmd(self->fd, IOMMU_GET_HW_INFO, &info));
+	dirty = info.out_capabilities & IOMMU_HW_CAP_DIRTY_TRACKING;
+	nested = has_two_stages(&info);
+	EXPECT_EQ(dirty ? 0 : EOPNOTSUPP,
+		  hwpt_alloc(self->fd, self->devid, self->ioas,
+			     IOMMU_HWPT_ALLOC_DIRTY_TRACKING, &hwpt));
+	EXPECT_EQ(nested ? 0 : EOPNOTSUPP,
+		  hwpt_alloc(self->fd, self->devid, self->ioas,
+			     IOMMU_HWPT_ALLOC_NEST_PARENT, &hwpt));
+	/* This depends on the IOMMU, not on whether the device has any */
+	pasid = !hwpt_alloc(self->fd, self->devid, self->ioas,
+			    IOMMU_HWPT_ALLOC_PASID, &id);
+	TH_LOG("dirty tracking: %d, two stages: %d, PASIDs: %d", dirty, nested,
+	       pasid);
+	EXPECT_EQ(EOPNOTSUPP, hwpt_alloc(self->fd, self->devid, self->ioas,
+					 1U << 31, &id));
+
+	/* What the driver has of a vIOMMU, nesting_test says */
+	ASSERT_EQ(0, hwpt_alloc(self->fd, self->devid, self->ioas, 0, &id));
+	EXPECT_EQ(EOPNOTSUPP, hwpt_set_dirty(self->fd, id, true));
+	EXPECT_EQ(EOPNOTSUPP, viommu_alloc(self->fd, self->devid, id, 0x7fff,
+					   NULL, 0, &id));
+	/* The device has no PASID capability, whatever the IOMMU can */
+	if (pasid) {
+		struct vfio_device_attach_iommufd_pt attach = {
+			.argsz = sizeof(attach),
+			.flags = VFIO_DEVICE_ATTACH_PASID,
+			.pasid = 1,
+			.pt_id = id,
+		};
+
+		EXPECT_NE(0, iommu_cmd(self->edu.dev,
+				       VFIO_DEVICE_ATTACH_IOMMUFD_PT, &attach));
+	}
+}
+
+/* The kernel's list of what is reserved for a group: the next line */
+static bool next_region(FILE *f, __u64 *start, __u64 *last, char type[32])
+{
+	unsigned long long s, l;
+
+	do {
+		if (fscanf(f, "%llx %llx %31s", &s, &l, type) != 3)
+			return false;
+	} while (!strcmp(type, "direct-relaxable"));
+	*start = s;
+	*last = l;
+	return true;
+}
+
+/* What a device keeps for itself collides with what is there, or is kept out */
+TEST_F(real, reserved_regions_collide)
+{
+	struct iommu_iova_range range;
+	__u32 ioas2, pt, used;
+	char path[100], type[32];
+	unsigned int num = 0;
+	__u64 start = 0, last;
+	FILE *f;
+
+	ASSERT_EQ(0, ioas_alloc(self->fd, &ioas2));
+	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf, PAGE, IOVA));
+	ASSERT_EQ(0, ioas_map_at(self->fd, ioas2, self->buf, PAGE, IOVA));
+	pt = self->ioas;
+	ASSERT_EQ(0, vfio_attach(self->edu.dev, &pt));
+	used = pt;
+	snprintf(path, sizeof(path),
+		 "/sys/kernel/iommu_groups/%d/reserved_regions",
+		 self->edu.group);
+	f = fopen(path, "re");
+	ASSERT_NE(NULL, f);
+	for (; next_region(f, &start, &last, type); num++) {
+		start &= -PAGE;
+		EXPECT_EQ(EINVAL, ioas_map_at(self->fd, self->ioas, self->buf,
+					      PAGE, start));
+		EXPECT_EQ(EINVAL, ioas_map_at(self->fd, self->ioas, self->buf,
+					      PAGE, last & -PAGE));
+		/* A failed replacement leaves all as it was, also in between */
+		ASSERT_EQ(0, ioas_map_at(self->fd, ioas2, self->buf, PAGE,
+					 start));
+		pt = ioas2;
+		EXPECT_EQ(EADDRINUSE, vfio_attach(self->edu.dev, &pt))
+			TH_LOG("%s at %#llx", type, start);
+		EXPECT_EQ(EINVAL, ioas_map_at(self->fd, self->ioas, self->buf,
+					      PAGE, start));
+		EXPECT_TRUE(edu_dma(&self->edu, IOVA, LEN, false));
+		EXPECT_EQ(0, ioas_unmap(self->fd, ioas2, start, PAGE, NULL));
+		/* So does a promise to keep it free */
+		range.start = start;
+		range.last = start + PAGE - 1;
+		ASSERT_EQ(0, ioas_allow(self->fd, ioas2, &range, 1));
+		pt = ioas2;
+		EXPECT_EQ(EADDRINUSE, vfio_attach(self->edu.dev, &pt));
+		ASSERT_EQ(0, ioas_allow(self->fd, ioas2, NULL, 0));
+	}
+	fclose(f);
+	TH_LOG("%u regions", num);
+	EXPECT_LT(0, num);
+	pt = ioas2;
+	ASSERT_EQ(0, vfio_attach(self->edu.dev, &pt));
+	EXPECT_NE(used, pt);
+	/* They have moved along */
+	EXPECT_EQ(EINVAL, ioas_map_at(self->fd, ioas2, self->buf, PAGE, start));
+	EXPECT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf, PAGE, start));
+	pt = self->ioas;
+	EXPECT_EQ(EADDRINUSE, vfio_attach(self->edu.dev, &pt));
+	ASSERT_EQ(0, vfio_detach(self->edu.dev));
+	EXPECT_EQ(EADDRINUSE, vfio_attach(self->edu.dev, &pt));
+	EXPECT_EQ(0, ioas_map_at(self->fd, ioas2, self->buf, PAGE, start));
+}
+
+/* Somebody else's device */
+TEST_F(real, one_owner)
+{
+	__u32 id, pt = self->ioas;
+	int fd, dev;
+
+	EXPECT_EQ(EINVAL, vfio_bind(self->edu.dev, self->fd, &id));
+	fd = iommu_open();
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, close(self->edu.dev));
+	dev = self->edu.dev;
+	EXPECT_EQ(EBADF, vfio_attach(dev, &pt));
+	/* The registers are still mapped, which keeps VFIO's file */
+	EXPECT_EQ(EBUSY, iommu_destroy(self->fd, self->devid));
+	munmap(self->edu.bar, self->edu.bar_len);
+	EXPECT_EQ(ENOENT, iommu_destroy(self->fd, self->devid));
+	self->edu = (struct edu){ .dev = -1, .unsafe = self->edu.unsafe };
+	EXPECT_EQ(0, close(fd));
+}
+
+/* Interrupts that devices can forge are refused, until somebody decides */
+TEST_F(real, unsafe_interrupts)
+{
+	struct edu edu = self->edu;
+
+	if (!edu.unsafe)
+		SKIP(return, "its interrupts are isolated");
+	munmap(edu.bar, edu.bar_len);
+	ASSERT_EQ(0, close(edu.dev));
+	self->edu = (struct edu){ .dev = -1, .unsafe = true };
+	ASSERT_EQ(0, sysfs_write(UNSAFE_MSI, "N"));
+	ASSERT_EQ(0, edu_open(&edu, 0));
+	EXPECT_EQ(EPERM, vfio_bind(edu.dev, self->fd, &self->devid));
+	EXPECT_EQ(0, edu_bind(&edu, self->fd, &self->devid));
+	EXPECT_TRUE(edu.unsafe);
+	edu_close(&edu);
+	self->edu.unsafe = false;
 }
 
 /* Where a message is DMA like any other, every page table lets it through */
@@ -276,8 +486,240 @@ TEST_F(real, closed_while_busy)
 }
 
 /*
- * An emulated device beside it: the mdev sample "mtty", which uses the IOAS
- * from inside the kernel.
+ * Two devices that the IOMMU cannot tell apart, behind a conventional bridge:
+ * "-device pcie-pci-bridge,id=b -device edu,bus=b -device edu,bus=b".
+ */
+FIXTURE(group)
+{
+	int fd;
+	struct edu edu[2];
+	__u32 devid[2], ioas, ioas2;
+	__u8 *buf;
+};
+
+FIXTURE_SETUP(group)
+{
+	unsigned int first = 0;
+
+	OPEN_OR_SKIP(self->fd);
+	/* Of one group, so beside each other in the order of addresses */
+	for (;; first++) {
+		EDU_OPEN_OR_SKIP(&self->edu[0], first);
+		if (edu_open(&self->edu[1], first + 1))
+			SKIP(return, "no two of these devices in a group");
+		if (self->edu[0].group == self->edu[1].group)
+			break;
+		edu_close(&self->edu[0]);
+		edu_close(&self->edu[1]);
+	}
+	for (unsigned int i = 0; i < 2; i++)
+		ASSERT_EQ(0, edu_bind(&self->edu[i], self->fd,
+				      &self->devid[i]));
+	for (unsigned int i = 0; i < 2; i++)
+		ASSERT_EQ(0, edu_start(&self->edu[i]));
+	ASSERT_EQ(0, ioas_alloc(self->fd, &self->ioas));
+	ASSERT_EQ(0, ioas_alloc(self->fd, &self->ioas2));
+	self->buf = buf_alloc(4 * PAGE);
+	ASSERT_NE(NULL, self->buf);
+	/* Pages 0 and 1 here, 2 and 3 there */
+	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf, 2 * PAGE,
+				 IOVA));
+	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas2, self->buf + 2 * PAGE,
+				 2 * PAGE, IOVA));
+}
+
+FIXTURE_TEARDOWN(group)
+{
+	/* The second one has found the option set */
+	edu_close(&self->edu[1]);
+	edu_close(&self->edu[0]);
+	EXPECT_EQ(0, close(self->fd));
+	EXPECT_EQ(0, vm_pin(0));
+}
+
+/* Through which IOAS does the device read and write? 0 for neither. */
+static int ioas_in_use(struct edu *edu, __u8 *buf)
+{
+	static __u8 round;
+	int used = 0;
+
+	round++;
+	for (unsigned int i = 0; i < 4; i++)
+		memset(buf + i * PAGE, (i + 1) << 5 | (round & 31), PAGE);
+	if (!edu_copy(edu, IOVA, IOVA + PAGE, LEN))
+		return -1;
+	for (unsigned int i = 1; i < 4; i += 2) {
+		const __u8 *src = buf + (i - 1) * PAGE, *dst = buf + i * PAGE;
+
+		if (!memcmp(src, dst, LEN))
+			used = used ? -1 : (i + 1) / 2;
+		else if (dst[0] == src[0] || dst[LEN - 1] == src[0])
+			return -1;
+	}
+	return used;
+}
+
+#define IOAS_IN_USE(i) ioas_in_use(&self->edu[i], self->buf)
+#define GROUP_ATTACH(i, pt) vfio_attach(self->edu[i].dev, &(__u32){ pt })
+#define GROUP_DETACH(i) vfio_detach(self->edu[i].dev)
+
+/* The second one joins the first, and the last one to leave ends it */
+TEST_F(group, joins_and_leaves)
+{
+	for (unsigned int last = 0; last < 2; last++) {
+		__u32 first = !last, pt = self->ioas, pt2 = self->ioas;
+
+		ASSERT_EQ(0, vfio_attach(self->edu[0].dev, &pt));
+		EXPECT_EQ(2, vm_pin(0));
+		EXPECT_EQ(EINVAL, GROUP_ATTACH(1, self->ioas2));
+		ASSERT_EQ(0, vfio_attach(self->edu[1].dev, &pt2));
+		EXPECT_EQ(pt, pt2);
+		EXPECT_EQ(2, vm_pin(0));
+		EXPECT_EQ(1, IOAS_IN_USE(0));
+		EXPECT_EQ(1, IOAS_IN_USE(1));
+
+		ASSERT_EQ(0, GROUP_DETACH(first));
+		/* One DMA cannot be told from the other */
+		EXPECT_EQ(1, IOAS_IN_USE(last));
+		EXPECT_EQ(1, IOAS_IN_USE(first));
+		EXPECT_EQ(EBUSY, iommu_destroy(self->fd, pt));
+		EXPECT_EQ(2, vm_pin(0));
+		/* Not attached, so there is nothing to replace */
+		EXPECT_EQ(EINVAL, GROUP_ATTACH(first, self->ioas2));
+		EXPECT_EQ(1, IOAS_IN_USE(last));
+
+		ASSERT_EQ(0, GROUP_DETACH(last));
+		EXPECT_EQ(0, IOAS_IN_USE(0));
+		EXPECT_EQ(0, IOAS_IN_USE(1));
+		EXPECT_EQ(ENOENT, iommu_destroy(self->fd, pt));
+		EXPECT_EQ(0, vm_pin(0));
+	}
+}
+
+/* A replacement moves them all, whoever asks for it */
+TEST_F(group, replace_moves_both)
+{
+	__u32 hwpt;
+
+	ASSERT_EQ(0, GROUP_ATTACH(0, self->ioas));
+	ASSERT_EQ(0, GROUP_ATTACH(1, self->ioas));
+	ASSERT_EQ(0, GROUP_ATTACH(1, self->ioas2));
+	EXPECT_EQ(2, IOAS_IN_USE(0));
+	EXPECT_EQ(2, IOAS_IN_USE(1));
+	ASSERT_EQ(0, GROUP_ATTACH(0, self->ioas));
+	EXPECT_EQ(1, IOAS_IN_USE(0));
+	EXPECT_EQ(1, IOAS_IN_USE(1));
+	/* Alone in between */
+	ASSERT_EQ(0, GROUP_DETACH(0));
+	ASSERT_EQ(0, GROUP_ATTACH(1, self->ioas2));
+	EXPECT_EQ(EINVAL, GROUP_ATTACH(0, self->ioas));
+	ASSERT_EQ(0, GROUP_ATTACH(0, self->ioas2));
+	EXPECT_EQ(2, IOAS_IN_USE(0));
+	/* With one that was made by hand, which has to be named */
+	ASSERT_EQ(0, hwpt_alloc(self->fd, self->devid[1], self->ioas, 0,
+				&hwpt));
+	ASSERT_EQ(0, GROUP_ATTACH(0, hwpt));
+	EXPECT_EQ(1, IOAS_IN_USE(0));
+	EXPECT_EQ(1, IOAS_IN_USE(1));
+	EXPECT_EQ(0, iommu_destroy(self->fd, self->ioas2));
+	ASSERT_EQ(0, GROUP_DETACH(1));
+	EXPECT_EQ(EINVAL, GROUP_ATTACH(1, self->ioas));
+	ASSERT_EQ(0, GROUP_ATTACH(1, hwpt));
+	ASSERT_EQ(0, GROUP_DETACH(0));
+	EXPECT_EQ(EBUSY, iommu_destroy(self->fd, hwpt));
+	EXPECT_EQ(1, IOAS_IN_USE(1));
+	ASSERT_EQ(0, GROUP_DETACH(1));
+	EXPECT_EQ(0, iommu_destroy(self->fd, hwpt));
+}
+
+/* When a group cannot move, neither device does */
+TEST_F(group, failed_replace)
+{
+	struct iommu_iova_range r[64];
+	__u32 num = ARRAY_LEN(r);
+	__u64 align, hole;
+
+	ASSERT_EQ(0, GROUP_ATTACH(0, self->ioas));
+	ASSERT_EQ(0, GROUP_ATTACH(1, self->ioas));
+	ASSERT_EQ(0, ioas_ranges(self->fd, self->ioas, r, &num, &align));
+	if (num < 2)
+		SKIP(return, "nothing is reserved here");
+	hole = r[0].last + 1;
+	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas2, self->buf, PAGE, hole));
+	EXPECT_EQ(EADDRINUSE, GROUP_ATTACH(0, self->ioas2));
+	EXPECT_EQ(EADDRINUSE, GROUP_ATTACH(1, self->ioas2));
+	EXPECT_EQ(1, IOAS_IN_USE(0));
+	EXPECT_EQ(1, IOAS_IN_USE(1));
+	/* Reserved as before, while either is there */
+	EXPECT_EQ(EINVAL, ioas_map_at(self->fd, self->ioas, self->buf, PAGE,
+				      hole));
+	ASSERT_EQ(0, GROUP_DETACH(0));
+	EXPECT_EQ(EINVAL, ioas_map_at(self->fd, self->ioas, self->buf, PAGE,
+				      hole));
+	ASSERT_EQ(0, GROUP_DETACH(1));
+	EXPECT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf, PAGE, hole));
+	EXPECT_EQ(EADDRINUSE, GROUP_ATTACH(1, self->ioas));
+}
+
+/* One is closed: the other one does not notice */
+TEST_F(group, closes_one)
+{
+	for (unsigned int i = 0; i < 2; i++)
+		ASSERT_EQ(0, GROUP_ATTACH(i, self->ioas));
+	edu_close(&self->edu[0]);
+	EXPECT_EQ(ENOENT, iommu_destroy(self->fd, self->devid[0]));
+	EXPECT_EQ(1, IOAS_IN_USE(1));
+	ASSERT_EQ(0, GROUP_ATTACH(1, self->ioas2));
+	EXPECT_EQ(2, IOAS_IN_USE(1));
+	ASSERT_EQ(0, GROUP_DETACH(1));
+	EXPECT_EQ(0, IOAS_IN_USE(1));
+}
+
+/* All of a group has one owner */
+TEST_F(group, two_contexts)
+{
+	unsigned int nr = self->edu[1].nr;
+	__u32 id;
+	int fd;
+
+	edu_close(&self->edu[1]);
+	ASSERT_EQ(0, edu_open(&self->edu[1], nr));
+	fd = iommu_open();
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(EPERM, vfio_bind(self->edu[1].dev, fd, &id));
+	ASSERT_EQ(0, vfio_bind(self->edu[1].dev, self->fd, &id));
+	EXPECT_EQ(0, close(fd));
+}
+
+TEST_F(group, interrupts)
+{
+	int irq[2];
+
+	for (unsigned int i = 0; i < 2; i++)
+		ASSERT_EQ(0, GROUP_ATTACH(i, self->ioas));
+	for (unsigned int i = 0; i < 2; i++) {
+		irq[i] = edu_irq_setup(&self->edu[i]);
+		ASSERT_LE(0, irq[i]);
+	}
+	for (unsigned int i = 0; i < 2; i++)
+		EXPECT_TRUE(edu_irq_works(&self->edu[i], irq[i]));
+	ASSERT_EQ(0, GROUP_ATTACH(1, self->ioas2));
+	for (unsigned int i = 0; i < 2; i++)
+		EXPECT_TRUE(edu_irq_works(&self->edu[i], irq[i]));
+	ASSERT_EQ(0, GROUP_DETACH(0));
+	for (unsigned int i = 0; i < 2; i++)
+		EXPECT_TRUE(edu_irq_works(&self->edu[i], irq[i]));
+	ASSERT_EQ(0, GROUP_DETACH(1));
+	ASSERT_EQ(0, GROUP_ATTACH(0, self->ioas));
+	for (unsigned int i = 0; i < 2; i++)
+		EXPECT_TRUE(edu_irq_works(&self->edu[i], irq[i]));
+	for (unsigned int i = 0; i < 2; i++)
+		EXPECT_EQ(0, close(irq[i]));
+}
+
+/*
+ * A mediated device: the sample "mtty", which is attached to an IOAS but never
+ * looks into it.
  */
 #define MTTY "/sys/devices/virtual/mtty/mtty/mdev_supported_types/mtty-1/create"
 #define MDEV "/sys/bus/mdev/devices/" MDEV_UUID
@@ -351,38 +793,200 @@ TEST_F(mdev, refuses_parts_of_pages)
 	EXPECT_EQ(EINVAL, ioas_map_at(self->fd, self->ioas, self->buf, 1, 1));
 }
 
-/* With the other one in the same IOAS, and in the same context */
-TEST_F(mdev, shares_with_pci)
+/*
+ * An emulated device that does use the IOAS, together with the one that does
+ * DMA. Needs test_modules/vfio_emulated.ko.
+ */
+FIXTURE(emulated)
 {
-	__u32 pt = self->ioas, pci_id;
-	char bdf[256];
-	int pci, rc;
+	int fd, dev;
+	struct edu edu;
+	__u32 devid, edu_id, ioas;
+	__u8 *buf;
+};
 
-	if (!find_edu(0, bdf, sizeof(bdf)))
-		SKIP(return, "no PCI device 1234:11e8 (qemu -device edu)");
-	pci = open_pci_cdev(bdf);
-	if (pci < 0)
-		SKIP(return, "%s has no VFIO cdev", bdf);
-	rc = vfio_bind(pci, self->fd, &pci_id);
-	if (rc == EPERM)
-		SKIP(return, "%s has no isolated MSIs", bdf);
-	ASSERT_EQ(0, rc);
-	EXPECT_NE(self->devid, pci_id);
-	ASSERT_EQ(0, vfio_attach(self->dev, &pt));
+FIXTURE_SETUP(emulated)
+{
+	OPEN_OR_SKIP(self->fd);
+	self->dev = open_cdev_of(EMULATED_DEVICE);
+	if (self->dev < 0)
+		SKIP(return, "no test_modules/vfio_emulated.ko");
+	EDU_OPEN_OR_SKIP(&self->edu, 0);
+	ASSERT_EQ(0, vfio_bind(self->dev, self->fd, &self->devid));
+	ASSERT_EQ(0, edu_bind(&self->edu, self->fd, &self->edu_id));
+	EXPECT_NE(self->devid, self->edu_id);
+	ASSERT_EQ(0, edu_start(&self->edu));
+	ASSERT_EQ(0, ioas_alloc(self->fd, &self->ioas));
+	ASSERT_EQ(0, vfio_attach(self->dev, &(__u32){ self->ioas }));
+	self->buf = buf_alloc(4 * PAGE);
+	ASSERT_NE(NULL, self->buf);
 	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf, 4 * PAGE,
 				 IOVA));
+}
+
+FIXTURE_TEARDOWN(emulated)
+{
+	edu_close(&self->edu);
+	if (self->dev >= 0)
+		EXPECT_EQ(0, close(self->dev));
+	EXPECT_EQ(0, close(self->fd));
 	EXPECT_EQ(0, vm_pin(0));
-	pt = self->ioas;
-	ASSERT_EQ(0, vfio_attach(pci, &pt));
+}
+
+/* The emulated device's ways to the IOAS. Each returns 0 or an errno. */
+static int emulated_rw(int dev, __u64 iova, void *data, size_t len, bool write)
+{
+	ssize_t done = write ? pwrite(dev, data, len, iova) :
+			       pread(dev, data, len, iova);
+
+	return done < 0 ? errno : done == len ? 0 : EIO;
+}
+
+static int emulated_pin(int dev, __u64 iova, __u32 npages, bool writable)
+{
+	struct emulated_pin pin = {
+		.iova = iova, .npages = npages, .writable = writable,
+	};
+
+	return iommu_cmd(dev, EMULATED_PIN, &pin);
+}
+
+static int emulated_fill(int dev, int byte)
+{
+	return ioctl(dev, EMULATED_FILL, (unsigned long)byte) ? errno : 0;
+}
+
+static int emulated_unpin(int dev)
+{
+	return iommu_cmd(dev, EMULATED_UNPIN, NULL);
+}
+
+/* One memory, pinned once, seen by the process and both devices */
+TEST_F(emulated, shares_memory)
+{
+	__u8 data[64];
+
+	EXPECT_EQ(0, vm_pin(0));
+	ASSERT_EQ(0, emulated_pin(self->dev, IOVA + PAGE, 2, true));
+	EXPECT_EQ(2, vm_pin(0));
+	ASSERT_EQ(0, vfio_attach(self->edu.dev, &(__u32){ self->ioas }));
 	EXPECT_EQ(4, vm_pin(0));
+	EXPECT_EQ(EBUSY, emulated_pin(self->dev, IOVA, 1, true));
+
+	/* From the process by DMA to another page, and into the kernel */
+	memset(self->buf, 0x42, PAGE);
+	ASSERT_TRUE(edu_copy(&self->edu, IOVA, IOVA + PAGE, LEN));
+	ASSERT_EQ(0, emulated_rw(self->dev, IOVA + PAGE + LEN - 32, data, 64,
+				 false));
+	EXPECT_EQ(0x42, data[0]);
+	EXPECT_EQ(0x42, data[31]);
+	EXPECT_EQ(0, data[32]);
+	/* From the kernel, across pages, and by DMA */
+	memset(data, 0x99, sizeof(data));
+	ASSERT_EQ(0, emulated_rw(self->dev, IOVA + PAGE - 32, data, 64, true));
+	EXPECT_EQ(0x42, self->buf[PAGE - 33]);
+	EXPECT_EQ(0x99, self->buf[PAGE - 32]);
+	EXPECT_EQ(0x99, self->buf[PAGE + 31]);
+	EXPECT_EQ(0x42, self->buf[PAGE + 32]);
+	ASSERT_TRUE(edu_copy(&self->edu, IOVA + PAGE, IOVA + 3 * PAGE, LEN));
+	EXPECT_EQ(0x99, self->buf[3 * PAGE]);
+	EXPECT_EQ(0x42, self->buf[3 * PAGE + 32]);
+	/* And through the pinned pages */
+	ASSERT_EQ(0, emulated_fill(self->dev, 0x17));
+	EXPECT_EQ(0x42, self->buf[0]);
+	EXPECT_EQ(0x17, self->buf[PAGE]);
+	EXPECT_EQ(0x17, self->buf[3 * PAGE - 1]);
+	EXPECT_EQ(0x99, self->buf[3 * PAGE]);
+	ASSERT_TRUE(edu_copy(&self->edu, IOVA + 2 * PAGE, IOVA, LEN));
+	EXPECT_EQ(0x17, self->buf[0]);
+
 	/* Either leaves without the other */
-	ASSERT_EQ(0, close(self->dev));
-	self->dev = -1;
+	ASSERT_EQ(0, vfio_detach(self->edu.dev));
+	EXPECT_EQ(2, vm_pin(0));
+	ASSERT_EQ(0, emulated_fill(self->dev, 0x18));
+	EXPECT_EQ(0x18, self->buf[PAGE]);
+	ASSERT_EQ(0, vfio_attach(self->edu.dev, &(__u32){ self->ioas }));
+	ASSERT_EQ(0, emulated_unpin(self->dev));
 	EXPECT_EQ(4, vm_pin(0));
-	EXPECT_EQ(0, ioas_unmap(self->fd, self->ioas, IOVA, 4 * PAGE, NULL));
+	ASSERT_EQ(0, vfio_detach(self->dev));
+	ASSERT_TRUE(edu_copy(&self->edu, IOVA + PAGE, IOVA, LEN));
+	EXPECT_EQ(0x18, self->buf[0]);
+	ASSERT_EQ(0, vfio_detach(self->edu.dev));
 	EXPECT_EQ(0, vm_pin(0));
-	ASSERT_EQ(0, close(pci));
 	EXPECT_EQ(0, iommu_destroy(self->fd, self->ioas));
+}
+
+/* An unmap asks for the pins, and takes the memory from both */
+TEST_F(emulated, gives_up_its_pins)
+{
+	struct emulated_unmaps unmaps;
+
+	ASSERT_EQ(0, vfio_attach(self->edu.dev, &(__u32){ self->ioas }));
+	ASSERT_EQ(0, emulated_pin(self->dev, IOVA, 3, true));
+	ASSERT_EQ(0, iommu_cmd(self->dev, EMULATED_UNMAPS, &unmaps));
+	EXPECT_EQ(0, unmaps.count);
+	ASSERT_EQ(0, ioas_unmap(self->fd, self->ioas, IOVA, 4 * PAGE, NULL));
+	ASSERT_EQ(0, iommu_cmd(self->dev, EMULATED_UNMAPS, &unmaps));
+	EXPECT_LT(0, unmaps.count);
+	EXPECT_EQ(IOVA, unmaps.iova);
+	EXPECT_EQ(4 * PAGE, unmaps.length);
+	EXPECT_EQ(0, vm_pin(0));
+	memset(self->buf, 0x55, PAGE);
+	EXPECT_EQ(0, emulated_fill(self->dev, 0x66));
+	EXPECT_EQ(0x55, self->buf[0]);
+	ASSERT_TRUE(edu_dma(&self->edu, IOVA, LEN, true));
+	EXPECT_EQ(0x55, self->buf[0]);
+	EXPECT_EQ(ENOENT, emulated_pin(self->dev, IOVA, 1, false));
+	EXPECT_EQ(ENOENT, emulated_rw(self->dev, IOVA, self->buf, 8, false));
+}
+
+TEST_F(emulated, honours_permissions)
+{
+	__u64 ro = IOVA + 16 * PAGE;
+	__u8 data[8] = { 1 };
+
+	ASSERT_EQ(0, ioas_map(self->fd, self->ioas, self->buf, 2 * PAGE,
+			      MAP_FIX | MAP_R, &ro));
+	EXPECT_EQ(EPERM, emulated_pin(self->dev, ro, 1, true));
+	EXPECT_EQ(EPERM, emulated_rw(self->dev, ro, data, 8, true));
+	EXPECT_EQ(0, self->buf[0]);
+	EXPECT_EQ(0, emulated_rw(self->dev, ro, data, 8, false));
+	EXPECT_EQ(0, data[0]);
+	EXPECT_EQ(0, emulated_pin(self->dev, ro, 2, false));
+	EXPECT_EQ(2, vm_pin(0));
+	EXPECT_EQ(0, emulated_unpin(self->dev));
+	/* Beyond the end there is nothing, and then nothing is pinned */
+	EXPECT_EQ(ENOENT, emulated_pin(self->dev, ro + PAGE, 2, false));
+	EXPECT_EQ(0, vm_pin(0));
+}
+
+/* Moved to another IOAS, it has nothing of the old one */
+TEST_F(emulated, replaced_with_pins)
+{
+	__u32 ioas2;
+
+	ASSERT_EQ(0, ioas_alloc(self->fd, &ioas2));
+	ASSERT_EQ(0, ioas_map_at(self->fd, ioas2, self->buf + 3 * PAGE, PAGE,
+				 IOVA));
+	ASSERT_EQ(0, emulated_pin(self->dev, IOVA, 3, true));
+	ASSERT_EQ(0, vfio_attach(self->dev, &(__u32){ ioas2 }));
+	EXPECT_EQ(0, vm_pin(0));
+	EXPECT_EQ(0, iommu_destroy(self->fd, self->ioas));
+	ASSERT_EQ(0, emulated_pin(self->dev, IOVA, 1, true));
+	ASSERT_EQ(0, emulated_fill(self->dev, 0x77));
+	EXPECT_EQ(0, self->buf[0]);
+	EXPECT_EQ(0x77, self->buf[3 * PAGE]);
+	ASSERT_EQ(0, vfio_detach(self->dev));
+	EXPECT_EQ(0, vm_pin(0));
+	EXPECT_EQ(0, iommu_destroy(self->fd, ioas2));
+}
+
+/* The owner goes while both use its memory */
+TEST_F(emulated, closed_with_pins)
+{
+	ASSERT_EQ(0, emulated_pin(self->dev, IOVA, 4, true));
+	ASSERT_EQ(0, vfio_attach(self->edu.dev, &(__u32){ self->ioas }));
+	edu_dma_start(&self->edu, IOVA, LEN, true);
 }
 
 TEST_HARNESS_MAIN
