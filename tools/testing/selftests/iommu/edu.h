@@ -35,6 +35,7 @@ struct edu {
 	void *bar;	/* its registers once started, or NULL */
 	size_t bar_len;
 	unsigned int nr;	/* which one of them, as of find_edu() */
+	char bdf[256];
 	int group;	/* number of its IOMMU group */
 	bool unsafe;	/* allow_unsafe_interrupts had to be set */
 };
@@ -42,13 +43,11 @@ struct edu {
 /* The device number @nr of this kind: opened as a cdev, with vfio-pci for it */
 static inline int edu_open(struct edu *edu, unsigned int nr)
 {
-	char bdf[256];
-
 	*edu = (struct edu){ .dev = -1, .nr = nr };
-	if (!find_edu(nr, bdf, sizeof(bdf)))
+	if (!find_edu(nr, edu->bdf, sizeof(edu->bdf)))
 		return ENODEV;
-	edu->group = iommu_group_of(bdf);
-	edu->dev = open_pci_cdev(bdf);
+	edu->group = iommu_group_of(edu->bdf);
+	edu->dev = open_pci_cdev(edu->bdf);
 	return edu->dev < 0 ? ENXIO : 0;
 }
 

@@ -272,8 +272,13 @@ TEST_F(real, features)
 	/* What the driver has of a vIOMMU, nesting_test says */
 	ASSERT_EQ(0, hwpt_alloc(self->fd, self->devid, self->ioas, 0, &id));
 	EXPECT_EQ(EOPNOTSUPP, hwpt_set_dirty(self->fd, id, true));
-	EXPECT_EQ(EOPNOTSUPP, viommu_alloc(self->fd, self->devid, id, 0x7fff,
-					   NULL, 0, &id));
+	EXPECT_EQ(EOPNOTSUPP, viommu_alloc(self->fd, self->devid, id,
+					   IOMMU_VIOMMU_TYPE_DEFAULT, NULL, 0,
+					   NULL));
+	/* Not on this HWPT, whatever types there are */
+	EXPECT_NE(0, viommu_alloc(self->fd, self->devid, id,
+				  IOMMU_VIOMMU_TYPE_ARM_SMMUV3, NULL, 0,
+				  NULL));
 	/* The device has no PASID capability, whatever the IOMMU can */
 	if (pasid) {
 		struct vfio_device_attach_iommufd_pt attach = {
@@ -386,20 +391,17 @@ TEST_F(real, one_owner)
 /* Interrupts that devices can forge are refused, until somebody decides */
 TEST_F(real, unsafe_interrupts)
 {
-	struct edu edu = self->edu;
+	bool unsafe = self->edu.unsafe;
 
-	if (!edu.unsafe)
-		SKIP(return, "its interrupts are isolated");
-	munmap(edu.bar, edu.bar_len);
-	ASSERT_EQ(0, close(edu.dev));
-	self->edu = (struct edu){ .dev = -1, .unsafe = true };
-	ASSERT_EQ(0, sysfs_write(UNSAFE_MSI, "N"));
-	ASSERT_EQ(0, edu_open(&edu, 0));
-	EXPECT_EQ(EPERM, vfio_bind(edu.dev, self->fd, &self->devid));
-	EXPECT_EQ(0, edu_bind(&edu, self->fd, &self->devid));
-	EXPECT_TRUE(edu.unsafe);
-	edu_close(&edu);
-	self->edu.unsafe = false;
+	edu_close(&self->edu);
+	ASSERT_EQ(0, edu_open(&self->edu, 0));
+	EXPECT_EQ(unsafe ? EPERM : 0,
+		  vfio_bind(self->edu.dev, self->fd, &self->devid));
+	if (unsafe)
+		EXPECT_EQ(0, edu_bind(&self->edu, self->fd, &self->devid));
+	EXPECT_EQ(unsafe, self->edu.unsafe);
+	ASSERT_EQ(0, edu_start(&self->edu));
+	EXPECT_EQ(0, vfio_attach(self->edu.dev, &(__u32){ self->ioas }));
 }
 
 /* Where a message is DMA like any other, every page table lets it through */
@@ -486,8 +488,8 @@ TEST_F(real, closed_while_busy)
 }
 
 /*
- * Two devices that the IOMMU cannot tell apart, behind a conventional bridge:
- * "-device pcie-pci-bridge,id=b -device edu,bus=b -device edu,bus=b".
+ * Two devices that nothing keeps from reaching each other, or that the IOMMU
+ * cannot even tell apart.
  */
 FIXTURE(group)
 {
@@ -497,20 +499,43 @@ FIXTURE(group)
 	__u8 *buf;
 };
 
+FIXTURE_VARIANT(group)
+{
+	const char *qemu;
+	/* The two are functions of one device */
+	bool functions;
+};
+
+FIXTURE_VARIANT_ADD(group, functions)
+{
+	.qemu = "-device edu,addr=1e.0,multifunction=on -device edu,addr=1e.1",
+	.functions = true,
+};
+
+/* Both have the ID of the bridge; not every IOMMU driver can do that */
+FIXTURE_VARIANT_ADD(group, bridge)
+{
+	.qemu = "-device pcie-pci-bridge,id=b -device edu,bus=b,addr=1 -device edu,bus=b,addr=2",
+};
+
 FIXTURE_SETUP(group)
 {
-	unsigned int first = 0;
+	unsigned int nr = 0;
+	struct edu *a = &self->edu[0], *b = &self->edu[1];
 
 	OPEN_OR_SKIP(self->fd);
-	/* Of one group, so beside each other in the order of addresses */
-	for (;; first++) {
-		EDU_OPEN_OR_SKIP(&self->edu[0], first);
-		if (edu_open(&self->edu[1], first + 1))
-			SKIP(return, "no two of these devices in a group");
-		if (self->edu[0].group == self->edu[1].group)
+	/* Beside each other in the order of addresses */
+	for (;; nr++) {
+		EDU_OPEN_OR_SKIP(a, nr);
+		if (edu_open(b, nr + 1))
+			SKIP(return, "no two in a group (%s)", variant->qemu);
+		/* The address without the function */
+		if (a->group == b->group &&
+		    !strncmp(a->bdf, b->bdf, strlen(a->bdf) - 1) ==
+			    variant->functions)
 			break;
-		edu_close(&self->edu[0]);
-		edu_close(&self->edu[1]);
+		edu_close(a);
+		edu_close(b);
 	}
 	for (unsigned int i = 0; i < 2; i++)
 		ASSERT_EQ(0, edu_bind(&self->edu[i], self->fd,
