@@ -685,4 +685,96 @@ TEST_F(nesting, closed_while_busy)
 	edu_dma_start(&self->edu, IOVA, LEN, false);
 }
 
+/*
+ * Two devices on one SMMU, of which only the first one cannot circumvent the
+ * caches: "-device pcie-root-port,id=r -device edu,bus=r" beside the other one,
+ * and test_modules/smmu_canwbs.ko.
+ */
+FIXTURE(coherency)
+{
+	int fd;
+	struct edu good, bad;
+	__u32 good_id, bad_id, ioas;
+	__u8 *buf;
+};
+
+FIXTURE_SETUP(coherency)
+{
+	OPEN_OR_SKIP(self->fd);
+	EDU_OPEN_OR_SKIP(&self->good, 0);
+	for (unsigned int nr = 1;; nr++) {
+		EDU_OPEN_OR_SKIP(&self->bad, nr);
+		/* Of another bus */
+		if (strncmp(self->good.bdf, self->bad.bdf, 7))
+			break;
+		edu_close(&self->bad);
+	}
+	ASSERT_EQ(0, edu_bind(&self->good, self->fd, &self->good_id));
+	ASSERT_EQ(0, edu_bind(&self->bad, self->fd, &self->bad_id));
+	ASSERT_EQ(0, edu_start(&self->good));
+	ASSERT_EQ(0, edu_start(&self->bad));
+	ASSERT_EQ(0, ioas_alloc(self->fd, &self->ioas));
+	self->buf = buf_alloc(2 * PAGE);
+	ASSERT_NE(NULL, self->buf);
+	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf, 2 * PAGE,
+				 IOVA));
+}
+
+FIXTURE_TEARDOWN(coherency)
+{
+	edu_close(&self->good);
+	edu_close(&self->bad);
+	EXPECT_EQ(0, close(self->fd));
+	EXPECT_EQ(0, vm_pin(0));
+}
+
+static bool copies(struct edu *edu, __u8 *buf)
+{
+	memset(buf, 0x66, PAGE);
+	memset(buf + PAGE, 0, PAGE);
+	return edu_copy(edu, IOVA, IOVA + PAGE, LEN) &&
+	       !memcmp(buf, buf + PAGE, LEN);
+}
+
+/* A page table that enforces coherency is not for a device that cannot */
+TEST_F(coherency, enforced)
+{
+	__u32 hwpt, good = self->ioas, bad = self->ioas;
+
+	ASSERT_EQ(0, hwpt_alloc(self->fd, self->good_id, self->ioas, 0, &hwpt));
+	EXPECT_EQ(EINVAL, vfio_attach(self->bad.dev, &(__u32){ hwpt }));
+	ASSERT_EQ(0, vfio_attach(self->good.dev, &good));
+	/* Of the same IOAS it gets one of its own, */
+	ASSERT_EQ(0, vfio_attach(self->bad.dev, &bad));
+	EXPECT_NE(good, bad);
+	EXPECT_TRUE(copies(&self->good, self->buf));
+	EXPECT_TRUE(copies(&self->bad, self->buf));
+	EXPECT_EQ(2, vm_pin(0));
+	/* which in turn does not do for the other one unless it is named */
+	ASSERT_EQ(0, vfio_detach(self->good.dev));
+	EXPECT_EQ(ENOENT, iommu_destroy(self->fd, good));
+	good = self->ioas;
+	ASSERT_EQ(0, vfio_attach(self->good.dev, &good));
+	EXPECT_NE(bad, good);
+	EXPECT_EQ(0, vfio_attach(self->good.dev, &(__u32){ bad }));
+	EXPECT_TRUE(copies(&self->good, self->buf));
+	EXPECT_EQ(EINVAL, vfio_attach(self->bad.dev, &(__u32){ hwpt }));
+	EXPECT_TRUE(copies(&self->bad, self->buf));
+}
+
+/* Nothing with two stages for that one, since a guest could not be confined */
+TEST_F(coherency, no_viommu)
+{
+	__u32 parent, id;
+
+	ASSERT_EQ(0, hwpt_alloc(self->fd, self->bad_id, self->ioas,
+				IOMMU_HWPT_ALLOC_NEST_PARENT, &parent));
+	EXPECT_EQ(EOPNOTSUPP, viommu_alloc(self->fd, self->bad_id, parent,
+					   IOMMU_VIOMMU_TYPE_ARM_SMMUV3, NULL,
+					   0, &id));
+	ASSERT_EQ(0, viommu_alloc(self->fd, self->good_id, parent,
+				  IOMMU_VIOMMU_TYPE_ARM_SMMUV3, NULL, 0, &id));
+	EXPECT_EQ(EBUSY, iommu_destroy(self->fd, parent));
+}
+
 TEST_HARNESS_MAIN
