@@ -716,6 +716,52 @@ TEST_F(group, two_contexts)
 	EXPECT_EQ(0, close(fd));
 }
 
+struct reset_info {
+	struct vfio_pci_hot_reset_info info;
+	struct vfio_pci_dependent_device devices[8];
+};
+
+/* Who is reset along, by ID. Returns an errno. */
+static int reset_info(struct edu *edu, struct reset_info *reset)
+{
+	memset(reset, 0, sizeof(*reset));
+	reset->info.argsz = sizeof(*reset);
+	return iommu_cmd(edu->dev, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO,
+			 &reset->info);
+}
+
+/* Allowed to whoever owns all that it affects, bound or of the same group */
+TEST_F(group, hot_reset)
+{
+	struct vfio_pci_hot_reset all = { .argsz = sizeof(all) };
+	struct edu *edu = &self->edu[0];
+	struct reset_info reset;
+	__u32 owned = VFIO_PCI_HOT_RESET_FLAG_DEV_ID |
+		      VFIO_PCI_HOT_RESET_FLAG_DEV_ID_OWNED;
+
+	if (variant->functions) {
+		/* There is no bridge to do it */
+		EXPECT_EQ(ENODEV, reset_info(edu, &reset));
+		return;
+	}
+	ASSERT_EQ(0, GROUP_ATTACH(0, self->ioas));
+	ASSERT_EQ(0, reset_info(edu, &reset));
+	EXPECT_EQ(owned, reset.info.flags);
+	ASSERT_EQ(2, reset.info.count);
+	EXPECT_EQ(self->devid[0], reset.devices[0].devid);
+	EXPECT_EQ(self->devid[1], reset.devices[1].devid);
+	/* Not bound to anything, and nobody else can have it */
+	edu_close(&self->edu[1]);
+	ASSERT_EQ(0, reset_info(edu, &reset));
+	EXPECT_EQ(owned, reset.info.flags);
+	ASSERT_EQ(2, reset.info.count);
+	EXPECT_EQ(self->devid[0], reset.devices[0].devid);
+	EXPECT_EQ(VFIO_PCI_DEVID_OWNED, reset.devices[1].devid);
+
+	ASSERT_EQ(0, iommu_cmd(edu->dev, VFIO_DEVICE_PCI_HOT_RESET, &all));
+	EXPECT_EQ(1, IOAS_IN_USE(0));
+}
+
 TEST_F(group, interrupts)
 {
 	int irq[2];
