@@ -15,8 +15,8 @@ iommufd: the Linux I/O address-space subsystem behind /dev/iommu
   make demo    a device does DMA through /dev/iommu, in a VM, and is stopped
                IOMMU=intel (default) amd smmuv3 virtio
   make check   everything: style, static checks, unit tests, tests in a VM
-               STAGE='static debug demo' picks stages,
-               TESTS='ioas map' picks test programs of the debug stage
+               STAGE='static debug real demo' picks stages,
+               TESTS='ioas map' picks test programs
   make bench   measures cost in guest instructions
   make shell   an interactive shell in the VM
                CONFIG=release (default) debug arm64, IOMMU=as above

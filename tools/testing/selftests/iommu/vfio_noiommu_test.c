@@ -7,10 +7,12 @@
 #include <linux/capability.h>
 
 #include "kselftest_harness.h"
-#include "vfio_utils.h"
+#include "edu.h"
 
 #define NR 16
-#define IOVA 0x1000000ULL
+#define IOVA EDU_IOVA
+/* The device drops the bits above */
+#define EDU_LIMIT (1ULL << 28)
 
 FIXTURE(noiommu)
 {
@@ -25,7 +27,7 @@ FIXTURE_SETUP(noiommu)
 
 	self->dev = -1;
 	OPEN_OR_SKIP(self->fd);
-	if (!find_edu(bdf, sizeof(bdf)))
+	if (!find_edu(0, bdf, sizeof(bdf)))
 		SKIP(return, "no PCI device 1234:11e8 (qemu -device edu)");
 	snprintf(path, sizeof(path), PCI "/devices/%s/iommu", bdf);
 	if (!access(path, F_OK))
@@ -159,6 +161,44 @@ TEST_F(noiommu, errors)
 	cmd.flags = 1;
 	EXPECT_EQ(EPERM, iommu_cmd(self->fd, IOMMU_IOAS_NOIOMMU_GET_PA,
 				   &cmd));
+}
+
+/* The next page at an address that the device has, or -1 */
+static int next_low_page(int fd, __u32 ioas, int page, int num, __u64 *phys)
+{
+	for (; page < num; page++) {
+		__u64 len = PAGE;
+
+		if (!get_pa(fd, ioas, IOVA + page * PAGE, &len, phys) &&
+		    *phys + PAGE <= EDU_LIMIT)
+			return page;
+	}
+	return -1;
+}
+
+/* The address is where the device finds the memory */
+TEST_F(noiommu, dma)
+{
+	const int num = 8192;
+	struct edu edu = { .dev = self->dev };
+	__u64 from_phys = 0, to_phys = 0;
+	int from, to;
+	__u8 *buf;
+
+	ASSERT_EQ(0, edu_start(&edu));
+	buf = buf_alloc(num * PAGE);
+	ASSERT_NE(NULL, buf);
+	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, buf, num * PAGE, IOVA));
+	from = next_low_page(self->fd, self->ioas, 0, num, &from_phys);
+	to = next_low_page(self->fd, self->ioas, from + 1, num, &to_phys);
+	if (from < 0 || to < 0)
+		SKIP(munmap(edu.bar, edu.bar_len); return,
+		     "no memory below 256 MiB: give the machine less");
+	memset(buf + from * PAGE, 0x3c, PAGE);
+	ASSERT_TRUE(edu_copy(&edu, from_phys, to_phys, EDU_LEN));
+	EXPECT_EQ(0, memcmp(buf + from * PAGE, buf + to * PAGE, EDU_LEN));
+	EXPECT_EQ(0, buf[to * PAGE + EDU_LEN]);
+	munmap(edu.bar, edu.bar_len);
 }
 
 /* What a page table of software cannot do */

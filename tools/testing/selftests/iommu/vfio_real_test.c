@@ -5,110 +5,36 @@
  * with the device cdev, and "-device edu". The device is given to vfio-pci.
  */
 #include "kselftest_harness.h"
-#include "vfio_utils.h"
+#include "edu.h"
+#include "test_modules/vfio_emulated.h"
 
-/* The device has 28 bits of address and drops the others */
-#define IOVA 0x1000000ULL
-/* Major and minor version, then this */
-#define EDU_ID 0xedu
-#define EDU_SRC 0x80
-#define EDU_DST 0x88
-#define EDU_COUNT 0x90
-#define EDU_CMD 0x98
-#define EDU_CMD_RUN 1
-#define EDU_CMD_TO_RAM 2
-#define EDU_BUF 0x40000
-/* Some versions refuse to fill the whole of the buffer */
-#define LEN 2048
+#define IOVA EDU_IOVA
+#define LEN EDU_LEN
 
 FIXTURE(real)
 {
-	int fd, dev;
+	int fd;
+	struct edu edu;
 	__u32 devid, ioas;
-	void *bar;
-	size_t bar_len;
 	__u8 *buf;
-	bool unsafe;
 };
 
 FIXTURE_SETUP(real)
 {
-	struct vfio_region_info info = { .argsz = sizeof(info) };
-	__u16 command = PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
-	char bdf[256];
-	int rc;
-
-	self->dev = -1;
 	OPEN_OR_SKIP(self->fd);
-	if (!find_edu(bdf, sizeof(bdf)))
-		SKIP(return, "no PCI device 1234:11e8 (qemu -device edu)");
-	self->dev = open_pci_cdev(bdf);
-	if (self->dev < 0)
-		SKIP(return, "%s has no VFIO cdev: no IOMMU or no vfio-pci?",
-		     bdf);
-	rc = vfio_bind(self->dev, self->fd, &self->devid);
-	if (rc == EPERM) {
-		/* MSIs are not isolated here; the device is a toy anyhow */
-		if (sysfs_write(UNSAFE_MSI, "Y"))
-			SKIP(return, "%s has no isolated MSIs", bdf);
-		self->unsafe = true;
-		rc = vfio_bind(self->dev, self->fd, &self->devid);
-	}
-	ASSERT_EQ(0, rc);
+	EDU_OPEN_OR_SKIP(&self->edu, 0);
+	ASSERT_EQ(0, edu_bind(&self->edu, self->fd, &self->devid));
 	ASSERT_EQ(0, ioas_alloc(self->fd, &self->ioas));
-
-	/* Not every device can; a transfer may still be under way */
-	iommu_cmd(self->dev, VFIO_DEVICE_RESET, NULL);
-	info.index = VFIO_PCI_CONFIG_REGION_INDEX;
-	ASSERT_EQ(0, iommu_cmd(self->dev, VFIO_DEVICE_GET_REGION_INFO, &info));
-	ASSERT_EQ(2, pwrite(self->dev, &command, 2,
-			    info.offset + PCI_COMMAND));
-	info = (struct vfio_region_info){ .argsz = sizeof(info) };
-	info.index = VFIO_PCI_BAR0_REGION_INDEX;
-	ASSERT_EQ(0, iommu_cmd(self->dev, VFIO_DEVICE_GET_REGION_INFO, &info));
-	self->bar_len = info.size;
-	self->bar = mmap(NULL, info.size, PROT_READ | PROT_WRITE, MAP_SHARED,
-			 self->dev, info.offset);
-	ASSERT_NE(MAP_FAILED, self->bar);
-	ASSERT_EQ(EDU_ID, *(volatile __u32 *)self->bar & 0xff);
+	ASSERT_EQ(0, edu_start(&self->edu));
 	self->buf = buf_alloc(4 * PAGE);
 	ASSERT_NE(NULL, self->buf);
 }
 
 FIXTURE_TEARDOWN(real)
 {
-	munmap(self->bar, self->bar_len);
-	EXPECT_EQ(0, close(self->dev));
+	edu_close(&self->edu);
 	EXPECT_EQ(0, close(self->fd));
 	EXPECT_EQ(0, vm_pin(0));
-	if (self->unsafe)
-		EXPECT_EQ(0, sysfs_write(UNSAFE_MSI, "N"));
-}
-
-static void reg64(void *bar, unsigned int reg, __u64 val)
-{
-	*(volatile __u64 *)(bar + reg) = val;
-}
-
-/* One transfer; it takes QEMU a tenth of a second. False if it never ends. */
-static bool dma(void *bar, __u64 iova, __u64 len, bool to_ram)
-{
-	reg64(bar, EDU_SRC, to_ram ? EDU_BUF : iova);
-	reg64(bar, EDU_DST, to_ram ? iova : EDU_BUF);
-	reg64(bar, EDU_COUNT, len);
-	reg64(bar, EDU_CMD, EDU_CMD_RUN | (to_ram ? EDU_CMD_TO_RAM : 0));
-	for (int i = 0; i < 3000; i++) {
-		if (!(*(volatile __u64 *)(bar + EDU_CMD) & EDU_CMD_RUN))
-			return true;
-		usleep(10000);
-	}
-	return false;
-}
-
-/* Has the device fetch from one place and store to another */
-static bool dma_copy(void *bar, __u64 from, __u64 to, __u64 len)
-{
-	return dma(bar, from, len, false) && dma(bar, to, len, true);
 }
 
 TEST_F(real, copies_through_the_iommu)
@@ -119,15 +45,15 @@ TEST_F(real, copies_through_the_iommu)
 		self->buf[i] = i * 3 + 1;
 	/* One mapping before the attachment, one after */
 	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf, PAGE, IOVA));
-	ASSERT_EQ(0, vfio_attach(self->dev, &pt));
+	ASSERT_EQ(0, vfio_attach(self->edu.dev, &pt));
 	EXPECT_NE(self->ioas, pt);
 	EXPECT_EQ(1, vm_pin(0));
 	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf + 2 * PAGE,
 				 PAGE, IOVA + 16 * PAGE));
-	ASSERT_TRUE(dma_copy(self->bar, IOVA, IOVA + 16 * PAGE, LEN));
+	ASSERT_TRUE(edu_copy(&self->edu, IOVA, IOVA + 16 * PAGE, LEN));
 	EXPECT_EQ(0, memcmp(self->buf, self->buf + 2 * PAGE, LEN));
 	EXPECT_EQ(EBUSY, iommu_destroy(self->fd, self->ioas));
-	EXPECT_EQ(0, vfio_detach(self->dev));
+	EXPECT_EQ(0, vfio_detach(self->edu.dev));
 	EXPECT_EQ(0, iommu_destroy(self->fd, self->ioas));
 }
 
@@ -139,30 +65,30 @@ TEST_F(real, blocked)
 
 	memset(self->buf, 0xaa, PAGE);
 	memset(self->buf + PAGE, 0x11, 2 * PAGE);
-	ASSERT_EQ(0, vfio_attach(self->dev, &pt));
+	ASSERT_EQ(0, vfio_attach(self->edu.dev, &pt));
 	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf, PAGE, IOVA));
 	ASSERT_EQ(0, ioas_map(self->fd, self->ioas, self->buf + PAGE, PAGE,
 			      MAP_FIX | MAP_R, &ro));
-	ASSERT_TRUE(dma(self->bar, IOVA, LEN, false));
+	ASSERT_TRUE(edu_dma(&self->edu, IOVA, LEN, false));
 	/* Read-only */
-	ASSERT_TRUE(dma(self->bar, ro, LEN, true));
+	ASSERT_TRUE(edu_dma(&self->edu, ro, LEN, true));
 	EXPECT_EQ(0x11, self->buf[PAGE]);
 	EXPECT_EQ(0x11, self->buf[PAGE + LEN - 1]);
 	/* Unmapped, with the translation used before */
 	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf + 2 * PAGE,
 				 PAGE, IOVA + 32 * PAGE));
-	ASSERT_TRUE(dma(self->bar, IOVA + 32 * PAGE, LEN / 2, true));
+	ASSERT_TRUE(edu_dma(&self->edu, IOVA + 32 * PAGE, LEN / 2, true));
 	EXPECT_EQ(0xaa, self->buf[2 * PAGE]);
 	EXPECT_EQ(0x11, self->buf[2 * PAGE + LEN / 2]);
 	ASSERT_EQ(0, ioas_unmap(self->fd, self->ioas, IOVA + 32 * PAGE, PAGE,
 				NULL));
-	ASSERT_TRUE(dma(self->bar, IOVA + 32 * PAGE, LEN, true));
+	ASSERT_TRUE(edu_dma(&self->edu, IOVA + 32 * PAGE, LEN, true));
 	EXPECT_EQ(0x11, self->buf[2 * PAGE + LEN / 2]);
 	/* Detached */
 	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf + 2 * PAGE,
 				 PAGE, IOVA + 32 * PAGE));
-	ASSERT_EQ(0, vfio_detach(self->dev));
-	ASSERT_TRUE(dma(self->bar, IOVA + 32 * PAGE, LEN, true));
+	ASSERT_EQ(0, vfio_detach(self->edu.dev));
+	ASSERT_TRUE(edu_dma(&self->edu, IOVA + 32 * PAGE, LEN, true));
 	EXPECT_EQ(0x11, self->buf[2 * PAGE + LEN / 2]);
 }
 
@@ -176,19 +102,19 @@ TEST_F(real, replace)
 	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf, PAGE, IOVA));
 	ASSERT_EQ(0, ioas_map_at(self->fd, ioas2, self->buf + PAGE, PAGE,
 				 IOVA));
-	ASSERT_EQ(0, vfio_attach(self->dev, &pt));
-	ASSERT_TRUE(dma(self->bar, IOVA, LEN, false));
+	ASSERT_EQ(0, vfio_attach(self->edu.dev, &pt));
+	ASSERT_TRUE(edu_dma(&self->edu, IOVA, LEN, false));
 	pt = ioas2;
-	ASSERT_EQ(0, vfio_attach(self->dev, &pt));
+	ASSERT_EQ(0, vfio_attach(self->edu.dev, &pt));
 	EXPECT_EQ(1, vm_pin(0));
-	ASSERT_TRUE(dma(self->bar, IOVA, LEN, true));
+	ASSERT_TRUE(edu_dma(&self->edu, IOVA, LEN, true));
 	EXPECT_EQ(0x5a, self->buf[PAGE]);
 	EXPECT_EQ(0x5a, self->buf[PAGE + LEN - 1]);
 	memset(self->buf, 0x33, PAGE);
-	ASSERT_TRUE(dma(self->bar, IOVA, LEN, true));
+	ASSERT_TRUE(edu_dma(&self->edu, IOVA, LEN, true));
 	EXPECT_EQ(0x33, self->buf[0]);
 	EXPECT_EQ(0, iommu_destroy(self->fd, self->ioas));
-	EXPECT_EQ(0, vfio_detach(self->dev));
+	EXPECT_EQ(0, vfio_detach(self->edu.dev));
 }
 
 /* Two devices' worth of page tables over the same memory, pinned once */
@@ -199,17 +125,17 @@ TEST_F(real, second_page_table)
 	memset(self->buf, 0x77, PAGE);
 	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf, 4 * PAGE,
 				 IOVA));
-	ASSERT_EQ(0, vfio_attach(self->dev, &pt));
+	ASSERT_EQ(0, vfio_attach(self->edu.dev, &pt));
 	ASSERT_EQ(0, hwpt_alloc(self->fd, self->devid, self->ioas, 0, &hwpt));
 	EXPECT_EQ(4, vm_pin(0));
 	pt = hwpt;
-	ASSERT_EQ(0, vfio_attach(self->dev, &pt));
+	ASSERT_EQ(0, vfio_attach(self->edu.dev, &pt));
 	EXPECT_EQ(hwpt, pt);
 	EXPECT_EQ(4, vm_pin(0));
-	ASSERT_TRUE(dma_copy(self->bar, IOVA, IOVA + 3 * PAGE, LEN));
+	ASSERT_TRUE(edu_copy(&self->edu, IOVA, IOVA + 3 * PAGE, LEN));
 	EXPECT_EQ(0x77, self->buf[3 * PAGE]);
 	EXPECT_EQ(EBUSY, iommu_destroy(self->fd, hwpt));
-	ASSERT_EQ(0, vfio_detach(self->dev));
+	ASSERT_EQ(0, vfio_detach(self->edu.dev));
 	EXPECT_EQ(0, iommu_destroy(self->fd, hwpt));
 	EXPECT_EQ(0, vm_pin(0));
 }
@@ -221,7 +147,7 @@ TEST_F(real, reserved_regions)
 	__u32 pt = self->ioas, num = ARRAY_LEN(r);
 	__u64 align, iova;
 
-	ASSERT_EQ(0, vfio_attach(self->dev, &pt));
+	ASSERT_EQ(0, vfio_attach(self->edu.dev, &pt));
 	ASSERT_EQ(0, ioas_ranges(self->fd, self->ioas, r, &num, &align));
 	ASSERT_LT(0, num);
 	EXPECT_EQ(0, align & (align - 1));
@@ -237,7 +163,7 @@ TEST_F(real, reserved_regions)
 	EXPECT_EQ(EINVAL, ioas_map_at(self->fd, self->ioas, self->buf, PAGE,
 				      0xfee00000));
 #endif
-	ASSERT_EQ(0, vfio_detach(self->dev));
+	ASSERT_EQ(0, vfio_detach(self->edu.dev));
 	num = ARRAY_LEN(r);
 	ASSERT_EQ(0, ioas_ranges(self->fd, self->ioas, r, &num, &align));
 	EXPECT_EQ(1, num);
@@ -257,14 +183,297 @@ TEST_F(real, hw_info)
 	ASSERT_EQ(0, iommu_cmd(self->fd, IOMMU_GET_HW_INFO, &cmd));
 	TH_LOG("type %u length %u capabilities %#llx", cmd.out_data_type,
 	       cmd.data_len, (unsigned long long)cmd.out_capabilities);
-	if (cmd.out_data_type == IOMMU_HW_INFO_TYPE_INTEL_VTD) {
-		struct iommu_hw_info_vtd *vtd = (void *)data;
-
-		EXPECT_EQ(sizeof(*vtd), cmd.data_len);
-		EXPECT_NE(0, vtd->cap_reg);
+	switch (cmd.out_data_type) {
+	case IOMMU_HW_INFO_TYPE_INTEL_VTD:
+		EXPECT_EQ(sizeof(struct iommu_hw_info_vtd), cmd.data_len);
+		EXPECT_NE(0, ((struct iommu_hw_info_vtd *)data)->cap_reg);
+		break;
+	case IOMMU_HW_INFO_TYPE_ARM_SMMUV3:
+		EXPECT_EQ(sizeof(struct iommu_hw_info_arm_smmuv3),
+			  cmd.data_len);
+		EXPECT_NE(0, ((struct iommu_hw_info_arm_smmuv3 *)data)->idr[0]);
+		break;
+	case IOMMU_HW_INFO_TYPE_AMD:
+		EXPECT_EQ(sizeof(struct iommu_hw_info_amd), cmd.data_len);
+		EXPECT_NE(0, ((struct iommu_hw_info_amd *)data)->efr);
+		break;
+	default:
+		/* A driver without that operation */
+		EXPECT_EQ(IOMMU_HW_INFO_TYPE_NONE, cmd.out_data_type);
+		EXPECT_EQ(0, cmd.data_len);
 	}
+	/* A buffer that is larger is cleared, a smaller one is filled */
+	EXPECT_EQ(0, data[sizeof(data) - 1]);
+	cmd.data_len = 4;
+	memset(data, 0xff, sizeof(data));
+	ASSERT_EQ(0, iommu_cmd(self->fd, IOMMU_GET_HW_INFO, &cmd));
+	EXPECT_EQ(0xff, data[4]);
+	/* A type that no driver has; without the operation any will do */
+	cmd.flags = IOMMU_HW_INFO_FLAG_INPUT_TYPE;
+	cmd.in_data_type = 0x7fff;
+	EXPECT_EQ(cmd.data_len ? EOPNOTSUPP : 0,
+		  iommu_cmd(self->fd, IOMMU_GET_HW_INFO, &cmd));
 	EXPECT_EQ(ENOENT, iommu_destroy(self->fd, BAD_ID));
 	EXPECT_EQ(EBUSY, iommu_destroy(self->fd, self->devid));
+}
+
+/* Does the hardware have two stages, as far as the driver tells? */
+static bool has_two_stages(const struct iommu_hw_info *info)
+{
+	const void *data = (const void *)(uintptr_t)info->data_uptr;
+
+	switch (info->out_data_type) {
+	case IOMMU_HW_INFO_TYPE_INTEL_VTD:
+		/* ECAP.NEST */
+		return ((const struct iommu_hw_info_vtd *)data)->ecap_reg >>
+			       26 & 1;
+	case IOMMU_HW_INFO_TYPE_ARM_SMMUV3:
+		return (((const struct iommu_hw_info_arm_smmuv3 *)data)->idr[0] &
+			3) == 3;
+	case IOMMU_HW_INFO_TYPE_AMD:
+		/* EFR.GTSup and GIOSup */
+		return (((const struct iommu_hw_info_amd *)data)->efr >> 4 & 1) &&
+		       (((const struct iommu_hw_info_amd *)data)->efr >> 48 & 1);
+	default:
+		return false;
+	}
+}
+
+/* Whatever the hardware reports it can is to be had, and nothing else */
+TEST_F(real, features)
+{
+	__u8 data[64] = {};
+	struct iommu_hw_info info = {
+		.size = sizeof(info),
+		.dev_id = self->devid,
+		.data_len = sizeof(data),
+		.data_uptr = (uintptr_t)data,
+	};
+	bool dirty, pasid, nested;
+	__u32 hwpt, id;
+
+	ASSERT_EQ(0, iommu_cmd(self->fd, IOMMU_GET_HW_INFO, &info));
+	dirty = info.out_capabilities & IOMMU_HW_CAP_DIRTY_TRACKING;
+	nested = has_two_stages(&info);
+	EXPECT_EQ(dirty ? 0 : EOPNOTSUPP,
+		  hwpt_alloc(self->fd, self->devid, self->ioas,
+			     IOMMU_HWPT_ALLOC_DIRTY_TRACKING, &hwpt));
+	EXPECT_EQ(nested ? 0 : EOPNOTSUPP,
+		  hwpt_alloc(self->fd, self->devid, self->ioas,
+			     IOMMU_HWPT_ALLOC_NEST_PARENT, &hwpt));
+	/* This depends on the IOMMU, not on whether the device has any */
+	pasid = !hwpt_alloc(self->fd, self->devid, self->ioas,
+			    IOMMU_HWPT_ALLOC_PASID, &id);
+	TH_LOG("dirty tracking: %d, two stages: %d, PASIDs: %d", dirty, nested,
+	       pasid);
+	EXPECT_EQ(EOPNOTSUPP, hwpt_alloc(self->fd, self->devid, self->ioas,
+					 1U << 31, &id));
+
+	/* What the driver has of a vIOMMU, nesting_test says */
+	ASSERT_EQ(0, hwpt_alloc(self->fd, self->devid, self->ioas, 0, &id));
+	EXPECT_EQ(EOPNOTSUPP, hwpt_set_dirty(self->fd, id, true));
+	EXPECT_EQ(EOPNOTSUPP, viommu_alloc(self->fd, self->devid, id,
+					   IOMMU_VIOMMU_TYPE_DEFAULT, NULL, 0,
+					   NULL));
+	/* Not on this HWPT, whatever types there are */
+	EXPECT_NE(0, viommu_alloc(self->fd, self->devid, id,
+				  IOMMU_VIOMMU_TYPE_ARM_SMMUV3, NULL, 0,
+				  NULL));
+	/* The device has no PASID capability, whatever the IOMMU can */
+	if (pasid) {
+		struct vfio_device_attach_iommufd_pt attach = {
+			.argsz = sizeof(attach),
+			.flags = VFIO_DEVICE_ATTACH_PASID,
+			.pasid = 1,
+			.pt_id = id,
+		};
+
+		EXPECT_NE(0, iommu_cmd(self->edu.dev,
+				       VFIO_DEVICE_ATTACH_IOMMUFD_PT, &attach));
+	}
+}
+
+/* The kernel's list of what is reserved for a group: the next line */
+static bool next_region(FILE *f, __u64 *start, __u64 *last, char type[32])
+{
+	unsigned long long s, l;
+
+	do {
+		if (fscanf(f, "%llx %llx %31s", &s, &l, type) != 3)
+			return false;
+	} while (!strcmp(type, "direct-relaxable"));
+	*start = s;
+	*last = l;
+	return true;
+}
+
+/* What a device keeps for itself collides with what is there, or is kept out */
+TEST_F(real, reserved_regions_collide)
+{
+	struct iommu_iova_range range;
+	__u32 ioas2, pt, used;
+	char path[100], type[32];
+	unsigned int num = 0;
+	__u64 start = 0, last;
+	FILE *f;
+
+	ASSERT_EQ(0, ioas_alloc(self->fd, &ioas2));
+	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf, PAGE, IOVA));
+	ASSERT_EQ(0, ioas_map_at(self->fd, ioas2, self->buf, PAGE, IOVA));
+	pt = self->ioas;
+	ASSERT_EQ(0, vfio_attach(self->edu.dev, &pt));
+	used = pt;
+	snprintf(path, sizeof(path),
+		 "/sys/kernel/iommu_groups/%d/reserved_regions",
+		 self->edu.group);
+	f = fopen(path, "re");
+	ASSERT_NE(NULL, f);
+	for (; next_region(f, &start, &last, type); num++) {
+		start &= -PAGE;
+		EXPECT_EQ(EINVAL, ioas_map_at(self->fd, self->ioas, self->buf,
+					      PAGE, start));
+		EXPECT_EQ(EINVAL, ioas_map_at(self->fd, self->ioas, self->buf,
+					      PAGE, last & -PAGE));
+		/* A failed replacement leaves all as it was, also in between */
+		ASSERT_EQ(0, ioas_map_at(self->fd, ioas2, self->buf, PAGE,
+					 start));
+		pt = ioas2;
+		EXPECT_EQ(EADDRINUSE, vfio_attach(self->edu.dev, &pt))
+			TH_LOG("%s at %#llx", type, start);
+		EXPECT_EQ(EINVAL, ioas_map_at(self->fd, self->ioas, self->buf,
+					      PAGE, start));
+		EXPECT_TRUE(edu_dma(&self->edu, IOVA, LEN, false));
+		EXPECT_EQ(0, ioas_unmap(self->fd, ioas2, start, PAGE, NULL));
+		/* So does a promise to keep it free */
+		range.start = start;
+		range.last = start + PAGE - 1;
+		ASSERT_EQ(0, ioas_allow(self->fd, ioas2, &range, 1));
+		pt = ioas2;
+		EXPECT_EQ(EADDRINUSE, vfio_attach(self->edu.dev, &pt));
+		ASSERT_EQ(0, ioas_allow(self->fd, ioas2, NULL, 0));
+	}
+	fclose(f);
+	TH_LOG("%u regions", num);
+	EXPECT_LT(0, num);
+	pt = ioas2;
+	ASSERT_EQ(0, vfio_attach(self->edu.dev, &pt));
+	EXPECT_NE(used, pt);
+	/* They have moved along */
+	EXPECT_EQ(EINVAL, ioas_map_at(self->fd, ioas2, self->buf, PAGE, start));
+	EXPECT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf, PAGE, start));
+	pt = self->ioas;
+	EXPECT_EQ(EADDRINUSE, vfio_attach(self->edu.dev, &pt));
+	ASSERT_EQ(0, vfio_detach(self->edu.dev));
+	EXPECT_EQ(EADDRINUSE, vfio_attach(self->edu.dev, &pt));
+	EXPECT_EQ(0, ioas_map_at(self->fd, ioas2, self->buf, PAGE, start));
+}
+
+/* Somebody else's device */
+TEST_F(real, one_owner)
+{
+	__u32 id, pt = self->ioas;
+	int fd, dev;
+
+	EXPECT_EQ(EINVAL, vfio_bind(self->edu.dev, self->fd, &id));
+	fd = iommu_open();
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, close(self->edu.dev));
+	dev = self->edu.dev;
+	EXPECT_EQ(EBADF, vfio_attach(dev, &pt));
+	/* The registers are still mapped, which keeps VFIO's file */
+	EXPECT_EQ(EBUSY, iommu_destroy(self->fd, self->devid));
+	munmap(self->edu.bar, self->edu.bar_len);
+	EXPECT_EQ(ENOENT, iommu_destroy(self->fd, self->devid));
+	self->edu = (struct edu){ .dev = -1, .unsafe = self->edu.unsafe };
+	EXPECT_EQ(0, close(fd));
+}
+
+/* Interrupts that devices can forge are refused, until somebody decides */
+TEST_F(real, unsafe_interrupts)
+{
+	bool unsafe = self->edu.unsafe;
+
+	edu_close(&self->edu);
+	ASSERT_EQ(0, edu_open(&self->edu, 0));
+	EXPECT_EQ(unsafe ? EPERM : 0,
+		  vfio_bind(self->edu.dev, self->fd, &self->devid));
+	if (unsafe)
+		EXPECT_EQ(0, edu_bind(&self->edu, self->fd, &self->devid));
+	EXPECT_EQ(unsafe, self->edu.unsafe);
+	ASSERT_EQ(0, edu_start(&self->edu));
+	EXPECT_EQ(0, vfio_attach(self->edu.dev, &(__u32){ self->ioas }));
+}
+
+/* Where a message is DMA like any other, every page table lets it through */
+TEST_F(real, interrupts)
+{
+	__u32 ioas2, hwpt, pt = self->ioas;
+	int irq;
+
+	ASSERT_EQ(0, ioas_alloc(self->fd, &ioas2));
+	ASSERT_EQ(0, vfio_attach(self->edu.dev, &pt));
+	irq = edu_irq_setup(&self->edu);
+	ASSERT_LE(0, irq);
+	EXPECT_TRUE(edu_irq_works(&self->edu, irq));
+
+	pt = ioas2;
+	ASSERT_EQ(0, vfio_attach(self->edu.dev, &pt));
+	EXPECT_TRUE(edu_irq_works(&self->edu, irq));
+	/* Of the same IOAS */
+	ASSERT_EQ(0, hwpt_alloc(self->fd, self->devid, ioas2, 0, &hwpt));
+	pt = hwpt;
+	ASSERT_EQ(0, vfio_attach(self->edu.dev, &pt));
+	EXPECT_TRUE(edu_irq_works(&self->edu, irq));
+	pt = self->ioas;
+	ASSERT_EQ(0, vfio_attach(self->edu.dev, &pt));
+	EXPECT_TRUE(edu_irq_works(&self->edu, irq));
+	/* One that was used before */
+	pt = hwpt;
+	ASSERT_EQ(0, vfio_attach(self->edu.dev, &pt));
+	EXPECT_TRUE(edu_irq_works(&self->edu, irq));
+
+	ASSERT_EQ(0, vfio_detach(self->edu.dev));
+	pt = self->ioas;
+	ASSERT_EQ(0, vfio_attach(self->edu.dev, &pt));
+	EXPECT_TRUE(edu_irq_works(&self->edu, irq));
+	ASSERT_EQ(0, vfio_detach(self->edu.dev));
+	EXPECT_EQ(0, close(irq));
+}
+
+/*
+ * What was reserved for the device's messages is free when it has left, also in
+ * a page table that stays.
+ */
+TEST_F(real, interrupts_leave_nothing)
+{
+	struct iommu_iova_range r[64];
+	__u32 hwpt, pt, num = ARRAY_LEN(r);
+	unsigned int holes = 0;
+	__u64 align;
+	int irq;
+
+	ASSERT_EQ(0, hwpt_alloc(self->fd, self->devid, self->ioas, 0, &hwpt));
+	pt = hwpt;
+	ASSERT_EQ(0, vfio_attach(self->edu.dev, &pt));
+	irq = edu_irq_setup(&self->edu);
+	ASSERT_LE(0, irq);
+	ASSERT_TRUE(edu_irq_works(&self->edu, irq));
+	ASSERT_EQ(0, ioas_ranges(self->fd, self->ioas, r, &num, &align));
+	ASSERT_EQ(0, vfio_detach(self->edu.dev));
+
+	for (__u32 i = 0; i + 1 < num; i++, holes++) {
+		EXPECT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf, PAGE,
+					 r[i].last + 1))
+			TH_LOG("%#llx", r[i].last + 1);
+	}
+	if (holes)
+		EXPECT_EQ(EADDRINUSE, vfio_attach(self->edu.dev, &pt));
+	EXPECT_EQ(0, ioas_unmap_all(self->fd, self->ioas, NULL));
+	/* A failed attempt did not leave anything, either */
+	ASSERT_EQ(0, vfio_attach(self->edu.dev, &pt));
+	EXPECT_TRUE(edu_irq_works(&self->edu, irq));
+	ASSERT_EQ(0, vfio_detach(self->edu.dev));
+	EXPECT_EQ(0, close(irq));
 }
 
 /* The owner dies with the device attached and a transfer under way */
@@ -274,16 +483,314 @@ TEST_F(real, closed_while_busy)
 
 	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf, 4 * PAGE,
 				 IOVA));
-	ASSERT_EQ(0, vfio_attach(self->dev, &pt));
-	reg64(self->bar, EDU_SRC, EDU_BUF);
-	reg64(self->bar, EDU_DST, IOVA);
-	reg64(self->bar, EDU_COUNT, LEN);
-	reg64(self->bar, EDU_CMD, EDU_CMD_RUN | EDU_CMD_TO_RAM);
+	ASSERT_EQ(0, vfio_attach(self->edu.dev, &pt));
+	edu_dma_start(&self->edu, IOVA, LEN, true);
 }
 
 /*
- * An emulated device beside it: the mdev sample "mtty", which uses the IOAS
- * from inside the kernel.
+ * Two devices that nothing keeps from reaching each other, or that the IOMMU
+ * cannot even tell apart.
+ */
+FIXTURE(group)
+{
+	int fd;
+	struct edu edu[2];
+	__u32 devid[2], ioas, ioas2;
+	__u8 *buf;
+};
+
+FIXTURE_VARIANT(group)
+{
+	const char *qemu;
+	/* The two are functions of one device */
+	bool functions;
+};
+
+FIXTURE_VARIANT_ADD(group, functions)
+{
+	.qemu = "-device edu,addr=1e.0,multifunction=on -device edu,addr=1e.1",
+	.functions = true,
+};
+
+/* Both have the ID of the bridge; not every IOMMU driver can do that */
+FIXTURE_VARIANT_ADD(group, bridge)
+{
+	.qemu = "-device pcie-pci-bridge,id=b -device edu,bus=b,addr=1 -device edu,bus=b,addr=2",
+};
+
+FIXTURE_SETUP(group)
+{
+	unsigned int nr = 0;
+	struct edu *a = &self->edu[0], *b = &self->edu[1];
+
+	OPEN_OR_SKIP(self->fd);
+	/* Beside each other in the order of addresses */
+	for (;; nr++) {
+		EDU_OPEN_OR_SKIP(a, nr);
+		if (edu_open(b, nr + 1))
+			SKIP(return, "no two in a group (%s)", variant->qemu);
+		/* The address without the function */
+		if (a->group == b->group &&
+		    !strncmp(a->bdf, b->bdf, strlen(a->bdf) - 1) ==
+			    variant->functions)
+			break;
+		edu_close(a);
+		edu_close(b);
+	}
+	for (unsigned int i = 0; i < 2; i++)
+		ASSERT_EQ(0, edu_bind(&self->edu[i], self->fd,
+				      &self->devid[i]));
+	for (unsigned int i = 0; i < 2; i++)
+		ASSERT_EQ(0, edu_start(&self->edu[i]));
+	ASSERT_EQ(0, ioas_alloc(self->fd, &self->ioas));
+	ASSERT_EQ(0, ioas_alloc(self->fd, &self->ioas2));
+	self->buf = buf_alloc(4 * PAGE);
+	ASSERT_NE(NULL, self->buf);
+	/* Pages 0 and 1 here, 2 and 3 there */
+	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf, 2 * PAGE,
+				 IOVA));
+	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas2, self->buf + 2 * PAGE,
+				 2 * PAGE, IOVA));
+}
+
+FIXTURE_TEARDOWN(group)
+{
+	/* The second one has found the option set */
+	edu_close(&self->edu[1]);
+	edu_close(&self->edu[0]);
+	EXPECT_EQ(0, close(self->fd));
+	EXPECT_EQ(0, vm_pin(0));
+}
+
+/* Through which IOAS does the device read and write? 0 for neither. */
+static int ioas_in_use(struct edu *edu, __u8 *buf)
+{
+	static __u8 round;
+	int used = 0;
+
+	round++;
+	for (unsigned int i = 0; i < 4; i++)
+		memset(buf + i * PAGE, (i + 1) << 5 | (round & 31), PAGE);
+	if (!edu_copy(edu, IOVA, IOVA + PAGE, LEN))
+		return -1;
+	for (unsigned int i = 1; i < 4; i += 2) {
+		const __u8 *src = buf + (i - 1) * PAGE, *dst = buf + i * PAGE;
+
+		if (!memcmp(src, dst, LEN))
+			used = used ? -1 : (i + 1) / 2;
+		else if (dst[0] == src[0] || dst[LEN - 1] == src[0])
+			return -1;
+	}
+	return used;
+}
+
+#define IOAS_IN_USE(i) ioas_in_use(&self->edu[i], self->buf)
+#define GROUP_ATTACH(i, pt) vfio_attach(self->edu[i].dev, &(__u32){ pt })
+#define GROUP_DETACH(i) vfio_detach(self->edu[i].dev)
+
+/* The second one joins the first, and the last one to leave ends it */
+TEST_F(group, joins_and_leaves)
+{
+	for (unsigned int last = 0; last < 2; last++) {
+		__u32 first = !last, pt = self->ioas, pt2 = self->ioas;
+
+		ASSERT_EQ(0, vfio_attach(self->edu[0].dev, &pt));
+		EXPECT_EQ(2, vm_pin(0));
+		EXPECT_EQ(EINVAL, GROUP_ATTACH(1, self->ioas2));
+		ASSERT_EQ(0, vfio_attach(self->edu[1].dev, &pt2));
+		EXPECT_EQ(pt, pt2);
+		EXPECT_EQ(2, vm_pin(0));
+		EXPECT_EQ(1, IOAS_IN_USE(0));
+		EXPECT_EQ(1, IOAS_IN_USE(1));
+
+		ASSERT_EQ(0, GROUP_DETACH(first));
+		/* One DMA cannot be told from the other */
+		EXPECT_EQ(1, IOAS_IN_USE(last));
+		EXPECT_EQ(1, IOAS_IN_USE(first));
+		EXPECT_EQ(EBUSY, iommu_destroy(self->fd, pt));
+		EXPECT_EQ(2, vm_pin(0));
+		/* Not attached, so there is nothing to replace */
+		EXPECT_EQ(EINVAL, GROUP_ATTACH(first, self->ioas2));
+		EXPECT_EQ(1, IOAS_IN_USE(last));
+
+		ASSERT_EQ(0, GROUP_DETACH(last));
+		EXPECT_EQ(0, IOAS_IN_USE(0));
+		EXPECT_EQ(0, IOAS_IN_USE(1));
+		EXPECT_EQ(ENOENT, iommu_destroy(self->fd, pt));
+		EXPECT_EQ(0, vm_pin(0));
+	}
+}
+
+/* A replacement moves them all, whoever asks for it */
+TEST_F(group, replace_moves_both)
+{
+	__u32 hwpt;
+
+	ASSERT_EQ(0, GROUP_ATTACH(0, self->ioas));
+	ASSERT_EQ(0, GROUP_ATTACH(1, self->ioas));
+	ASSERT_EQ(0, GROUP_ATTACH(1, self->ioas2));
+	EXPECT_EQ(2, IOAS_IN_USE(0));
+	EXPECT_EQ(2, IOAS_IN_USE(1));
+	ASSERT_EQ(0, GROUP_ATTACH(0, self->ioas));
+	EXPECT_EQ(1, IOAS_IN_USE(0));
+	EXPECT_EQ(1, IOAS_IN_USE(1));
+	/* Alone in between */
+	ASSERT_EQ(0, GROUP_DETACH(0));
+	ASSERT_EQ(0, GROUP_ATTACH(1, self->ioas2));
+	EXPECT_EQ(EINVAL, GROUP_ATTACH(0, self->ioas));
+	ASSERT_EQ(0, GROUP_ATTACH(0, self->ioas2));
+	EXPECT_EQ(2, IOAS_IN_USE(0));
+	/* With one that was made by hand, which has to be named */
+	ASSERT_EQ(0, hwpt_alloc(self->fd, self->devid[1], self->ioas, 0,
+				&hwpt));
+	ASSERT_EQ(0, GROUP_ATTACH(0, hwpt));
+	EXPECT_EQ(1, IOAS_IN_USE(0));
+	EXPECT_EQ(1, IOAS_IN_USE(1));
+	EXPECT_EQ(0, iommu_destroy(self->fd, self->ioas2));
+	ASSERT_EQ(0, GROUP_DETACH(1));
+	EXPECT_EQ(EINVAL, GROUP_ATTACH(1, self->ioas));
+	ASSERT_EQ(0, GROUP_ATTACH(1, hwpt));
+	ASSERT_EQ(0, GROUP_DETACH(0));
+	EXPECT_EQ(EBUSY, iommu_destroy(self->fd, hwpt));
+	EXPECT_EQ(1, IOAS_IN_USE(1));
+	ASSERT_EQ(0, GROUP_DETACH(1));
+	EXPECT_EQ(0, iommu_destroy(self->fd, hwpt));
+}
+
+/* When a group cannot move, neither device does */
+TEST_F(group, failed_replace)
+{
+	struct iommu_iova_range r[64];
+	__u32 num = ARRAY_LEN(r);
+	__u64 align, hole;
+
+	ASSERT_EQ(0, GROUP_ATTACH(0, self->ioas));
+	ASSERT_EQ(0, GROUP_ATTACH(1, self->ioas));
+	ASSERT_EQ(0, ioas_ranges(self->fd, self->ioas, r, &num, &align));
+	if (num < 2)
+		SKIP(return, "nothing is reserved here");
+	hole = r[0].last + 1;
+	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas2, self->buf, PAGE, hole));
+	EXPECT_EQ(EADDRINUSE, GROUP_ATTACH(0, self->ioas2));
+	EXPECT_EQ(EADDRINUSE, GROUP_ATTACH(1, self->ioas2));
+	EXPECT_EQ(1, IOAS_IN_USE(0));
+	EXPECT_EQ(1, IOAS_IN_USE(1));
+	/* Reserved as before, while either is there */
+	EXPECT_EQ(EINVAL, ioas_map_at(self->fd, self->ioas, self->buf, PAGE,
+				      hole));
+	ASSERT_EQ(0, GROUP_DETACH(0));
+	EXPECT_EQ(EINVAL, ioas_map_at(self->fd, self->ioas, self->buf, PAGE,
+				      hole));
+	ASSERT_EQ(0, GROUP_DETACH(1));
+	EXPECT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf, PAGE, hole));
+	EXPECT_EQ(EADDRINUSE, GROUP_ATTACH(1, self->ioas));
+}
+
+/* One is closed: the other one does not notice */
+TEST_F(group, closes_one)
+{
+	for (unsigned int i = 0; i < 2; i++)
+		ASSERT_EQ(0, GROUP_ATTACH(i, self->ioas));
+	edu_close(&self->edu[0]);
+	EXPECT_EQ(ENOENT, iommu_destroy(self->fd, self->devid[0]));
+	EXPECT_EQ(1, IOAS_IN_USE(1));
+	ASSERT_EQ(0, GROUP_ATTACH(1, self->ioas2));
+	EXPECT_EQ(2, IOAS_IN_USE(1));
+	ASSERT_EQ(0, GROUP_DETACH(1));
+	EXPECT_EQ(0, IOAS_IN_USE(1));
+}
+
+/* All of a group has one owner */
+TEST_F(group, two_contexts)
+{
+	unsigned int nr = self->edu[1].nr;
+	__u32 id;
+	int fd;
+
+	edu_close(&self->edu[1]);
+	ASSERT_EQ(0, edu_open(&self->edu[1], nr));
+	fd = iommu_open();
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(EPERM, vfio_bind(self->edu[1].dev, fd, &id));
+	ASSERT_EQ(0, vfio_bind(self->edu[1].dev, self->fd, &id));
+	EXPECT_EQ(0, close(fd));
+}
+
+struct reset_info {
+	struct vfio_pci_hot_reset_info info;
+	struct vfio_pci_dependent_device devices[8];
+};
+
+/* Who is reset along, by ID. Returns an errno. */
+static int reset_info(struct edu *edu, struct reset_info *reset)
+{
+	memset(reset, 0, sizeof(*reset));
+	reset->info.argsz = sizeof(*reset);
+	return iommu_cmd(edu->dev, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO,
+			 &reset->info);
+}
+
+/* Allowed to whoever owns all that it affects, bound or of the same group */
+TEST_F(group, hot_reset)
+{
+	struct vfio_pci_hot_reset all = { .argsz = sizeof(all) };
+	struct edu *edu = &self->edu[0];
+	struct reset_info reset;
+	__u32 owned = VFIO_PCI_HOT_RESET_FLAG_DEV_ID |
+		      VFIO_PCI_HOT_RESET_FLAG_DEV_ID_OWNED;
+
+	if (variant->functions) {
+		/* There is no bridge to do it */
+		EXPECT_EQ(ENODEV, reset_info(edu, &reset));
+		return;
+	}
+	ASSERT_EQ(0, GROUP_ATTACH(0, self->ioas));
+	ASSERT_EQ(0, reset_info(edu, &reset));
+	EXPECT_EQ(owned, reset.info.flags);
+	ASSERT_EQ(2, reset.info.count);
+	EXPECT_EQ(self->devid[0], reset.devices[0].devid);
+	EXPECT_EQ(self->devid[1], reset.devices[1].devid);
+	/* Not bound to anything, and nobody else can have it */
+	edu_close(&self->edu[1]);
+	ASSERT_EQ(0, reset_info(edu, &reset));
+	EXPECT_EQ(owned, reset.info.flags);
+	ASSERT_EQ(2, reset.info.count);
+	EXPECT_EQ(self->devid[0], reset.devices[0].devid);
+	EXPECT_EQ(VFIO_PCI_DEVID_OWNED, reset.devices[1].devid);
+
+	ASSERT_EQ(0, iommu_cmd(edu->dev, VFIO_DEVICE_PCI_HOT_RESET, &all));
+	EXPECT_EQ(1, IOAS_IN_USE(0));
+}
+
+TEST_F(group, interrupts)
+{
+	int irq[2];
+
+	for (unsigned int i = 0; i < 2; i++)
+		ASSERT_EQ(0, GROUP_ATTACH(i, self->ioas));
+	for (unsigned int i = 0; i < 2; i++) {
+		irq[i] = edu_irq_setup(&self->edu[i]);
+		ASSERT_LE(0, irq[i]);
+	}
+	for (unsigned int i = 0; i < 2; i++)
+		EXPECT_TRUE(edu_irq_works(&self->edu[i], irq[i]));
+	ASSERT_EQ(0, GROUP_ATTACH(1, self->ioas2));
+	for (unsigned int i = 0; i < 2; i++)
+		EXPECT_TRUE(edu_irq_works(&self->edu[i], irq[i]));
+	ASSERT_EQ(0, GROUP_DETACH(0));
+	for (unsigned int i = 0; i < 2; i++)
+		EXPECT_TRUE(edu_irq_works(&self->edu[i], irq[i]));
+	ASSERT_EQ(0, GROUP_DETACH(1));
+	ASSERT_EQ(0, GROUP_ATTACH(0, self->ioas));
+	for (unsigned int i = 0; i < 2; i++)
+		EXPECT_TRUE(edu_irq_works(&self->edu[i], irq[i]));
+	for (unsigned int i = 0; i < 2; i++)
+		EXPECT_EQ(0, close(irq[i]));
+}
+
+/*
+ * A mediated device: the sample "mtty", which is attached to an IOAS but never
+ * looks into it.
  */
 #define MTTY "/sys/devices/virtual/mtty/mtty/mdev_supported_types/mtty-1/create"
 #define MDEV "/sys/bus/mdev/devices/" MDEV_UUID
@@ -357,38 +864,200 @@ TEST_F(mdev, refuses_parts_of_pages)
 	EXPECT_EQ(EINVAL, ioas_map_at(self->fd, self->ioas, self->buf, 1, 1));
 }
 
-/* With the other one in the same IOAS, and in the same context */
-TEST_F(mdev, shares_with_pci)
+/*
+ * An emulated device that does use the IOAS, together with the one that does
+ * DMA. Needs test_modules/vfio_emulated.ko.
+ */
+FIXTURE(emulated)
 {
-	__u32 pt = self->ioas, pci_id;
-	char bdf[256];
-	int pci, rc;
+	int fd, dev;
+	struct edu edu;
+	__u32 devid, edu_id, ioas;
+	__u8 *buf;
+};
 
-	if (!find_edu(bdf, sizeof(bdf)))
-		SKIP(return, "no PCI device 1234:11e8 (qemu -device edu)");
-	pci = open_pci_cdev(bdf);
-	if (pci < 0)
-		SKIP(return, "%s has no VFIO cdev", bdf);
-	rc = vfio_bind(pci, self->fd, &pci_id);
-	if (rc == EPERM)
-		SKIP(return, "%s has no isolated MSIs", bdf);
-	ASSERT_EQ(0, rc);
-	EXPECT_NE(self->devid, pci_id);
-	ASSERT_EQ(0, vfio_attach(self->dev, &pt));
+FIXTURE_SETUP(emulated)
+{
+	OPEN_OR_SKIP(self->fd);
+	self->dev = open_cdev_of(EMULATED_DEVICE);
+	if (self->dev < 0)
+		SKIP(return, "no test_modules/vfio_emulated.ko");
+	EDU_OPEN_OR_SKIP(&self->edu, 0);
+	ASSERT_EQ(0, vfio_bind(self->dev, self->fd, &self->devid));
+	ASSERT_EQ(0, edu_bind(&self->edu, self->fd, &self->edu_id));
+	EXPECT_NE(self->devid, self->edu_id);
+	ASSERT_EQ(0, edu_start(&self->edu));
+	ASSERT_EQ(0, ioas_alloc(self->fd, &self->ioas));
+	ASSERT_EQ(0, vfio_attach(self->dev, &(__u32){ self->ioas }));
+	self->buf = buf_alloc(4 * PAGE);
+	ASSERT_NE(NULL, self->buf);
 	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf, 4 * PAGE,
 				 IOVA));
+}
+
+FIXTURE_TEARDOWN(emulated)
+{
+	edu_close(&self->edu);
+	if (self->dev >= 0)
+		EXPECT_EQ(0, close(self->dev));
+	EXPECT_EQ(0, close(self->fd));
 	EXPECT_EQ(0, vm_pin(0));
-	pt = self->ioas;
-	ASSERT_EQ(0, vfio_attach(pci, &pt));
+}
+
+/* The emulated device's ways to the IOAS. Each returns 0 or an errno. */
+static int emulated_rw(int dev, __u64 iova, void *data, size_t len, bool write)
+{
+	ssize_t done = write ? pwrite(dev, data, len, iova) :
+			       pread(dev, data, len, iova);
+
+	return done < 0 ? errno : done == len ? 0 : EIO;
+}
+
+static int emulated_pin(int dev, __u64 iova, __u32 npages, bool writable)
+{
+	struct emulated_pin pin = {
+		.iova = iova, .npages = npages, .writable = writable,
+	};
+
+	return iommu_cmd(dev, EMULATED_PIN, &pin);
+}
+
+static int emulated_fill(int dev, int byte)
+{
+	return ioctl(dev, EMULATED_FILL, (unsigned long)byte) ? errno : 0;
+}
+
+static int emulated_unpin(int dev)
+{
+	return iommu_cmd(dev, EMULATED_UNPIN, NULL);
+}
+
+/* One memory, pinned once, seen by the process and both devices */
+TEST_F(emulated, shares_memory)
+{
+	__u8 data[64];
+
+	EXPECT_EQ(0, vm_pin(0));
+	ASSERT_EQ(0, emulated_pin(self->dev, IOVA + PAGE, 2, true));
+	EXPECT_EQ(2, vm_pin(0));
+	ASSERT_EQ(0, vfio_attach(self->edu.dev, &(__u32){ self->ioas }));
 	EXPECT_EQ(4, vm_pin(0));
+	EXPECT_EQ(EBUSY, emulated_pin(self->dev, IOVA, 1, true));
+
+	/* From the process by DMA to another page, and into the kernel */
+	memset(self->buf, 0x42, PAGE);
+	ASSERT_TRUE(edu_copy(&self->edu, IOVA, IOVA + PAGE, LEN));
+	ASSERT_EQ(0, emulated_rw(self->dev, IOVA + PAGE + LEN - 32, data, 64,
+				 false));
+	EXPECT_EQ(0x42, data[0]);
+	EXPECT_EQ(0x42, data[31]);
+	EXPECT_EQ(0, data[32]);
+	/* From the kernel, across pages, and by DMA */
+	memset(data, 0x99, sizeof(data));
+	ASSERT_EQ(0, emulated_rw(self->dev, IOVA + PAGE - 32, data, 64, true));
+	EXPECT_EQ(0x42, self->buf[PAGE - 33]);
+	EXPECT_EQ(0x99, self->buf[PAGE - 32]);
+	EXPECT_EQ(0x99, self->buf[PAGE + 31]);
+	EXPECT_EQ(0x42, self->buf[PAGE + 32]);
+	ASSERT_TRUE(edu_copy(&self->edu, IOVA + PAGE, IOVA + 3 * PAGE, LEN));
+	EXPECT_EQ(0x99, self->buf[3 * PAGE]);
+	EXPECT_EQ(0x42, self->buf[3 * PAGE + 32]);
+	/* And through the pinned pages */
+	ASSERT_EQ(0, emulated_fill(self->dev, 0x17));
+	EXPECT_EQ(0x42, self->buf[0]);
+	EXPECT_EQ(0x17, self->buf[PAGE]);
+	EXPECT_EQ(0x17, self->buf[3 * PAGE - 1]);
+	EXPECT_EQ(0x99, self->buf[3 * PAGE]);
+	ASSERT_TRUE(edu_copy(&self->edu, IOVA + 2 * PAGE, IOVA, LEN));
+	EXPECT_EQ(0x17, self->buf[0]);
+
 	/* Either leaves without the other */
-	ASSERT_EQ(0, close(self->dev));
-	self->dev = -1;
+	ASSERT_EQ(0, vfio_detach(self->edu.dev));
+	EXPECT_EQ(2, vm_pin(0));
+	ASSERT_EQ(0, emulated_fill(self->dev, 0x18));
+	EXPECT_EQ(0x18, self->buf[PAGE]);
+	ASSERT_EQ(0, vfio_attach(self->edu.dev, &(__u32){ self->ioas }));
+	ASSERT_EQ(0, emulated_unpin(self->dev));
 	EXPECT_EQ(4, vm_pin(0));
-	EXPECT_EQ(0, ioas_unmap(self->fd, self->ioas, IOVA, 4 * PAGE, NULL));
+	ASSERT_EQ(0, vfio_detach(self->dev));
+	ASSERT_TRUE(edu_copy(&self->edu, IOVA + PAGE, IOVA, LEN));
+	EXPECT_EQ(0x18, self->buf[0]);
+	ASSERT_EQ(0, vfio_detach(self->edu.dev));
 	EXPECT_EQ(0, vm_pin(0));
-	ASSERT_EQ(0, close(pci));
 	EXPECT_EQ(0, iommu_destroy(self->fd, self->ioas));
+}
+
+/* An unmap asks for the pins, and takes the memory from both */
+TEST_F(emulated, gives_up_its_pins)
+{
+	struct emulated_unmaps unmaps;
+
+	ASSERT_EQ(0, vfio_attach(self->edu.dev, &(__u32){ self->ioas }));
+	ASSERT_EQ(0, emulated_pin(self->dev, IOVA, 3, true));
+	ASSERT_EQ(0, iommu_cmd(self->dev, EMULATED_UNMAPS, &unmaps));
+	EXPECT_EQ(0, unmaps.count);
+	ASSERT_EQ(0, ioas_unmap(self->fd, self->ioas, IOVA, 4 * PAGE, NULL));
+	ASSERT_EQ(0, iommu_cmd(self->dev, EMULATED_UNMAPS, &unmaps));
+	EXPECT_LT(0, unmaps.count);
+	EXPECT_EQ(IOVA, unmaps.iova);
+	EXPECT_EQ(4 * PAGE, unmaps.length);
+	EXPECT_EQ(0, vm_pin(0));
+	memset(self->buf, 0x55, PAGE);
+	EXPECT_EQ(0, emulated_fill(self->dev, 0x66));
+	EXPECT_EQ(0x55, self->buf[0]);
+	ASSERT_TRUE(edu_dma(&self->edu, IOVA, LEN, true));
+	EXPECT_EQ(0x55, self->buf[0]);
+	EXPECT_EQ(ENOENT, emulated_pin(self->dev, IOVA, 1, false));
+	EXPECT_EQ(ENOENT, emulated_rw(self->dev, IOVA, self->buf, 8, false));
+}
+
+TEST_F(emulated, honours_permissions)
+{
+	__u64 ro = IOVA + 16 * PAGE;
+	__u8 data[8] = { 1 };
+
+	ASSERT_EQ(0, ioas_map(self->fd, self->ioas, self->buf, 2 * PAGE,
+			      MAP_FIX | MAP_R, &ro));
+	EXPECT_EQ(EPERM, emulated_pin(self->dev, ro, 1, true));
+	EXPECT_EQ(EPERM, emulated_rw(self->dev, ro, data, 8, true));
+	EXPECT_EQ(0, self->buf[0]);
+	EXPECT_EQ(0, emulated_rw(self->dev, ro, data, 8, false));
+	EXPECT_EQ(0, data[0]);
+	EXPECT_EQ(0, emulated_pin(self->dev, ro, 2, false));
+	EXPECT_EQ(2, vm_pin(0));
+	EXPECT_EQ(0, emulated_unpin(self->dev));
+	/* Beyond the end there is nothing, and then nothing is pinned */
+	EXPECT_EQ(ENOENT, emulated_pin(self->dev, ro + PAGE, 2, false));
+	EXPECT_EQ(0, vm_pin(0));
+}
+
+/* Moved to another IOAS, it has nothing of the old one */
+TEST_F(emulated, replaced_with_pins)
+{
+	__u32 ioas2;
+
+	ASSERT_EQ(0, ioas_alloc(self->fd, &ioas2));
+	ASSERT_EQ(0, ioas_map_at(self->fd, ioas2, self->buf + 3 * PAGE, PAGE,
+				 IOVA));
+	ASSERT_EQ(0, emulated_pin(self->dev, IOVA, 3, true));
+	ASSERT_EQ(0, vfio_attach(self->dev, &(__u32){ ioas2 }));
+	EXPECT_EQ(0, vm_pin(0));
+	EXPECT_EQ(0, iommu_destroy(self->fd, self->ioas));
+	ASSERT_EQ(0, emulated_pin(self->dev, IOVA, 1, true));
+	ASSERT_EQ(0, emulated_fill(self->dev, 0x77));
+	EXPECT_EQ(0, self->buf[0]);
+	EXPECT_EQ(0x77, self->buf[3 * PAGE]);
+	ASSERT_EQ(0, vfio_detach(self->dev));
+	EXPECT_EQ(0, vm_pin(0));
+	EXPECT_EQ(0, iommu_destroy(self->fd, ioas2));
+}
+
+/* The owner goes while both use its memory */
+TEST_F(emulated, closed_with_pins)
+{
+	ASSERT_EQ(0, emulated_pin(self->dev, IOVA, 4, true));
+	ASSERT_EQ(0, vfio_attach(self->edu.dev, &(__u32){ self->ioas }));
+	edu_dma_start(&self->edu, IOVA, LEN, true);
 }
 
 TEST_HARNESS_MAIN

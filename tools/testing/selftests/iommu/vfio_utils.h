@@ -43,24 +43,40 @@ static inline int sysfs_write(const char *path, const char *text)
 	return rc;
 }
 
-/* QEMU's "edu": it copies between its 4 KiB buffer and memory */
-static inline bool find_edu(char *bdf, size_t len)
+/* Name of the PCI device number @nr of QEMU's "edu" devices, by address */
+static inline bool find_edu(unsigned int nr, char *bdf, size_t len)
 {
-	DIR *d = opendir(PCI "/devices");
-	struct dirent *e;
+	struct dirent **e;
 	bool found = false;
+	int num;
 
-	while (d && !found && (e = readdir(d))) {
-		if (e->d_name[0] == '.' ||
-		    sysfs_num(e->d_name, "vendor") != 0x1234 ||
-		    sysfs_num(e->d_name, "device") != 0x11e8)
-			continue;
-		snprintf(bdf, len, "%s", e->d_name);
-		found = true;
+	num = scandir(PCI "/devices", &e, NULL, alphasort);
+	for (int i = 0; i < num; i++) {
+		if (!found && e[i]->d_name[0] != '.' &&
+		    sysfs_num(e[i]->d_name, "vendor") == 0x1234 &&
+		    sysfs_num(e[i]->d_name, "device") == 0x11e8 && !nr--) {
+			snprintf(bdf, len, "%s", e[i]->d_name);
+			found = true;
+		}
+		free(e[i]);
 	}
-	if (d)
-		closedir(d);
+	if (num >= 0)
+		free(e);
 	return found;
+}
+
+/* Number of a device's IOMMU group, or -1 */
+static inline int iommu_group_of(const char *bdf)
+{
+	char path[600], target[600];
+	ssize_t len;
+
+	snprintf(path, sizeof(path), PCI "/devices/%s/iommu_group", bdf);
+	len = readlink(path, target, sizeof(target) - 1);
+	if (len < 0)
+		return -1;
+	target[len] = 0;
+	return atoi(strrchr(target, '/') + 1);
 }
 
 /* A descriptor of the cdev below a device's directory in sysfs, or -1 */
