@@ -43,6 +43,8 @@ iommufd-$(CONFIG_IOMMUFD_KUNIT_TEST) += \
 	tests/iova_space_test.o \
 	tests/pages_test.o \
 	tests/pfn_runs_test.o
+	tests/pfn_runs_test.o \
+	tests/veventq_test.o
 
 # Called by built-in code, so built in even when IOMMUFD is a module. It may not
 # refer to anything above.

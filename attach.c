@@ -290,7 +290,7 @@ static int attach_add_device(struct iommufd_attach *attach,
 	if (rc)
 		goto err_unreserve;
 
-	refcount_inc(&hwpt->obj.users);
+	iommufd_hwpt_get(hwpt, 1);
 	refcount_inc(&idev->obj.users);
 	return 0;
 
@@ -356,8 +356,7 @@ static int attach_first(struct iommufd_device *idev, ioasid_t pasid,
 
 err_remove:
 	attach_put_device(attach, idev, pasid);
-	/* Not the last one, the caller holds one */
-	refcount_dec(&hwpt->obj.users);
+	iommufd_hwpt_unget(hwpt, 1);
 err_erase:
 	xa_erase(&igroup->attachments, pasid);
 	if (pasid == IOMMU_NO_PASID)
@@ -453,9 +452,7 @@ static int replace_hw(struct iommufd_attach *attach,
 	return rc;
 }
 
-/* The devices' users go along, except for one of the old HWPT */
-static void attach_move_users(struct iommufd_attach *attach,
-			      struct iommufd_hw_pagetable *hwpt)
+static unsigned int attach_count(struct iommufd_attach *attach)
 {
 	struct iommufd_device *idev;
 	unsigned int count = 0;
@@ -463,9 +460,7 @@ static void attach_move_users(struct iommufd_attach *attach,
 
 	xa_for_each(&attach->devices, id, idev)
 		count++;
-	refcount_add(count, &hwpt->obj.users);
-	/* Never to zero, the table has one */
-	WARN_ON(refcount_sub_and_test(count - 1, &attach->hwpt->obj.users));
+	return count;
 }
 
 static int replace_attach(struct iommufd_attach *attach,
@@ -493,10 +488,10 @@ static int replace_attach(struct iommufd_attach *attach,
 	if (rc)
 		goto err_unreserve;
 
-	iommufd_fault_flush(attach->hwpt, attach->handle);
+	iommufd_fault_flush(attach->hwpt, attach->handle, NULL);
 	if (regions)
 		unreserve_all(attach, old_iopt);
-	attach_move_users(attach, hwpt);
+	iommufd_hwpt_get(hwpt, attach_count(attach));
 	attach->hwpt = hwpt;
 	swap(attach->handle, handle);
 	kfree(handle);
@@ -510,10 +505,14 @@ err_free:
 	return rc;
 }
 
-/* On success, *stale is a HWPT of which the caller drops a user, or NULL */
+/*
+ * On success, *stale is the HWPT that *stale_count attachments are to be dropped
+ * of by the caller, or NULL
+ */
 static int replace_hwpt(struct iommufd_device *idev, ioasid_t pasid,
 			struct iommufd_hw_pagetable *hwpt,
-			struct iommufd_hw_pagetable **stale)
+			struct iommufd_hw_pagetable **stale,
+			unsigned int *stale_count)
 {
 	struct iommufd_group *igroup = idev->igroup;
 	struct iommufd_hw_pagetable *old;
@@ -531,9 +530,11 @@ static int replace_hwpt(struct iommufd_device *idev, ioasid_t pasid,
 	if (hwpt_is_foreign(idev, hwpt))
 		return -EINVAL;
 	rc = replace_attach(attach, idev, pasid, hwpt);
-	if (!rc)
-		*stale = old;
-	return rc;
+	if (rc)
+		return rc;
+	*stale = old;
+	*stale_count = attach_count(attach);
+	return 0;
 }
 
 /* ---- Detach ---- */
@@ -542,14 +543,14 @@ static void detach_hw(struct iommufd_attach *attach,
 		      struct iommufd_device *idev, ioasid_t pasid)
 {
 	hw_detach(idev, pasid, attach->hwpt);
-	iommufd_fault_flush(attach->hwpt, attach->handle);
+	iommufd_fault_flush(attach->hwpt, attach->handle, NULL);
 	if (attach_has_regions(idev, pasid)) {
 		iommufd_sw_msi_leave(idev->igroup, hwpt_stage2(attach->hwpt));
 		iommufd_sw_msi_clear_window(idev->igroup);
 	}
 }
 
-/* Returns the HWPT of which the caller drops a user, or NULL */
+/* Returns the HWPT of which the caller drops an attachment, or NULL */
 static struct iommufd_hw_pagetable *detach_hwpt(struct iommufd_device *idev,
 						ioasid_t pasid)
 {
@@ -579,6 +580,22 @@ static struct iommufd_hw_pagetable *detach_hwpt(struct iommufd_device *idev,
 	return hwpt;
 }
 
+/**
+ * iommufd_attach_flush_faults() - a device goes, others of its group may stay
+ * @idev: the device, not bound any more, so that no fault of it is queued
+ *
+ * Answers all page faults of the device that wait in queues.
+ */
+void iommufd_attach_flush_faults(struct iommufd_device *idev)
+{
+	struct iommufd_attach *attach;
+	unsigned long pasid;
+
+	guard(mutex)(&idev->igroup->lock);
+	xa_for_each(&idev->igroup->attachments, pasid, attach)
+		iommufd_fault_flush(attach->hwpt, attach->handle, idev->dev);
+}
+
 /* ---- Automatic HWPTs ---- */
 
 /**
@@ -586,13 +603,15 @@ static struct iommufd_hw_pagetable *detach_hwpt(struct iommufd_device *idev,
  * @idev: device
  * @pasid: its PASID
  * @replace: it is a replace
- * @stale: HWPT of which a user is left over, to be dropped without a lock
+ * @stale: HWPT of which attachments are left over, to be dropped without a lock
+ * @stale_count: how many
  */
 struct iommufd_change {
 	struct iommufd_device *idev;
 	ioasid_t pasid;
 	bool replace;
 	struct iommufd_hw_pagetable *stale;
+	unsigned int stale_count;
 };
 
 static int change_hwpt(struct iommufd_change *change,
@@ -600,7 +619,7 @@ static int change_hwpt(struct iommufd_change *change,
 {
 	if (change->replace)
 		return replace_hwpt(change->idev, change->pasid, hwpt,
-				    &change->stale);
+				    &change->stale, &change->stale_count);
 	return attach_hwpt(change->idev, change->pasid, hwpt);
 }
 
@@ -650,7 +669,6 @@ static int change_find_auto(struct iommufd_change *change,
 			    struct iommufd_hw_pagetable *current_hwpt,
 			    u32 *hwpt_id)
 {
-	struct iommufd_ctx *ictx = change->idev->ictx;
 	struct iommufd_hwpt_paging *hwpt_paging;
 	int rc = -EINVAL;
 
@@ -661,13 +679,10 @@ static int change_find_auto(struct iommufd_change *change,
 
 		if (!auto_hwpt_suits(hwpt_paging, change->idev, current_hwpt))
 			continue;
-		/* It may be going, and wait for the lock that we hold */
-		if (!iommufd_lock_obj(ictx, &hwpt->obj))
-			continue;
+		/* What is on the list stays for as long as we hold the lock */
 		rc = change_hwpt(change, hwpt);
 		if (!rc)
 			*hwpt_id = hwpt->obj.id;
-		iommufd_put_object(ictx, &hwpt->obj);
 		if (rc != -EINVAL)
 			break;
 	}
@@ -696,12 +711,25 @@ static int change_and_link(struct iommufd_change *change,
 		return rc;
 	rc = iommufd_hwpt_paging_link(hwpt_paging);
 	if (rc && !WARN_ON(!detach_hwpt(change->idev, change->pasid)))
-		refcount_dec(&hwpt_paging->common.obj.users);
+		iommufd_hwpt_unget(&hwpt_paging->common, 1);
 	return rc;
 }
 
+/*
+ * The dirty log of a VFIO container is of use only with domains that track, and
+ * its user has no way to ask for them.
+ */
+static u32 auto_flags(struct iommufd_device *idev, struct iommufd_ioas *ioas)
+{
+	if (READ_ONCE(idev->ictx->vfio_ioas) != ioas ||
+	    READ_ONCE(ioas->vfio_type1) ||
+	    !device_iommu_capable(idev->dev, IOMMU_CAP_DIRTY_TRACKING))
+		return 0;
+	return IOMMU_HWPT_ALLOC_DIRTY_TRACKING;
+}
+
 static int change_make_auto(struct iommufd_change *change,
-			    struct iommufd_ioas *ioas, u32 *hwpt_id)
+			    struct iommufd_ioas *ioas, u32 flags, u32 *hwpt_id)
 {
 	struct iommufd_ctx *ictx = change->idev->ictx;
 	struct iommufd_hwpt_paging *hwpt_paging;
@@ -709,10 +737,11 @@ static int change_make_auto(struct iommufd_change *change,
 
 	lockdep_assert_held(&ioas->mutex);
 
-	hwpt_paging = iommufd_hwpt_paging_alloc(ictx, ioas, change->idev, 0,
+	hwpt_paging = iommufd_hwpt_paging_alloc(ictx, ioas, change->idev, flags,
 						NULL);
 	if (IS_ERR(hwpt_paging))
 		return PTR_ERR(hwpt_paging);
+	hwpt_paging->auto_domain = true;
 	rc = change_and_link(change, hwpt_paging);
 	if (rc) {
 		iommufd_object_abort_and_destroy(ictx,
@@ -720,7 +749,6 @@ static int change_make_auto(struct iommufd_change *change,
 		return rc;
 	}
 	*hwpt_id = hwpt_paging->common.obj.id;
-	hwpt_paging->auto_domain = true;
 	list_add_tail(&hwpt_paging->hwpt_item, &ioas->hwpt_list);
 	iommufd_object_finalize(ictx, &hwpt_paging->common.obj);
 	return 0;
@@ -730,6 +758,7 @@ static int change_ioas(struct iommufd_change *change, struct iommufd_ioas *ioas,
 		       u32 *hwpt_id)
 {
 	struct iommufd_hw_pagetable *current_hwpt;
+	u32 flags;
 	int rc;
 
 	guard(mutex)(&ioas->mutex);
@@ -742,21 +771,45 @@ static int change_ioas(struct iommufd_change *change, struct iommufd_ioas *ioas,
 	/* A sibling is attached, to something that a new HWPT would not be */
 	if (current_hwpt && !change->replace)
 		return -EINVAL;
-	return change_make_auto(change, ioas, hwpt_id);
+	flags = auto_flags(change->idev, ioas);
+	if (flags) {
+		rc = change_make_auto(change, ioas, flags, hwpt_id);
+		/* The driver, or another device of the group, may refuse */
+		if (rc != -EOPNOTSUPP && rc != -EINVAL)
+			return rc;
+	}
+	return change_make_auto(change, ioas, 0, hwpt_id);
 }
 
 /* ---- Entry points ---- */
+
+static int change_paging(struct iommufd_change *change,
+			 struct iommufd_hwpt_paging *hwpt_paging)
+{
+	if (!hwpt_paging->auto_domain)
+		return change_hwpt(change, &hwpt_paging->common);
+
+	guard(mutex)(&hwpt_paging->ioas->mutex);
+	/* Its last attachment went since it was looked up */
+	if (!hwpt_paging->attached)
+		return -ENOENT;
+	return change_hwpt(change, &hwpt_paging->common);
+}
 
 static int change_object(struct iommufd_change *change,
 			 struct iommufd_object *obj, u32 *pt_id)
 {
 	switch (obj->type) {
 	case IOMMUFD_OBJ_HWPT_NESTED:
-	case IOMMUFD_OBJ_HWPT_PAGING:
 		return change_hwpt(change,
 				   container_of(obj,
 						struct iommufd_hw_pagetable,
 						obj));
+	case IOMMUFD_OBJ_HWPT_PAGING:
+		return change_paging(change,
+				     container_of(obj,
+						  struct iommufd_hwpt_paging,
+						  common.obj));
 	case IOMMUFD_OBJ_IOAS:
 		return change_ioas(change,
 				   container_of(obj, struct iommufd_ioas, obj),
@@ -778,7 +831,7 @@ static int device_change(struct iommufd_change *change, u32 *pt_id)
 	rc = change_object(change, obj, pt_id);
 	iommufd_put_object(ictx, obj);
 	if (change->stale)
-		iommufd_hwpt_put(ictx, change->stale);
+		iommufd_hwpt_put(ictx, change->stale, change->stale_count);
 	return rc;
 }
 
@@ -849,6 +902,6 @@ void iommufd_device_detach(struct iommufd_device *idev, ioasid_t pasid)
 	struct iommufd_hw_pagetable *hwpt = detach_hwpt(idev, pasid);
 
 	if (hwpt)
-		iommufd_hwpt_put(idev->ictx, hwpt);
+		iommufd_hwpt_put(idev->ictx, hwpt, 1);
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_device_detach, "IOMMUFD");

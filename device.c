@@ -16,8 +16,9 @@
  *       xa_lock of iommufd_ctx.groups
  *         iommufd_group.devices_lock
  *
- * An automatic HWPT is destroyed under iommufd_ioas.mutex, so nobody drops the
- * last user of one while holding a lock of this list.
+ * Attachments to an automatic HWPT come and are dropped under iommufd_ioas.mutex,
+ * so that the last one is known for certain. The HWPT is then destroyed without
+ * any lock, since that waits for ioctls.
  */
 #include <linux/device.h>
 #include <linux/log2.h>
@@ -39,7 +40,9 @@ MODULE_PARM_DESC(allow_unsafe_interrupts,
 
 /* ---- Groups ---- */
 
+/* @group is NULL for a device without an IOMMU */
 static struct iommufd_group *group_alloc(struct iommufd_ctx *ictx,
+					 struct device *dev,
 					 struct iommu_group *group)
 {
 	struct iommufd_group *igroup;
@@ -48,6 +51,8 @@ static struct iommufd_group *group_alloc(struct iommufd_ctx *ictx,
 	if (!igroup)
 		return NULL;
 	igroup->ref = 1;
+	/* Addresses are beyond any number, so the two do not meet */
+	igroup->key = group ? iommu_group_id(group) : (unsigned long)dev;
 	igroup->ictx = ictx;
 	igroup->group = group;
 	mutex_init(&igroup->lock);
@@ -74,8 +79,8 @@ static void group_put(struct iommufd_group *igroup)
 
 	xa_lock(groups);
 	last = !--igroup->ref;
-	if (last && igroup->group)
-		__xa_erase(groups, iommu_group_id(igroup->group));
+	if (last)
+		__xa_erase(groups, igroup->key);
 	xa_unlock(groups);
 	if (last)
 		group_free(igroup);
@@ -85,12 +90,11 @@ static void group_put(struct iommufd_group *igroup)
 static struct iommufd_group *group_insert(struct iommufd_group *new)
 {
 	struct xarray *groups = &new->ictx->groups;
-	unsigned long id = iommu_group_id(new->group);
 	struct iommufd_group *igroup;
 
-	/* What is in the table has a reference and so keeps the number */
+	/* What is in the table has a reference and so keeps the key */
 	xa_lock(groups);
-	igroup = __xa_cmpxchg(groups, id, NULL, new, GFP_KERNEL_ACCOUNT);
+	igroup = __xa_cmpxchg(groups, new->key, NULL, new, GFP_KERNEL_ACCOUNT);
 	if (!igroup)
 		igroup = new;
 	else if (xa_is_err(igroup))
@@ -102,15 +106,17 @@ static struct iommufd_group *group_insert(struct iommufd_group *new)
 }
 
 static struct iommufd_group *group_get(struct iommufd_ctx *ictx,
-				       struct device *dev)
+				       struct device *dev, bool noiommu)
 {
 	struct iommufd_group *new, *igroup;
-	struct iommu_group *group;
+	struct iommu_group *group = NULL;
 
-	group = iommu_group_get(dev);
-	if (!group)
-		return ERR_PTR(-ENODEV);
-	new = group_alloc(ictx, group);
+	if (!noiommu) {
+		group = iommu_group_get(dev);
+		if (!group)
+			return ERR_PTR(-ENODEV);
+	}
+	new = group_alloc(ictx, dev, group);
 	if (!new) {
 		iommu_group_put(group);
 		return ERR_PTR(-ENOMEM);
@@ -121,9 +127,16 @@ static struct iommufd_group *group_get(struct iommufd_ctx *ictx,
 	return igroup ?: ERR_PTR(-ENOMEM);
 }
 
-/* Returns the binding of a device, or NULL */
-static struct iommufd_device *group_find_device(struct iommufd_group *igroup,
-						struct device *dev)
+/**
+ * iommufd_group_find_device() - the binding of a device
+ * @igroup: the group, with its devices_lock held
+ * @dev: the device
+ *
+ * Returns NULL when it is not bound, which it need not be to share the fate of
+ * its group.
+ */
+struct iommufd_device *iommufd_group_find_device(struct iommufd_group *igroup,
+						 struct device *dev)
 {
 	struct iommufd_device *idev;
 
@@ -140,7 +153,7 @@ static int group_add_device(struct iommufd_group *igroup,
 {
 	guard(spinlock)(&igroup->devices_lock);
 	/* Two bindings would not know of each other's attachments */
-	if (group_find_device(igroup, idev->dev))
+	if (iommufd_group_find_device(igroup, idev->dev))
 		return -EBUSY;
 	list_add_tail(&idev->group_item, &igroup->devices);
 	return 0;
@@ -158,15 +171,14 @@ static void group_remove_device(struct iommufd_group *igroup,
  * @igroup: the group
  * @dev: the device
  *
- * Returns the ID of the DEVICE object, or 0 when the device is not bound,
- * which it need not be to share the fate of its group.
+ * Returns the ID of the DEVICE object, or 0 when the device is not bound.
  */
 u32 iommufd_group_faulting_id(struct iommufd_group *igroup, struct device *dev)
 {
 	struct iommufd_device *idev;
 
 	guard(spinlock)(&igroup->devices_lock);
-	idev = group_find_device(igroup, dev);
+	idev = iommufd_group_find_device(igroup, dev);
 	return idev ? idev->obj.id : 0;
 }
 
@@ -218,7 +230,7 @@ static int device_claim(struct iommufd_device *idev)
 	if (!device_iommu_capable(dev, IOMMU_CAP_CACHE_COHERENCY))
 		return -EINVAL;
 
-	idev->igroup = group_get(idev->ictx, dev);
+	idev->igroup = group_get(idev->ictx, dev, false);
 	if (IS_ERR(idev->igroup))
 		return PTR_ERR(idev->igroup);
 
@@ -248,11 +260,16 @@ err_put_group:
 /* Nothing isolates the device from others, so it is a group of its own */
 static int device_claim_noiommu(struct iommufd_device *idev)
 {
+	int rc;
+
 	idev->noiommu = true;
-	idev->igroup = group_alloc(idev->ictx, NULL);
-	if (!idev->igroup)
-		return -ENOMEM;
-	return group_add_device(idev->igroup, idev);
+	idev->igroup = group_get(idev->ictx, idev->dev, true);
+	if (IS_ERR(idev->igroup))
+		return PTR_ERR(idev->igroup);
+	rc = group_add_device(idev->igroup, idev);
+	if (rc)
+		group_put(idev->igroup);
+	return rc;
 }
 
 /* Mock devices are objects of the context, which would never go away */
@@ -344,6 +361,8 @@ void iommufd_device_destroy(struct iommufd_object *obj)
 	bool holds_ctx = device_holds_ctx(idev);
 
 	group_remove_device(idev->igroup, idev);
+	/* Its driver may go with it, which the answers would call */
+	iommufd_attach_flush_faults(idev);
 	if (!idev->noiommu)
 		iommu_device_release_dma_owner(idev->dev);
 	group_put(idev->igroup);

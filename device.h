@@ -41,6 +41,8 @@ struct iommufd_device {
 /**
  * struct iommufd_group - the bound devices of one iommu_group in one context
  * @ref: each bound device holds one, under xa_lock of iommufd_ctx.groups
+ * @key: index in iommufd_ctx.groups: the number of @group, or the address of
+ *	the only device
  * @ictx: the context
  * @group: referenced; NULL for a device without an IOMMU
  * @lock: serialises attachment changes of the group, and protects what the
@@ -59,6 +61,7 @@ struct iommufd_device {
  */
 struct iommufd_group {
 	unsigned int ref;
+	unsigned long key;
 	struct iommufd_ctx *ictx;
 	struct iommu_group *group;
 	struct mutex lock; /* attachments */
@@ -99,7 +102,10 @@ static inline struct iommufd_device *iommufd_get_device(struct iommufd_ctx *ictx
 	return container_of_const(obj, struct iommufd_device, obj);
 }
 
+struct iommufd_device *iommufd_group_find_device(struct iommufd_group *igroup,
+						 struct device *dev);
 u32 iommufd_group_faulting_id(struct iommufd_group *igroup, struct device *dev);
+void iommufd_attach_flush_faults(struct iommufd_device *idev);
 
 void iommufd_device_pre_destroy(struct iommufd_object *obj);
 void iommufd_device_destroy(struct iommufd_object *obj);

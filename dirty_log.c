@@ -279,7 +279,7 @@ static int log_read(struct log_read *read, struct iova_bitmap *bitmap,
 	struct io_pagetable *iopt = read->iopt;
 	int rc;
 
-	guard(rwsem_write)(&iopt->domains_rwsem);
+	lockdep_assert_held_write(&iopt->domains_rwsem);
 	rc = log_check_range(iopt, iova, last);
 	if (rc)
 		return rc;
@@ -291,20 +291,19 @@ static int log_read(struct log_read *read, struct iova_bitmap *bitmap,
 }
 
 /**
- * iopt_log_read() - tell user space what is dirty
- * @iopt: the space
+ * iopt_log_report() - tell user space what is dirty
+ * @iopt: the space, with its domains_rwsem held for writing
  * @iova: first byte, page aligned
  * @length: bytes, page aligned, more than 0, without overflow
  * @flags: IOMMU_DIRTY_NO_CLEAR to only look
  * @data: bitmap of user space with a bit for each page, gets bits set
  *
- * Mappings stand still meanwhile.
- *
  * Returns -EINVAL when the log does not run, -ENOENT when a mapping is not
  * wholly inside or outside, -EFAULT when the bitmap cannot be written, -ENOMEM.
  */
-int iopt_log_read(struct io_pagetable *iopt, unsigned long iova,
-		  unsigned long length, unsigned long flags, u64 __user *data)
+int iopt_log_report(struct io_pagetable *iopt, unsigned long iova,
+		    unsigned long length, unsigned long flags,
+		    u64 __user *data)
 {
 	struct log_read read = {
 		.iopt = iopt,
@@ -321,4 +320,21 @@ int iopt_log_read(struct io_pagetable *iopt, unsigned long iova,
 	rc = log_read(&read, bitmap, iova, iova + (length - 1));
 	iova_bitmap_free(bitmap);
 	return rc;
+}
+
+/**
+ * iopt_log_read() - the same, while mappings stand still
+ * @iopt: as there
+ * @iova: as there
+ * @length: as there
+ * @flags: as there
+ * @data: as there
+ *
+ * Returns as there.
+ */
+int iopt_log_read(struct io_pagetable *iopt, unsigned long iova,
+		  unsigned long length, unsigned long flags, u64 __user *data)
+{
+	guard(rwsem_write)(&iopt->domains_rwsem);
+	return iopt_log_report(iopt, iova, length, flags, data);
 }

@@ -17,7 +17,10 @@ void iopt_log_stop(struct io_pagetable *iopt);
 int iopt_log_read(struct io_pagetable *iopt, unsigned long iova,
 		  unsigned long length, unsigned long flags, u64 __user *data);
 
-/* For whoever changes the domains, under io_pagetable.domains_rwsem */
+/* For whoever changes areas or domains, under io_pagetable.domains_rwsem */
+int iopt_log_report(struct io_pagetable *iopt, unsigned long iova,
+		    unsigned long length, unsigned long flags,
+		    u64 __user *data);
 void iopt_log_add_domain(struct io_pagetable *iopt, struct iopt_domain *idom);
 void iopt_log_remove_domain(struct io_pagetable *iopt);
 

@@ -302,6 +302,24 @@ static const struct file_operations fault_fops = {
 	.release = eventq_fops_release,
 };
 
+/*
+ * Only devices that are bound are certain to be there when the answer comes,
+ * see iommufd_attach_flush_faults(). Returns false for others.
+ */
+static bool fault_queue_group(struct iommufd_fault *fault,
+			      struct iopf_group *group)
+{
+	struct iommufd_group *igroup =
+		to_iommufd_handle(group->attach_handle)->igroup;
+
+	guard(spinlock)(&igroup->devices_lock);
+	if (!iommufd_group_find_device(igroup, group->fault_param->dev))
+		return false;
+	guard(spinlock)(&fault->common.lock);
+	list_add_tail(&group->node, &fault->common.deliver);
+	return true;
+}
+
 /**
  * iommufd_fault_iopf_handler() - take a complete group of page faults
  * @group: the group; its domain belongs to a HWPT with a fault queue
@@ -317,23 +335,34 @@ int iommufd_fault_iopf_handler(struct iopf_group *group)
 
 	/* The answer is ours from now on, not the core's */
 	iopf_group_dequeue(group);
-	scoped_guard(spinlock, &fault->common.lock)
-		list_add_tail(&group->node, &fault->common.deliver);
-	wake_up_interruptible(&fault->common.wait_queue);
+	if (fault_queue_group(fault, group))
+		wake_up_interruptible(&fault->common.wait_queue);
+	else
+		fault_answer(group, IOMMU_PAGE_RESP_INVALID);
 	return 0;
+}
+
+static bool fault_is_of(struct iopf_group *group,
+			struct iommufd_attach_handle *handle,
+			struct device *dev)
+{
+	return group->attach_handle == &handle->handle &&
+	       (!dev || group->fault_param->dev == dev);
 }
 
 /**
  * iommufd_fault_flush() - nobody is going to answer faults of an attachment
  * @hwpt: what @handle was attached to, with a fault queue or without
  * @handle: the attachment; the hardware does not use it any more and the IOMMU
- *	driver has delivered all of its faults
+ *	driver has delivered all of its faults; or @dev is not bound any more
+ * @dev: only faults of this device of the group, or NULL for all
  *
  * Answers those that wait to be read or to be answered. No answer is under way
  * any more when this returns. Does not wait for user space.
  */
 void iommufd_fault_flush(struct iommufd_hw_pagetable *hwpt,
-			 struct iommufd_attach_handle *handle)
+			 struct iommufd_attach_handle *handle,
+			 struct device *dev)
 {
 	struct iommufd_fault *fault = hwpt->fault;
 	struct iopf_group *group, *next;
@@ -347,11 +376,11 @@ void iommufd_fault_flush(struct iommufd_hw_pagetable *hwpt,
 	scoped_guard(spinlock, &fault->common.lock)
 		list_for_each_entry_safe(group, next, &fault->common.deliver,
 					 node)
-			if (group->attach_handle == &handle->handle)
+			if (fault_is_of(group, handle, dev))
 				list_move_tail(&group->node, &mine);
 
 	xa_for_each(&fault->response, cookie, group) {
-		if (group->attach_handle == &handle->handle) {
+		if (fault_is_of(group, handle, dev)) {
 			xa_erase(&fault->response, cookie);
 			list_add_tail(&group->node, &mine);
 		}

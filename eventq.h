@@ -112,7 +112,8 @@ int iommufd_fault_alloc(struct iommufd_ucmd *ucmd);
 void iommufd_fault_destroy(struct iommufd_object *obj);
 int iommufd_fault_iopf_handler(struct iopf_group *group);
 void iommufd_fault_flush(struct iommufd_hw_pagetable *hwpt,
-			 struct iommufd_attach_handle *handle);
+			 struct iommufd_attach_handle *handle,
+			 struct device *dev);
 
 int iommufd_veventq_alloc(struct iommufd_ucmd *ucmd);
 void iommufd_veventq_destroy(struct iommufd_object *obj);

@@ -56,22 +56,78 @@ static void hwpt_fini(struct iommufd_hw_pagetable *hwpt)
 	put_device(hwpt->dev);
 }
 
+static bool hwpt_is_auto(struct iommufd_hw_pagetable *hwpt)
+{
+	return hwpt_is_paging(hwpt) && to_hwpt_paging(hwpt)->auto_domain;
+}
+
 /**
- * iommufd_hwpt_put() - an attachment does not use a HWPT any more
- * @ictx: context
- * @hwpt: HWPT; a user is dropped, and with the last one an automatic HWPT goes
+ * iommufd_hwpt_get() - devices are attached to a HWPT
+ * @hwpt: HWPT; if it is automatic, iommufd_ioas.mutex is held and it is not
+ *	going
+ * @count: how many (device, PASID)
+ */
+void iommufd_hwpt_get(struct iommufd_hw_pagetable *hwpt, unsigned int count)
+{
+	refcount_add(count, &hwpt->obj.users);
+	if (hwpt_is_auto(hwpt)) {
+		struct iommufd_hwpt_paging *hwpt_paging = to_hwpt_paging(hwpt);
+
+		lockdep_assert_held(&hwpt_paging->ioas->mutex);
+		hwpt_paging->attached += count;
+	}
+}
+
+/**
+ * iommufd_hwpt_unget() - undo iommufd_hwpt_get()
+ * @hwpt: as there, under the same hold of iommufd_ioas.mutex
+ * @count: as there
  *
- * Called without any lock.
+ * So that it cannot be the last attachment that goes.
+ */
+void iommufd_hwpt_unget(struct iommufd_hw_pagetable *hwpt, unsigned int count)
+{
+	if (hwpt_is_auto(hwpt))
+		to_hwpt_paging(hwpt)->attached -= count;
+	/* Never to zero, the table has one */
+	WARN_ON(refcount_sub_and_test(count, &hwpt->obj.users));
+}
+
+/*
+ * Drop attachments of an automatic HWPT, and their users but for one if none is
+ * attached any more. Nobody will be from then on. Returns whether that is so.
+ */
+static bool hwpt_put_auto(struct iommufd_hwpt_paging *hwpt_paging,
+			  unsigned int count)
+{
+	guard(mutex)(&hwpt_paging->ioas->mutex);
+	if (hwpt_paging->attached != count) {
+		iommufd_hwpt_unget(&hwpt_paging->common, count);
+		return false;
+	}
+	if (count > 1)
+		iommufd_hwpt_unget(&hwpt_paging->common, count - 1);
+	hwpt_paging->attached = 0;
+	list_del_init(&hwpt_paging->hwpt_item);
+	return true;
+}
+
+/**
+ * iommufd_hwpt_put() - devices are not attached to a HWPT any more
+ * @ictx: context
+ * @hwpt: HWPT; an automatic one goes with the last
+ * @count: how many (device, PASID), at least 1
+ *
+ * Called without any lock. Waits for ioctls that look at a HWPT which goes, as
+ * it would stay otherwise.
  */
 void iommufd_hwpt_put(struct iommufd_ctx *ictx,
-		      struct iommufd_hw_pagetable *hwpt)
+		      struct iommufd_hw_pagetable *hwpt, unsigned int count)
 {
-	if (!hwpt_is_paging(hwpt) || !to_hwpt_paging(hwpt)->auto_domain) {
-		refcount_dec(&hwpt->obj.users);
-		return;
-	}
-	might_lock(&to_hwpt_paging(hwpt)->ioas->mutex);
-	iommufd_object_try_destroy(ictx, &hwpt->obj);
+	if (!hwpt_is_auto(hwpt))
+		iommufd_hwpt_unget(hwpt, count);
+	else if (hwpt_put_auto(to_hwpt_paging(hwpt), count))
+		iommufd_object_destroy_user(ictx, &hwpt->obj);
 }
 
 /* ---- Paging HWPTs ---- */
@@ -86,11 +142,6 @@ void iommufd_hwpt_paging_destroy(struct iommufd_object *obj)
 		container_of(obj, struct iommufd_hwpt_paging, common.obj);
 	struct iommufd_ioas *ioas = hwpt_paging->ioas;
 
-	/* Never during creation, when that lock is held */
-	if (hwpt_paging->auto_domain) {
-		guard(mutex)(&ioas->mutex);
-		list_del(&hwpt_paging->hwpt_item);
-	}
 	if (hwpt_paging->linked)
 		iopt_remove_domain(&ioas->iopt, &hwpt_paging->iopt_domain);
 	hwpt_fini(&hwpt_paging->common);
@@ -196,6 +247,7 @@ iommufd_hwpt_paging_alloc(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
 		return hwpt_paging;
 	refcount_inc(&ioas->obj.users);
 	hwpt_paging->ioas = ioas;
+	INIT_LIST_HEAD(&hwpt_paging->hwpt_item);
 	hwpt_paging->nest_parent = flags & IOMMU_HWPT_ALLOC_NEST_PARENT;
 	hwpt_init(&hwpt_paging->common, idev, flags);
 

@@ -39,8 +39,10 @@ struct iommufd_hw_pagetable {
  * @common: shared part, at offset 0
  * @ioas: the IOAS mirrored; a user of it
  * @iopt_domain: the link into @ioas' IOVA space
- * @hwpt_item: on iommufd_ioas.hwpt_list if @auto_domain, under
+ * @hwpt_item: on iommufd_ioas.hwpt_list if @auto_domain, or on none, under
  *	iommufd_ioas.mutex
+ * @attached: attached (device, PASID) if @auto_domain, under
+ *	iommufd_ioas.mutex; 0 of a published one is final: it is going
  * @auto_domain: made by an attach to an IOAS; goes with its last attachment
  * @enforce_cache_coherency: no-snoop of devices is overridden
  * @nest_parent: allocated with IOMMU_HWPT_ALLOC_NEST_PARENT
@@ -53,6 +55,7 @@ struct iommufd_hwpt_paging {
 	struct iommufd_ioas *ioas;
 	struct iopt_domain iopt_domain;
 	struct list_head hwpt_item;
+	unsigned int attached;
 	bool auto_domain : 1;
 	bool enforce_cache_coherency : 1;
 	bool nest_parent : 1;
@@ -133,8 +136,10 @@ iommufd_hwpt_paging_alloc(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
 int iommufd_hwpt_paging_link(struct iommufd_hwpt_paging *hwpt_paging);
 void iommufd_hwpt_paging_destroy(struct iommufd_object *obj);
 void iommufd_hwpt_nested_destroy(struct iommufd_object *obj);
+void iommufd_hwpt_get(struct iommufd_hw_pagetable *hwpt, unsigned int count);
+void iommufd_hwpt_unget(struct iommufd_hw_pagetable *hwpt, unsigned int count);
 void iommufd_hwpt_put(struct iommufd_ctx *ictx,
-		      struct iommufd_hw_pagetable *hwpt);
+		      struct iommufd_hw_pagetable *hwpt, unsigned int count);
 
 int iommufd_hwpt_alloc(struct iommufd_ucmd *ucmd);
 int iommufd_hwpt_set_dirty_tracking(struct iommufd_ucmd *ucmd);

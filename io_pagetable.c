@@ -25,6 +25,7 @@
 #include <linux/mm.h>
 #include <linux/magic.h>
 #include <linux/overflow.h>
+#include <linux/sched/signal.h>
 #include <linux/shmem_fs.h>
 #include <linux/slab.h>
 #include <linux/wait_bit.h>
@@ -629,13 +630,15 @@ static void iopt_unmap_abort(struct io_pagetable *iopt, struct list_head *areas)
 		area->state = AREA_LIVE;
 }
 
+/* Takes io_pagetable.domains_rwsem held for reading, and releases it */
 static unsigned long iopt_unmap_finish(struct io_pagetable *iopt,
 				       struct list_head *areas)
 {
 	unsigned long unmapped = 0;
 	struct iopt_area *area, *next;
 
-	down_read(&iopt->domains_rwsem);
+	lockdep_assert_held(&iopt->domains_rwsem);
+
 	iopt_unfill(iopt, areas);
 	down_write(&iopt->iova_rwsem);
 	list_for_each_entry(area, areas, item)
@@ -671,8 +674,10 @@ static int iopt_unmap_range(struct io_pagetable *iopt, unsigned long iova,
 		}
 		list_move_tail(&area->item, &areas);
 	}
-	if (!list_empty(&areas))
+	if (!list_empty(&areas)) {
+		down_read(&iopt->domains_rwsem);
 		*unmapped = iopt_unmap_finish(iopt, &areas);
+	}
 	return rc;
 }
 
@@ -708,6 +713,55 @@ int iopt_unmap(struct io_pagetable *iopt, unsigned long iova,
 }
 
 /**
+ * iopt_unmap_report() - iopt_unmap() that tells what is dirty
+ * @iopt: the space
+ * @iova: first byte, page aligned
+ * @length: bytes, page aligned, more than 0, without overflow
+ * @data: bitmap of user space as of iopt_log_read()
+ * @unmapped: bytes that were mapped there and are no more
+ *
+ * All or nothing. Accesses are through with the mappings before the log is read,
+ * and nobody else can read it between that and the removal. Devices cannot be
+ * kept from writing meanwhile.
+ *
+ * Returns as iopt_unmap() and iopt_log_read() do, but 0 when there is nothing.
+ */
+int iopt_unmap_report(struct io_pagetable *iopt, unsigned long iova,
+		      unsigned long length, u64 __user *data,
+		      unsigned long *unmapped)
+{
+	struct iopt_area *area;
+	LIST_HEAD(areas);
+	int rc;
+
+	*unmapped = 0;
+	/* Looked at again under the lock; accesses need not be disturbed */
+	if (!READ_ONCE(iopt->log_on))
+		return -EINVAL;
+	rc = iopt_unmap_begin(iopt, iova, iova + (length - 1), &areas);
+	if (rc)
+		return rc;
+	list_for_each_entry(area, &areas, item) {
+		rc = iopt_unmap_drain(iopt, area);
+		if (rc)
+			goto err_abort;
+	}
+
+	down_write(&iopt->domains_rwsem);
+	/* Only looked at, so that failing loses nothing of it */
+	rc = iopt_log_report(iopt, iova, length, IOMMU_DIRTY_NO_CLEAR, data);
+	downgrade_write(&iopt->domains_rwsem);
+	if (!rc) {
+		*unmapped = iopt_unmap_finish(iopt, &areas);
+		return 0;
+	}
+	up_read(&iopt->domains_rwsem);
+err_abort:
+	iopt_unmap_abort(iopt, &areas);
+	return rc;
+}
+
+/**
  * iopt_unmap_all() - remove all mappings
  * @iopt: the space
  * @unmapped: bytes that were mapped
@@ -729,8 +783,7 @@ static int iopt_cut_area(struct io_pagetable *iopt, struct iopt_area *area,
 	struct iopt_area *right;
 	int rc;
 
-	if (area->state != AREA_LIVE || atomic_read(&area->busy) ||
-	    atomic_read(&area->locks))
+	if (area->state != AREA_LIVE || atomic_read(&area->locks))
 		return -EBUSY;
 	if (area->pages->kind == PAGES_DMABUF || !iopt->disable_large_pages)
 		return -EOPNOTSUPP;
@@ -738,6 +791,8 @@ static int iopt_cut_area(struct io_pagetable *iopt, struct iopt_area *area,
 		return -EINVAL;
 	if (area_has_pins(area))
 		return -EINVAL;
+	if (atomic_read(&area->busy))
+		return -EAGAIN;
 
 	right = area_alloc(iopt, area->pages, area_offset(area, iova),
 			   area->prot);
@@ -764,21 +819,8 @@ static int iopt_cut_area(struct io_pagetable *iopt, struct iopt_area *area,
 	return 0;
 }
 
-/**
- * iopt_cut() - make mappings begin at given addresses
- * @iopt: a space that has huge pages disabled
- * @iovas: where to cut; where nothing is mapped, or a mapping begins already,
- *	there is nothing to do
- * @num_iovas: entries in @iovas
- *
- * Changes no pins, no charges and no domain.
- *
- * Returns -EBUSY for a mapping that comes or goes, -EOPNOTSUPP for a dma-buf or
- * a space with huge pages, -EINVAL where alignment or pins of an access forbid
- * it, -ENOMEM. Earlier cuts remain.
- */
-int iopt_cut(struct io_pagetable *iopt, const unsigned long *iovas,
-	     unsigned int num_iovas)
+static int iopt_cut_areas(struct io_pagetable *iopt,
+			  const unsigned long *iovas, unsigned int num_iovas)
 {
 	struct iopt_area *area;
 	unsigned int i;
@@ -796,6 +838,34 @@ int iopt_cut(struct io_pagetable *iopt, const unsigned long *iovas,
 			return rc;
 	}
 	return 0;
+}
+
+/**
+ * iopt_cut() - make mappings begin at given addresses
+ * @iopt: a space that has huge pages disabled
+ * @iovas: where to cut; where nothing is mapped, or a mapping begins already,
+ *	there is nothing to do
+ * @num_iovas: entries in @iovas
+ *
+ * Changes no pins, no charges and no domain.
+ *
+ * Returns -EBUSY for a mapping that comes or goes, -EOPNOTSUPP for a dma-buf or
+ * a space with huge pages, -EINVAL where alignment or pins of an access forbid
+ * it, -ENOMEM, -EINTR when the caller is killed while somebody works on the
+ * mapping. Earlier cuts remain.
+ */
+int iopt_cut(struct io_pagetable *iopt, const unsigned long *iovas,
+	     unsigned int num_iovas)
+{
+	int rc;
+
+	/* An access, which may need the locks, is done with an area soon */
+	while ((rc = iopt_cut_areas(iopt, iovas, num_iovas)) == -EAGAIN) {
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		usleep_range(10, 100);
+	}
+	return rc;
 }
 
 /*

@@ -84,6 +84,9 @@ int iopt_copy_check(struct io_pagetable *src, unsigned long iova,
 		    unsigned long length);
 int iopt_unmap(struct io_pagetable *iopt, unsigned long iova,
 	       unsigned long length, unsigned long *unmapped);
+int iopt_unmap_report(struct io_pagetable *iopt, unsigned long iova,
+		      unsigned long length, u64 __user *data,
+		      unsigned long *unmapped);
 int iopt_unmap_all(struct io_pagetable *iopt, unsigned long *unmapped);
 int iopt_cut(struct io_pagetable *iopt, const unsigned long *iovas,
 	     unsigned int num_iovas);

@@ -35,6 +35,10 @@ enum {
 	IOMMU_TEST_OP_PASID_CHECK_HWPT = 21,
 	IOMMU_TEST_OP_DMABUF_GET = 22,
 	IOMMU_TEST_OP_DMABUF_REVOKE = 23,
+
+	/* Of this implementation only, so they begin far behind */
+	IOMMU_TEST_OP_MOCK_DEVICE = 64,
+	IOMMU_TEST_OP_BIND_AGAIN = 65,
 };
 
 /* pagetable_type in struct iommu_hwpt_selftest */
@@ -76,12 +80,31 @@ enum {
 	MOCK_FLAGS_ACCESS_CREATE_NEEDS_PIN_PAGES = 1 << 0,
 };
 
-/* dev_flags of MOCK_DOMAIN_FLAGS */
+/* dev_flags of MOCK_DOMAIN_FLAGS and MOCK_DEVICE */
 enum {
 	/* The IOMMU cannot track what the device writes */
 	MOCK_FLAGS_DEVICE_NO_DIRTY = 1 << 0,
 	/* The device has MOCK_PASID_WIDTH bits of PASID */
 	MOCK_FLAGS_DEVICE_PASID = 1 << 2,
+
+	/* The rest is for MOCK_DEVICE only */
+
+	/* The IOMMU can override the no-snoop attribute of its DMA */
+	MOCK_FLAGS_DEVICE_ENFORCE = 1 << 16,
+	/* The IOMMU does not honour IOMMU_CACHE */
+	MOCK_FLAGS_DEVICE_NONCOHERENT = 1 << 17,
+	/* There is no IOMMU in front of it */
+	MOCK_FLAGS_DEVICE_NOIOMMU = 1 << 18,
+};
+
+/* resv_type of MOCK_DEVICE: what the device's reserved region is */
+enum {
+	MOCK_RESV_NONE = 0,
+	MOCK_RESV_DIRECT = 1,
+	MOCK_RESV_DIRECT_RELAXABLE = 2,
+	MOCK_RESV_RESERVED = 3,
+	MOCK_RESV_MSI = 4,
+	MOCK_RESV_SW_MSI = 5,
 };
 
 /* The words that stand for the IOTLB of a nested HWPT */
@@ -104,7 +127,9 @@ enum {
  * struct iommu_test_cmd - Argument of IOMMU_TEST_CMD
  * @size: sizeof(struct iommu_test_cmd)
  * @op: one of IOMMU_TEST_OP_*; EOPNOTSUPP if it is none
- * @id: the object or access file the operation is about
+ * @id: the object or access file the operation is about. BIND_AGAIN: the
+ *      device, an out_stdev_id, to bind a second time, and to unbind at once
+ *      if that succeeds
  * @__reserved: ignored
  * @add_reserved: ADD_RESERVED: reserve a range of the IOAS @id
  * @add_reserved.start: first IOVA
@@ -199,6 +224,17 @@ enum {
  * @dmabuf_revoke: DMABUF_REVOKE: revoke such a dma-buf
  * @dmabuf_revoke.dmabuf_fd: its descriptor
  * @dmabuf_revoke.revoked: 0 to make it usable for new mappings again
+ * @mock_device: MOCK_DEVICE: make any kind of mock device, bind it, and unless
+ *               @id is 0 attach it to @id
+ * @mock_device.out_stdev_id: as for MOCK_DOMAIN
+ * @mock_device.out_hwpt_id: as for MOCK_DOMAIN, or 0
+ * @mock_device.out_idev_id: as for MOCK_DOMAIN
+ * @mock_device.dev_flags: combination of MOCK_FLAGS_DEVICE_*
+ * @mock_device.sibling_id: an out_stdev_id whose IOMMU group to join, or 0 for
+ *                          a group of its own
+ * @mock_device.resv_type: one of MOCK_RESV_*
+ * @mock_device.resv_start: first IOVA of the reserved region
+ * @mock_device.resv_length: bytes
  * @last: ignored
  *
  * Results are written back into the structure. @last makes the smallest size
@@ -313,6 +349,16 @@ struct iommu_test_cmd {
 			__s32 dmabuf_fd;
 			__u32 revoked;
 		} dmabuf_revoke;
+		struct {
+			__u32 out_stdev_id;
+			__u32 out_hwpt_id;
+			__u32 out_idev_id;
+			__u32 dev_flags;
+			__u32 sibling_id;
+			__u32 resv_type;
+			__aligned_u64 resv_start;
+			__aligned_u64 resv_length;
+		} mock_device;
 	};
 	__u32 last;
 };

@@ -58,7 +58,7 @@ struct iommufd_sw_msi_maps {
  * struct iommufd_ctx - everything reached from one open file
  * @file: the file; its reference count is the context's
  * @objects: ID to object; see object.h for its rules
- * @groups: iommu_group ID to struct iommufd_group; own lock, see device.c
+ * @groups: iommufd_group.key to struct iommufd_group; own lock, see device.c
  * @destroy_wait: woken when an object's wait_cnt drops to zero
  * @ioas_creation_lock: write side excludes IOAS creation, for operations over
  *	every IOAS of the context

@@ -23,6 +23,31 @@
 struct mock_viommu;
 
 /**
+ * struct mock_group - an IOMMU group of mock devices
+ * @users: its devices
+ * @attach_rwsem: held for reading around every change of attachment, outside
+ *	all locks of iommufd and the iommu core, so that changes of several
+ *	devices can meet. Who holds it for writing may play the hardware: what
+ *	is attached stays, with its attach handles and fault queue.
+ */
+struct mock_group {
+	refcount_t users;
+	struct rw_semaphore attach_rwsem;
+};
+
+/**
+ * struct mock_resv - a reserved region
+ * @start: first IOVA
+ * @length: bytes
+ * @type: what it is
+ */
+struct mock_resv {
+	u64 start;
+	u64 length;
+	enum iommu_resv_type type;
+};
+
+/**
  * struct mock_dev - a device behind the mock IOMMU
  * @dev: on the bus iommufd_mock, without a driver
  * @fwnode: software node with the properties of @dev
@@ -30,14 +55,16 @@ struct mock_viommu;
  * @flags: MOCK_FLAGS_DEVICE_*
  * @cache: stands for a device TLB; written under xa_lock of the vdevs of the
  *	vIOMMU it is behind
- * @attach_rwsem: held for writing around every change of attachment, outside
- *	all locks of iommufd and the iommu core. A reader may play the hardware:
- *	what is attached stays, with its attach handles and fault queue.
+ * @group: shared by the devices of its IOMMU group
+ * @sibling: device whose group it joins, only while it is made
+ * @resv: its reserved region, if the length is not 0
+ * @op_lock: serialises what a driver has to serialise, outside all locks but
+ *	that of its group
  * @viommu: vIOMMU of the nested domain attached to the RID, or NULL; set by
  *	the domain's attach_dev, kept alive by that domain
  * @vdev_id: virtual ID on @viommu at the time of the attachment
- * @iopf_users: attached domains, of the RID and PASIDs, that handle page
- *	faults; under the group mutex of the iommu core
+ * @iopf_pasids: PASIDs, and 0 for the RID, whose domain handles page faults;
+ *	under the group mutex of the iommu core
  * @pasid_fail_next: the next attachment to IOMMU_TEST_PASID_RESERVED fails;
  *	under the group mutex of the iommu core
  */
@@ -48,10 +75,13 @@ struct mock_dev {
 	u32 flags;
 	u32 cache[MOCK_DEV_CACHE_NUM];
 
-	struct rw_semaphore attach_rwsem;
+	struct mock_group *group;
+	struct mock_dev *sibling;
+	struct mock_resv resv;
+	struct mutex op_lock; /* calls about this device */
 	struct mock_viommu *viommu;
 	unsigned long vdev_id;
-	unsigned int iopf_users;
+	struct xarray iopf_pasids;
 	bool pasid_fail_next;
 };
 
@@ -69,6 +99,7 @@ static inline struct mock_dev *to_mock_dev(struct device *dev)
  *	lock which the page table library asks for; page table memory that a
  *	walk may still see is freed after a pass through it for writing
  * @track_dirty: dirty tracking is on
+ * @enforced: no-snoop is overridden, which not every device can have
  */
 struct mock_paging_domain {
 	union {
@@ -78,6 +109,7 @@ struct mock_paging_domain {
 	};
 	rwlock_t walk_lock;
 	bool track_dirty;
+	bool enforced;
 };
 
 PT_IOMMU_CHECK_DOMAIN(struct mock_paging_domain, iommu, domain);
@@ -107,13 +139,15 @@ int mock_iommu_init(void);
 void mock_iommu_exit(void);
 void mock_iommu_get(void);
 void mock_iommu_put(void);
-struct mock_dev *mock_dev_create(u32 flags);
+struct mock_dev *mock_dev_create(u32 flags, struct mock_dev *sibling,
+				 const struct mock_resv *resv);
 int mock_attach_dev(struct iommu_domain *domain, struct device *dev,
 		    struct iommu_domain *old);
 int mock_set_dev_pasid(struct iommu_domain *domain, struct device *dev,
 		       ioasid_t pasid, struct iommu_domain *old);
 
 /* selftest_domain.c: paging and nested domains */
+bool mock_domain_suits(struct iommu_domain *domain, struct mock_dev *mdev);
 struct iommu_domain *
 mock_domain_alloc_paging(struct device *dev, u32 flags,
 			 const struct iommu_user_data *user_data);
@@ -140,6 +174,8 @@ int mock_viommu_report_event(struct mock_viommu *viommu, u32 virt_id);
 /* selftest_device.c: IOMMUFD_OBJ_SELFTEST, a mock device in a context */
 int iommufd_test_mock_domain(struct iommufd_ucmd *ucmd);
 int iommufd_test_mock_domain_flags(struct iommufd_ucmd *ucmd);
+int iommufd_test_mock_device(struct iommufd_ucmd *ucmd);
+int iommufd_test_bind_again(struct iommufd_ucmd *ucmd);
 int iommufd_test_mock_domain_replace(struct iommufd_ucmd *ucmd);
 int iommufd_test_pasid_attach(struct iommufd_ucmd *ucmd);
 int iommufd_test_pasid_replace(struct iommufd_ucmd *ucmd);

@@ -281,31 +281,6 @@ void iommufd_object_tombstone_user(struct iommufd_ctx *ictx,
 }
 
 /**
- * iommufd_object_try_destroy() - give up a user count, destroy if it was last
- * @ictx: its context
- * @obj: the object; the caller's user count is consumed
- *
- * Returns true when the object was destroyed, false when others use it.
- */
-bool iommufd_object_try_destroy(struct iommufd_ctx *ictx,
-				struct iommufd_object *obj)
-{
-	xa_lock(&ictx->objects);
-	refcount_dec(&obj->users);
-	if (!refcount_dec_if_one(&obj->users)) {
-		xa_unlock(&ictx->objects);
-		return false;
-	}
-	iommufd_object_set_slot(ictx, obj, NULL);
-	xa_unlock(&ictx->objects);
-
-	if (!iommufd_object_drain(ictx, obj))
-		return false;
-	iommufd_object_teardown(obj);
-	return true;
-}
-
-/**
  * iommufd_object_destroy_all() - destroy every object, leaf first
  * @ictx: context in final release, with nobody using it
  */

@@ -141,8 +141,6 @@ void iommufd_object_destroy_user(struct iommufd_ctx *ictx,
 				 struct iommufd_object *obj);
 void iommufd_object_tombstone_user(struct iommufd_ctx *ictx,
 				   struct iommufd_object *obj);
-bool iommufd_object_try_destroy(struct iommufd_ctx *ictx,
-				struct iommufd_object *obj);
 void iommufd_object_destroy_all(struct iommufd_ctx *ictx);
 
 #endif

@@ -136,6 +136,8 @@ static int (*const iommufd_test_ops[])(struct iommufd_ucmd *ucmd) = {
 	[IOMMU_TEST_OP_PASID_CHECK_HWPT] = iommufd_test_pasid_check_hwpt,
 	[IOMMU_TEST_OP_DMABUF_GET] = iommufd_test_dmabuf_get,
 	[IOMMU_TEST_OP_DMABUF_REVOKE] = iommufd_test_dmabuf_revoke,
+	[IOMMU_TEST_OP_MOCK_DEVICE] = iommufd_test_mock_device,
+	[IOMMU_TEST_OP_BIND_AGAIN] = iommufd_test_bind_again,
 };
 
 /**

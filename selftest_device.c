@@ -30,12 +30,13 @@ static struct selftest_dev *get_selftest_dev(struct iommufd_ctx *ictx, u32 id)
 			     container_of(obj, struct selftest_dev, obj);
 }
 
-/* Returns -ENOENT for no DEVICE, -EINVAL for one that is not a mock */
+/* Returns -ENOENT for no DEVICE, -EINVAL for one not behind the mock IOMMU */
 static struct iommufd_device *get_mock_idev(struct iommufd_ctx *ictx, u32 id)
 {
 	struct iommufd_device *idev = iommufd_get_device(ictx, id);
 
-	if (IS_ERR(idev) || iommufd_selftest_is_mock_dev(idev->dev))
+	if (IS_ERR(idev) ||
+	    (iommufd_selftest_is_mock_dev(idev->dev) && !idev->noiommu))
 		return idev;
 	iommufd_put_object(ictx, &idev->obj);
 	return ERR_PTR(-EINVAL);
@@ -44,20 +45,23 @@ static struct iommufd_device *get_mock_idev(struct iommufd_ctx *ictx, u32 id)
 static int selftest_dev_attach(struct selftest_dev *sdev, ioasid_t pasid,
 			       u32 *pt_id)
 {
-	guard(rwsem_write)(&sdev->mdev->attach_rwsem);
+	guard(rwsem_read)(&sdev->mdev->group->attach_rwsem);
+	guard(mutex)(&sdev->mdev->op_lock);
 	return iommufd_device_attach(sdev->idev, pasid, pt_id);
 }
 
 static int selftest_dev_replace(struct selftest_dev *sdev, ioasid_t pasid,
 				u32 *pt_id)
 {
-	guard(rwsem_write)(&sdev->mdev->attach_rwsem);
+	guard(rwsem_read)(&sdev->mdev->group->attach_rwsem);
+	guard(mutex)(&sdev->mdev->op_lock);
 	return iommufd_device_replace(sdev->idev, pasid, pt_id);
 }
 
 static void selftest_dev_detach(struct selftest_dev *sdev, ioasid_t pasid)
 {
-	guard(rwsem_write)(&sdev->mdev->attach_rwsem);
+	guard(rwsem_read)(&sdev->mdev->group->attach_rwsem);
+	guard(mutex)(&sdev->mdev->op_lock);
 	iommufd_device_detach(sdev->idev, pasid);
 }
 
@@ -93,7 +97,9 @@ void iommufd_selftest_destroy(struct iommufd_object *obj)
  * The new object stays invisible until the caller has its ID, and undoes what
  * was done when this fails.
  */
-static int create_selftest_dev(struct iommufd_ucmd *ucmd, u32 dev_flags)
+static int create_selftest_dev(struct iommufd_ucmd *ucmd, u32 dev_flags,
+			       struct mock_dev *sibling,
+			       const struct mock_resv *resv)
 {
 	struct iommu_test_cmd *cmd = ucmd->cmd;
 	u32 pt_id = cmd->id;
@@ -101,13 +107,13 @@ static int create_selftest_dev(struct iommufd_ucmd *ucmd, u32 dev_flags)
 	struct selftest_dev *sdev;
 	struct mock_dev *mdev;
 	u32 idev_id;
-	int rc;
+	int rc = 0;
 
 	sdev = iommufd_object_alloc_ucmd(ucmd, sdev, IOMMUFD_OBJ_SELFTEST, obj);
 	if (IS_ERR(sdev))
 		return PTR_ERR(sdev);
 
-	mdev = mock_dev_create(dev_flags);
+	mdev = mock_dev_create(dev_flags, sibling, resv);
 	if (IS_ERR(mdev))
 		return PTR_ERR(mdev);
 	sdev->mdev = mdev;
@@ -117,11 +123,12 @@ static int create_selftest_dev(struct iommufd_ucmd *ucmd, u32 dev_flags)
 		return PTR_ERR(idev);
 	sdev->idev = idev;
 
-	rc = selftest_dev_attach(sdev, IOMMU_NO_PASID, &pt_id);
+	if (pt_id || cmd->op != IOMMU_TEST_OP_MOCK_DEVICE)
+		rc = selftest_dev_attach(sdev, IOMMU_NO_PASID, &pt_id);
 	if (rc)
 		return rc;
 
-	/* The outputs of both operations are in the same places */
+	/* The outputs of all these operations are in the same places */
 	cmd->mock_domain.out_stdev_id = sdev->obj.id;
 	cmd->mock_domain.out_hwpt_id = pt_id;
 	cmd->mock_domain.out_idev_id = idev_id;
@@ -130,14 +137,77 @@ static int create_selftest_dev(struct iommufd_ucmd *ucmd, u32 dev_flags)
 
 int iommufd_test_mock_domain(struct iommufd_ucmd *ucmd)
 {
-	return create_selftest_dev(ucmd, 0);
+	return create_selftest_dev(ucmd, 0, NULL, NULL);
 }
 
 int iommufd_test_mock_domain_flags(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_test_cmd *cmd = ucmd->cmd;
+	u32 flags = cmd->mock_domain_flags.dev_flags;
 
-	return create_selftest_dev(ucmd, cmd->mock_domain_flags.dev_flags);
+	if (flags & ~(MOCK_FLAGS_DEVICE_NO_DIRTY | MOCK_FLAGS_DEVICE_PASID))
+		return -EINVAL;
+	return create_selftest_dev(ucmd, flags, NULL, NULL);
+}
+
+static int create_sibling(struct iommufd_ucmd *ucmd, u32 dev_flags,
+			  const struct mock_resv *resv)
+{
+	struct iommu_test_cmd *cmd = ucmd->cmd;
+	struct selftest_dev *sdev;
+	int rc = -EINVAL;
+
+	sdev = get_selftest_dev(ucmd->ictx, cmd->mock_device.sibling_id);
+	if (IS_ERR(sdev))
+		return PTR_ERR(sdev);
+	/* Without an IOMMU there are no groups */
+	if (sdev->mdev->dev.iommu_group &&
+	    !(dev_flags & MOCK_FLAGS_DEVICE_NOIOMMU))
+		rc = create_selftest_dev(ucmd, dev_flags, sdev->mdev, resv);
+	iommufd_put_object(ucmd->ictx, &sdev->obj);
+	return rc;
+}
+
+int iommufd_test_mock_device(struct iommufd_ucmd *ucmd)
+{
+	const u32 known = MOCK_FLAGS_DEVICE_NO_DIRTY | MOCK_FLAGS_DEVICE_PASID |
+			  MOCK_FLAGS_DEVICE_ENFORCE |
+			  MOCK_FLAGS_DEVICE_NONCOHERENT |
+			  MOCK_FLAGS_DEVICE_NOIOMMU;
+	struct iommu_test_cmd *cmd = ucmd->cmd;
+	u32 flags = cmd->mock_device.dev_flags;
+	struct mock_resv resv = {};
+
+	static_assert(MOCK_RESV_DIRECT == IOMMU_RESV_DIRECT + 1);
+	static_assert(MOCK_RESV_SW_MSI == IOMMU_RESV_SW_MSI + 1);
+
+	if (flags & ~known || cmd->mock_device.resv_type > MOCK_RESV_SW_MSI)
+		return -EINVAL;
+	if (cmd->mock_device.resv_type != MOCK_RESV_NONE) {
+		resv.start = cmd->mock_device.resv_start;
+		resv.length = cmd->mock_device.resv_length;
+		resv.type = cmd->mock_device.resv_type - 1;
+	}
+	if (cmd->mock_device.sibling_id)
+		return create_sibling(ucmd, flags, &resv);
+	return create_selftest_dev(ucmd, flags, NULL, &resv);
+}
+
+int iommufd_test_bind_again(struct iommufd_ucmd *ucmd)
+{
+	struct iommu_test_cmd *cmd = ucmd->cmd;
+	struct iommufd_device *idev;
+	struct selftest_dev *sdev;
+	u32 id;
+
+	sdev = get_selftest_dev(ucmd->ictx, cmd->id);
+	if (IS_ERR(sdev))
+		return PTR_ERR(sdev);
+	idev = iommufd_device_bind(ucmd->ictx, &sdev->mdev->dev, &id);
+	if (!IS_ERR(idev))
+		iommufd_device_unbind(idev);
+	iommufd_put_object(ucmd->ictx, &sdev->obj);
+	return PTR_ERR_OR_ZERO(idev);
 }
 
 int iommufd_test_mock_domain_replace(struct iommufd_ucmd *ucmd)
@@ -209,7 +279,9 @@ static struct iommu_domain *mock_dev_domain(struct mock_dev *mdev,
 {
 	struct iommu_attach_handle *handle;
 
-	lockdep_assert_held(&mdev->attach_rwsem);
+	lockdep_assert_held_write(&mdev->group->attach_rwsem);
+	if (!mdev->dev.iommu_group)
+		return NULL;
 	handle = iommu_attach_handle_get(mdev->dev.iommu_group, pasid, 0);
 	return IS_ERR(handle) ? NULL : handle->domain;
 }
@@ -221,7 +293,7 @@ static int check_attached(struct iommufd_ctx *ictx, struct mock_dev *mdev,
 	struct iommufd_object *obj;
 	int rc = -EINVAL;
 
-	guard(rwsem_read)(&mdev->attach_rwsem);
+	guard(rwsem_write)(&mdev->group->attach_rwsem);
 	if (!hwpt_id)
 		return mock_dev_domain(mdev, pasid) ? -EINVAL : 0;
 
@@ -277,7 +349,7 @@ int iommufd_test_trigger_iopf(struct iommufd_ucmd *ucmd)
 	if (IS_ERR(idev))
 		return PTR_ERR(idev);
 	/* An IOMMU, too, does not care whether anybody takes the fault */
-	scoped_guard(rwsem_read, &to_mock_dev(idev->dev)->attach_rwsem)
+	scoped_guard(rwsem_write, &to_mock_dev(idev->dev)->group->attach_rwsem)
 		iommu_report_device_fault(idev->dev, &event);
 	iommufd_put_object(ucmd->ictx, &idev->obj);
 	return 0;
@@ -285,7 +357,7 @@ int iommufd_test_trigger_iopf(struct iommufd_ucmd *ucmd)
 
 static int mock_dev_report_event(struct mock_dev *mdev)
 {
-	guard(rwsem_read)(&mdev->attach_rwsem);
+	guard(rwsem_write)(&mdev->group->attach_rwsem);
 	if (!mdev->viommu || !mdev->vdev_id)
 		return -ENOENT;
 	return mock_viommu_report_event(mdev->viommu, mdev->vdev_id);

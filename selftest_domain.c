@@ -49,13 +49,36 @@ static void mock_paging_free(struct iommu_domain *domain)
 	kfree(mock);
 }
 
+static bool mock_enforce_cache_coherency(struct iommu_domain *domain)
+{
+	to_mock_paging(domain)->enforced = true;
+	return true;
+}
+
 static const struct iommu_domain_ops mock_paging_ops = {
 	.iova_to_phys = mock_iova_to_phys,
 	.iotlb_sync = mock_iotlb_sync,
 	.attach_dev = mock_attach_dev,
 	.set_dev_pasid = mock_set_dev_pasid,
+	.enforce_cache_coherency = mock_enforce_cache_coherency,
 	.free = mock_paging_free,
 };
+
+/**
+ * mock_domain_suits() - can a device be attached to a domain
+ * @domain: any mock domain
+ * @mdev: the device
+ *
+ * Return: false when @domain does what the IOMMU of @mdev cannot.
+ */
+bool mock_domain_suits(struct iommu_domain *domain, struct mock_dev *mdev)
+{
+	if (domain->dirty_ops && mdev->flags & MOCK_FLAGS_DEVICE_NO_DIRTY)
+		return false;
+	return domain->ops != &mock_paging_ops ||
+	       !to_mock_paging(domain)->enforced ||
+	       mdev->flags & MOCK_FLAGS_DEVICE_ENFORCE;
+}
 
 static int mock_set_dirty_tracking(struct iommu_domain *domain, bool enable)
 {

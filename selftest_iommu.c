@@ -57,30 +57,41 @@ void mock_iommu_put(void)
 }
 
 /* Page faults of a device go to the queue while a domain wants them */
-static int mock_iopf_get(struct mock_dev *mdev, struct iommu_domain *domain)
+static int mock_iopf_on(struct mock_dev *mdev, ioasid_t pasid)
 {
+	bool first = xa_empty(&mdev->iopf_pasids);
 	int rc;
 
-	if (!domain->iopf_handler)
-		return 0;
 	if (!mock_iommu.iopf_queue)
 		return -ENODEV;
-
-	if (!mdev->iopf_users) {
-		rc = iopf_queue_add_device(mock_iommu.iopf_queue, &mdev->dev);
-		if (rc)
-			return rc;
-	}
-	mdev->iopf_users++;
-	return 0;
+	rc = xa_err(xa_store(&mdev->iopf_pasids, pasid, xa_mk_value(0),
+			     GFP_KERNEL_ACCOUNT));
+	if (rc || !first)
+		return rc;
+	rc = iopf_queue_add_device(mock_iommu.iopf_queue, &mdev->dev);
+	if (rc)
+		xa_erase(&mdev->iopf_pasids, pasid);
+	return rc;
 }
 
-static void mock_iopf_put(struct mock_dev *mdev, struct iommu_domain *domain)
+static void mock_iopf_off(struct mock_dev *mdev, ioasid_t pasid)
 {
-	if (!domain || !domain->iopf_handler)
-		return;
-	if (!--mdev->iopf_users)
+	if (xa_erase(&mdev->iopf_pasids, pasid) &&
+	    xa_empty(&mdev->iopf_pasids))
 		iopf_queue_remove_device(mock_iommu.iopf_queue, &mdev->dev);
+}
+
+/*
+ * The domain of a PASID changes. A device that joins a group does not get the
+ * PASIDs of the others, but loses them with them.
+ */
+static int mock_iopf_change(struct mock_dev *mdev, ioasid_t pasid,
+			    struct iommu_domain *domain)
+{
+	if (domain->iopf_handler)
+		return mock_iopf_on(mdev, pasid);
+	mock_iopf_off(mdev, pasid);
+	return 0;
 }
 
 static struct mock_viommu *mock_domain_viommu(struct iommu_domain *domain)
@@ -96,11 +107,10 @@ static struct mock_viommu *mock_domain_viommu(struct iommu_domain *domain)
  * @dev: a mock device
  * @old: what it is attached to, or NULL
  *
- * Context: the group mutex of the iommu core is held, and attach_rwsem of @dev
- * for writing unless no operation can reach @dev.
+ * Context: the group mutex of the iommu core is held, and attach_rwsem of the
+ * group of @dev for reading unless no operation can reach @dev.
  *
- * Return: 0, -EINVAL when the domain tracks dirty pages and the device cannot,
- * -ENOENT when the domain's vIOMMU has no vDEVICE for it, -ENODEV when the
+ * Return: 0, -EINVAL when the domain does what @dev cannot have, -ENOENT when the domain's vIOMMU has no vDEVICE for it, -ENODEV when the
  * domain takes page faults and the kernel cannot, -ENOMEM.
  */
 int mock_attach_dev(struct iommu_domain *domain, struct device *dev,
@@ -111,21 +121,20 @@ int mock_attach_dev(struct iommu_domain *domain, struct device *dev,
 	unsigned long vdev_id = 0;
 	int rc;
 
-	if (domain->dirty_ops && (mdev->flags & MOCK_FLAGS_DEVICE_NO_DIRTY))
+	if (!mock_domain_suits(domain, mdev))
 		return -EINVAL;
 	if (viommu) {
 		rc = mock_viommu_get_vdev_id(viommu, dev, &vdev_id);
 		if (rc)
 			return rc;
 	}
-	rc = mock_iopf_get(mdev, domain);
+	rc = mock_iopf_change(mdev, IOMMU_NO_PASID, domain);
 	if (rc)
 		return rc;
 
 	/* Nothing fails from here on, so the old domain stays in place above */
 	mdev->viommu = viommu;
 	mdev->vdev_id = vdev_id;
-	mock_iopf_put(mdev, old);
 	return 0;
 }
 
@@ -166,11 +175,7 @@ int mock_set_dev_pasid(struct iommu_domain *domain, struct device *dev,
 		if (rc)
 			return rc;
 	}
-	rc = mock_iopf_get(mdev, domain);
-	if (rc)
-		return rc;
-	mock_iopf_put(mdev, old);
-	return 0;
+	return mock_iopf_change(mdev, pasid, domain);
 }
 
 static const struct iommu_domain_ops mock_blocked_ops = {
@@ -205,7 +210,10 @@ static bool mock_capable(struct device *dev, enum iommu_cap cap)
 {
 	switch (cap) {
 	case IOMMU_CAP_CACHE_COHERENCY:
-		return true;
+		return !(to_mock_dev(dev)->flags &
+			 MOCK_FLAGS_DEVICE_NONCOHERENT);
+	case IOMMU_CAP_ENFORCE_CACHE_COHERENCY:
+		return to_mock_dev(dev)->flags & MOCK_FLAGS_DEVICE_ENFORCE;
 	case IOMMU_CAP_DIRTY_TRACKING:
 		return !(to_mock_dev(dev)->flags & MOCK_FLAGS_DEVICE_NO_DIRTY);
 	default:
@@ -220,6 +228,39 @@ static struct iommu_device *mock_probe_device(struct device *dev)
 	return &mock_iommu.iommu_dev;
 }
 
+/* The core has attached the RID to the blocked domain, but knows no PASIDs */
+static void mock_release_device(struct device *dev)
+{
+	struct mock_dev *mdev = to_mock_dev(dev);
+
+	if (!xa_empty(&mdev->iopf_pasids))
+		iopf_queue_remove_device(mock_iommu.iopf_queue, dev);
+	xa_destroy(&mdev->iopf_pasids);
+}
+
+static struct iommu_group *mock_device_group(struct device *dev)
+{
+	struct mock_dev *sibling = to_mock_dev(dev)->sibling;
+
+	if (sibling)
+		return iommu_group_ref_get(sibling->dev.iommu_group);
+	return generic_device_group(dev);
+}
+
+static void mock_get_resv_regions(struct device *dev, struct list_head *head)
+{
+	const struct mock_resv *resv = &to_mock_dev(dev)->resv;
+	struct iommu_resv_region *region;
+
+	if (!resv->length)
+		return;
+	region = iommu_alloc_resv_region(resv->start, resv->length,
+					 IOMMU_READ | IOMMU_WRITE, resv->type,
+					 GFP_KERNEL_ACCOUNT);
+	if (region)
+		list_add_tail(&region->list, head);
+}
+
 static void mock_page_response(struct device *dev, struct iopf_fault *evt,
 			       struct iommu_page_response *msg)
 {
@@ -231,10 +272,13 @@ static const struct iommu_ops mock_iommu_ops = {
 	/* Mock devices have no DMA API, so there is no need for another one */
 	.default_domain = &mock_blocked_domain,
 	.blocked_domain = &mock_blocked_domain,
+	.release_domain = &mock_blocked_domain,
 	.hw_info = mock_hw_info,
 	.capable = mock_capable,
 	.probe_device = mock_probe_device,
-	.device_group = generic_device_group,
+	.release_device = mock_release_device,
+	.device_group = mock_device_group,
+	.get_resv_regions = mock_get_resv_regions,
 	.page_response = mock_page_response,
 	.user_pasid_table = true,
 	.domain_alloc_paging_flags = mock_domain_alloc_paging,
@@ -248,6 +292,8 @@ static void mock_dev_release(struct device *dev)
 {
 	struct mock_dev *mdev = to_mock_dev(dev);
 
+	if (refcount_dec_and_test(&mdev->group->users))
+		kfree(mdev->group);
 	fwnode_remove_software_node(mdev->fwnode);
 	ida_free(&mock_dev_ids, mdev->id);
 	kfree(mdev);
@@ -264,7 +310,23 @@ bool iommufd_selftest_is_mock_dev(struct device *dev)
 	return dev->release == mock_dev_release;
 }
 
-static struct mock_dev *mock_dev_alloc(u32 flags)
+static struct mock_group *mock_group_get(struct mock_dev *sibling)
+{
+	struct mock_group *group;
+
+	if (sibling) {
+		refcount_inc(&sibling->group->users);
+		return sibling->group;
+	}
+	group = kzalloc_obj(*group, GFP_KERNEL_ACCOUNT);
+	if (group) {
+		refcount_set(&group->users, 1);
+		init_rwsem(&group->attach_rwsem);
+	}
+	return group;
+}
+
+static struct mock_dev *mock_dev_alloc(u32 flags, struct mock_dev *sibling)
 {
 	struct mock_dev *mdev;
 	int id, i;
@@ -277,16 +339,25 @@ static struct mock_dev *mock_dev_alloc(u32 flags)
 		kfree(mdev);
 		return ERR_PTR(id);
 	}
+	mdev->group = mock_group_get(sibling);
+	if (!mdev->group) {
+		ida_free(&mock_dev_ids, id);
+		kfree(mdev);
+		return ERR_PTR(-ENOMEM);
+	}
 
 	mdev->id = id;
 	mdev->flags = flags;
-	init_rwsem(&mdev->attach_rwsem);
+	mutex_init(&mdev->op_lock);
+	xa_init(&mdev->iopf_pasids);
 	for (i = 0; i < MOCK_DEV_CACHE_NUM; i++)
 		mdev->cache[i] = IOMMU_TEST_DEV_CACHE_DEFAULT;
 
 	device_initialize(&mdev->dev);
 	mdev->dev.release = mock_dev_release;
-	mdev->dev.bus = &mock_bus_type;
+	/* The iommu core looks at devices of a bus */
+	if (!(flags & MOCK_FLAGS_DEVICE_NOIOMMU))
+		mdev->dev.bus = &mock_bus_type;
 	return mdev;
 }
 
@@ -311,6 +382,9 @@ static int mock_dev_add(struct mock_dev *mdev)
 	mdev->fwnode = fwnode;
 	device_set_node(&mdev->dev, fwnode);
 
+	if (mdev->flags & MOCK_FLAGS_DEVICE_NOIOMMU)
+		return device_add(&mdev->dev);
+
 	rc = iommu_mock_device_add(&mdev->dev, &mock_iommu.iommu_dev);
 	if (rc) {
 		/* When it runs out of memory it leaves this to nobody */
@@ -330,23 +404,27 @@ static int mock_dev_add(struct mock_dev *mdev)
 /**
  * mock_dev_create() - add a device to the mock bus
  * @flags: MOCK_FLAGS_DEVICE_*
+ * @sibling: device whose IOMMU group it joins, NULL for one of its own
+ * @resv: its reserved region, or NULL
  *
- * Return: the device, attached to the blocked domain, or an ERR_PTR: -EINVAL
- * for unknown flags, -ENODEV when the iommu core could not take it, -ENOMEM.
- * Undo with device_unregister().
+ * Return: the device, attached to what its group is attached to, at first the
+ * blocked domain; or an ERR_PTR: -ENODEV when the iommu core could not take it,
+ * -ENOMEM. Undo with device_unregister().
  */
-struct mock_dev *mock_dev_create(u32 flags)
+struct mock_dev *mock_dev_create(u32 flags, struct mock_dev *sibling,
+				 const struct mock_resv *resv)
 {
 	struct mock_dev *mdev;
 	int rc;
 
-	if (flags & ~(MOCK_FLAGS_DEVICE_NO_DIRTY | MOCK_FLAGS_DEVICE_PASID))
-		return ERR_PTR(-EINVAL);
-
-	mdev = mock_dev_alloc(flags);
+	mdev = mock_dev_alloc(flags, sibling);
 	if (IS_ERR(mdev))
 		return mdev;
+	if (resv)
+		mdev->resv = *resv;
+	mdev->sibling = sibling;
 	rc = mock_dev_add(mdev);
+	mdev->sibling = NULL;
 	if (rc) {
 		put_device(&mdev->dev);
 		return ERR_PTR(rc);

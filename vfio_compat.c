@@ -588,25 +588,13 @@ static int vfio_unmap_range(struct iommufd_ioas *ioas, u64 iova, u64 size,
 	return rc;
 }
 
-/* The log is only looked at, so that a failing unmap loses nothing of it */
-static int vfio_unmap_dirty(struct iommufd_ioas *ioas,
-			    const struct vfio_iommu_type1_dma_unmap *unmap,
-			    const struct vfio_bitmap *bitmap,
-			    unsigned long *unmapped)
-{
-	int rc;
-
-	rc = iopt_log_read(&ioas->iopt, unmap->iova, unmap->size,
-			   IOMMU_DIRTY_NO_CLEAR, bitmap->data);
-	return rc ?: vfio_unmap_range(ioas, unmap->iova, unmap->size, unmapped);
-}
-
 static int vfio_unmap(struct iommufd_ioas *ioas,
 		      const struct vfio_iommu_type1_dma_unmap *unmap,
 		      const struct vfio_bitmap *bitmap, unsigned long *unmapped)
 {
 	if (unmap->flags & VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP)
-		return vfio_unmap_dirty(ioas, unmap, bitmap, unmapped);
+		return iopt_unmap_report(&ioas->iopt, unmap->iova, unmap->size,
+					 bitmap->data, unmapped);
 	if (!(unmap->flags & VFIO_DMA_UNMAP_FLAG_ALL))
 		return vfio_unmap_range(ioas, unmap->iova, unmap->size,
 					unmapped);

@@ -404,6 +404,36 @@ int mock_attach(int fd, __u32 pt, __u32 dev_flags, struct mock_dev *dev)
 	return rc;
 }
 
+int mock_device(int fd, __u32 pt, const struct mock_config *config,
+		struct mock_dev *dev)
+{
+	struct iommu_test_cmd cmd = {
+		.id = pt,
+		.mock_device = {
+			.dev_flags = config->flags,
+			.sibling_id = config->sibling,
+			.resv_type = config->resv,
+			.resv_start = config->start,
+			.resv_length = config->length,
+		},
+	};
+	int rc = test_cmd(fd, IOMMU_TEST_OP_MOCK_DEVICE, &cmd);
+
+	if (!rc && dev) {
+		dev->stdev = cmd.mock_device.out_stdev_id;
+		dev->hwpt = cmd.mock_device.out_hwpt_id;
+		dev->idev = cmd.mock_device.out_idev_id;
+	}
+	return rc;
+}
+
+int mock_bind_again(int fd, __u32 stdev)
+{
+	struct iommu_test_cmd cmd = { .id = stdev };
+
+	return test_cmd(fd, IOMMU_TEST_OP_BIND_AGAIN, &cmd);
+}
+
 int mock_replace(int fd, __u32 stdev, __u32 *pt)
 {
 	struct iommu_test_cmd cmd = {

@@ -129,7 +129,19 @@ struct mock_dev {
 	__u32 idev;	/* the bound device */
 };
 
+/* What MOCK_DEVICE makes; a reserved region if the type says so */
+struct mock_config {
+	__u32 flags;	/* MOCK_FLAGS_DEVICE_* */
+	__u32 sibling;	/* stdev of the same group, or 0 */
+	__u32 resv;	/* MOCK_RESV_* */
+	__u64 start, length;
+};
+
 int mock_attach(int fd, __u32 pt, __u32 dev_flags, struct mock_dev *dev);
+/* @pt 0 leaves it bound and not attached */
+int mock_device(int fd, __u32 pt, const struct mock_config *config,
+		struct mock_dev *dev);
+int mock_bind_again(int fd, __u32 stdev);
 /* @pt is an input, and the HWPT in use afterwards */
 int mock_replace(int fd, __u32 stdev, __u32 *pt);
 int mock_pasid_attach(int fd, __u32 stdev, __u32 pasid, __u32 *pt);

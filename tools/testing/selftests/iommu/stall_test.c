@@ -5,6 +5,7 @@
  * should wait does so until the harness' timeout.
  */
 #include <linux/userfaultfd.h>
+#include <linux/vfio.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sys/syscall.h>
@@ -18,7 +19,10 @@
 #define RESP sizeof(struct iommu_hwpt_page_response)
 #define ROUNDS 100
 
-/* One page of memory that stalls whoever touches it, until it is released */
+/*
+ * One page of memory that stalls whoever touches it, until it is released, and
+ * an ordinary one behind it
+ */
 struct stall {
 	int uffd;
 	void *page;
@@ -44,9 +48,8 @@ static int stall_init(struct stall *s, bool wp, const void *content, size_t len)
 	s->uffd = syscall(__NR_userfaultfd, O_CLOEXEC);
 	if (s->uffd < 0)
 		return errno;
-	s->page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (s->page == MAP_FAILED || ioctl(s->uffd, UFFDIO_API, &api))
+	s->page = buf_alloc_private(2 * PAGE);
+	if (!s->page || ioctl(s->uffd, UFFDIO_API, &api))
 		return errno;
 	if (wp)
 		memcpy(s->page, content, len);
@@ -408,6 +411,100 @@ TEST_F(stall, vdevice_destroy_unbind)
 				    self->call.err == EBUSY);
 		EXPECT_EQ(ENOENT, iommu_destroy(self->fd, vdev.id));
 	}
+}
+
+/* An automatic HWPT goes with its device also when somebody looks at it */
+TEST_F(stall, automatic_hwpt)
+{
+	struct iommu_test_cmd check = {
+		.size = sizeof(check),
+		.op = IOMMU_TEST_OP_MD_CHECK_MAP,
+		.check_map = { .iova = MOCK_APERTURE_START, .length = PAGE },
+	};
+	struct iommu_destroy destroy = { .size = sizeof(destroy) };
+	struct mock_dev dev;
+	struct call detach;
+	__u32 ioas;
+
+	ASSERT_EQ(0, ioas_alloc(self->fd, &ioas));
+	ASSERT_EQ(0, mock_attach(self->fd, ioas, 0, &dev));
+	STALL_OR_SKIP(false, NULL, 0);
+	check.id = dev.hwpt;
+	check.check_map.uptr = (uintptr_t)self->stall.page;
+	ASSERT_EQ(0, call_start(&self->call, __NR_ioctl, self->fd,
+				IOMMU_TEST_CMD, (long)&check));
+	ASSERT_EQ(0, stall_wait(&self->stall));
+	destroy.id = dev.stdev;
+	ASSERT_EQ(0, call_start(&detach, __NR_ioctl, self->fd, IOMMU_DESTROY,
+				(long)&destroy));
+	/* It is out of reach at once, and waited for */
+	for (int i = 0; i < 2000; i++) {
+		if (iommu_destroy(self->fd, dev.hwpt) == ENOENT)
+			break;
+		usleep(1000);
+	}
+	EXPECT_EQ(ENOENT, iommu_destroy(self->fd, dev.hwpt));
+	EXPECT_EQ(EBUSY, iommu_destroy(self->fd, ioas));
+	/* A device that comes now gets another one */
+	EXPECT_EQ(0, REPLACE(ioas));
+
+	EXPECT_EQ(0, stall_release(&self->stall, "", 1));
+	call_join(&self->call);
+	call_join(&detach);
+	EXPECT_EQ(0, detach.ret);
+	EXPECT_EQ(0, REPLACE(self->parent));
+	EXPECT_EQ(0, iommu_destroy(self->fd, ioas));
+}
+
+/* A type 1 container is unmapped in part while an access is at work there */
+TEST_F(stall, unmap_part)
+{
+	const __u64 base = MOCK_APERTURE_START;
+	struct vfio_iommu_type1_dma_unmap unmap = {
+		.argsz = sizeof(unmap), .iova = base + PAGE, .size = PAGE,
+	};
+	struct iommu_vfio_ioas set = {
+		.size = sizeof(set), .op = IOMMU_VFIO_IOAS_SET,
+	};
+	struct iommu_test_cmd rw = {
+		.size = sizeof(rw),
+		.op = IOMMU_TEST_OP_ACCESS_RW,
+		.access_rw = {
+			.iova = base,
+			.length = 8,
+			.flags = MOCK_ACCESS_RW_SLOW_PATH,
+		},
+	};
+	struct call part;
+	__u8 bytes[8];
+	int access;
+
+	ASSERT_EQ(0, ioas_alloc(self->fd, &set.ioas_id));
+	ASSERT_EQ(0, iommu_cmd(self->fd, IOMMU_VFIO_IOAS, &set));
+	ASSERT_EQ(0, ioctl(self->fd, VFIO_SET_IOMMU, VFIO_TYPE1_IOMMU));
+	STALL_OR_SKIP(false, NULL, 0);
+	ASSERT_EQ(0, ioas_map_at(self->fd, set.ioas_id, self->stall.page,
+				 2 * PAGE, base));
+	ASSERT_EQ(0, access_create(self->fd, set.ioas_id, 0, &access));
+	rw.id = access;
+	rw.access_rw.uptr = (uintptr_t)bytes;
+	ASSERT_EQ(0, call_start(&self->call, __NR_ioctl, self->fd,
+				IOMMU_TEST_CMD, (long)&rw));
+	ASSERT_EQ(0, stall_wait(&self->stall));
+	ASSERT_EQ(0, call_start(&part, __NR_ioctl, self->fd,
+				VFIO_IOMMU_UNMAP_DMA, (long)&unmap));
+	usleep(50000);
+	EXPECT_EQ(0, stall_release(&self->stall, "content", 8));
+	call_join(&self->call);
+	call_join(&part);
+	EXPECT_EQ(0, self->call.ret);
+	EXPECT_STREQ("content", (char *)bytes);
+	EXPECT_EQ(0, part.ret);
+	EXPECT_EQ(PAGE, unmap.size);
+	EXPECT_EQ(0, access_rw(self->fd, access, base, bytes, 8, 0));
+	EXPECT_EQ(ENOENT, access_rw(self->fd, access, base + PAGE, bytes, 8,
+				    0));
+	close(access);
 }
 
 TEST_HARNESS_MAIN

@@ -1121,11 +1121,13 @@ FIXTURE(dirty)
 FIXTURE_VARIANT(dirty)
 {
 	bool tracked;	/* a domain that can */
+	bool automatic;	/* and that was made for an attach */
 	bool plain;	/* a domain that cannot */
 };
 
 FIXTURE_VARIANT_ADD(dirty, no_domain) {};
 FIXTURE_VARIANT_ADD(dirty, tracked) { .tracked = true };
+FIXTURE_VARIANT_ADD(dirty, automatic) { .tracked = true, .automatic = true };
 FIXTURE_VARIANT_ADD(dirty, plain) { .plain = true };
 FIXTURE_VARIANT_ADD(dirty, mixed) { .tracked = true, .plain = true };
 
@@ -1140,7 +1142,10 @@ FIXTURE_SETUP(dirty)
 		ASSERT_EQ(0, mock_attach(self->fd, self->ioas,
 					 MOCK_FLAGS_DEVICE_NO_DIRTY,
 					 &self->dev));
-	if (variant->tracked) {
+	if (variant->automatic) {
+		ASSERT_EQ(0, mock_attach(self->fd, self->ioas, 0, &self->dev));
+		self->hwpt = self->dev.hwpt;
+	} else if (variant->tracked) {
 		struct mock_dev dev;
 		__u32 pt, other;
 
