@@ -67,94 +67,67 @@ void area_free(struct iopt_area *area)
  * Mirroring in domains
  */
 
-/**
- * struct area_map - physical memory on its way into a domain
- * @area: the area
- * @domain: where to
- * @iova: where @phys is mapped
- * @phys: memory collected but not mapped yet
- * @length: bytes of it
+static int area_map_range(struct iopt_area *area, struct iommu_domain *domain,
+			  unsigned long iova, phys_addr_t phys,
+			  unsigned long length)
+{
+	unsigned long done;
+	int rc;
+
+	if (!area->iopt->disable_large_pages)
+		return iommu_map(domain, iova, phys, length, area->prot,
+				 GFP_KERNEL_ACCOUNT);
+
+	for (done = 0; done != length; done += PAGE_SIZE) {
+		rc = iommu_map(domain, iova + done, phys + done, PAGE_SIZE,
+			       area->prot, GFP_KERNEL_ACCOUNT);
+		if (rc) {
+			if (done)
+				iommu_unmap(domain, iova, done);
+			return rc;
+		}
+	}
+	return 0;
+}
+
+/*
+ * With iopt_pages.mutex held and the pages acquired. What is contiguous goes in
+ * one call, so that large IOPTEs can form.
  */
-struct area_map {
-	struct iopt_area *area;
-	struct iommu_domain *domain;
-	unsigned long iova;
-	phys_addr_t phys;
-	unsigned long length;
-};
-
-static int area_map_flush(struct area_map *map)
-{
-	unsigned long step = map->area->iopt->disable_large_pages ?
-				     PAGE_SIZE : map->length;
-	int rc;
-
-	for (; map->length; map->length -= step) {
-		rc = iommu_map(map->domain, map->iova, map->phys, step,
-			       map->area->prot, GFP_KERNEL_ACCOUNT);
-		if (rc)
-			return rc;
-		map->iova += step;
-		map->phys += step;
-	}
-	return 0;
-}
-
-/* What is contiguous goes in one call, so that large IOPTEs can form */
-static int area_map_add(struct area_map *map, phys_addr_t phys,
-			unsigned long length)
-{
-	int rc;
-
-	if (map->length && map->phys + map->length == phys) {
-		map->length += length;
-		return 0;
-	}
-	rc = area_map_flush(map);
-	if (rc)
-		return rc;
-	map->phys = phys;
-	map->length = length;
-	return 0;
-}
-
-static int area_map_pages(struct area_map *map)
-{
-	struct iopt_area *area = map->area;
-	unsigned long skip = offset_in_page(area->offset);
-	unsigned long left = area_length(area);
-	struct pages_walk walk;
-	unsigned long pfn, nr, length;
-	int rc;
-
-	pages_walk_start(&walk, area->pages, area_index(area, area->node.iova),
-			 area_index(area, area->node.last));
-	while ((nr = pages_walk_next(&walk, &pfn))) {
-		length = min(nr * PAGE_SIZE - skip, left);
-		rc = area_map_add(map, PFN_PHYS(pfn) + skip, length);
-		if (rc)
-			return rc;
-		left -= length;
-		skip = 0;
-		cond_resched();
-	}
-	return area_map_flush(map);
-}
-
-/* With iopt_pages.mutex held and the pages acquired */
 static int area_map_domain(struct iopt_area *area, struct iommu_domain *domain)
 {
-	struct area_map map = {
-		.area = area,
-		.domain = domain,
-		.iova = area->node.iova,
-	};
-	int rc;
+	unsigned long skip = offset_in_page(area->offset);
+	unsigned long iova = area->node.iova;
+	unsigned long pfn, nr, length;
+	struct pages_walk walk;
+	phys_addr_t phys;
+	int rc = 0;
 
-	rc = area_map_pages(&map);
-	if (rc && map.iova != area->node.iova)
-		iommu_unmap(domain, area->node.iova,
-			    map.iova - area->node.iova);
+	pages_walk_start(&walk, area->pages, area_index(area, iova),
+			 area_index(area, area->node.last));
+	nr = pages_walk_next(&walk, &pfn);
+	phys = PFN_PHYS(pfn) + skip;
+	length = nr * PAGE_SIZE - skip;
+	do {
+		nr = pages_walk_next(&walk, &pfn);
+		if (nr && PFN_PHYS(pfn) == phys + length) {
+			length += nr * PAGE_SIZE;
+			continue;
+		}
+		/* It may end inside the last page */
+		if (!nr)
+			length = area->node.last - iova + 1;
+		rc = area_map_range(area, domain, iova, phys, length);
+		if (rc)
+			break;
+		iova += length;
+		phys = PFN_PHYS(pfn);
+		length = nr * PAGE_SIZE;
+		cond_resched();
+	} while (nr);
+
+	if (rc && iova != area->node.iova)
+		iommu_unmap(domain, area->node.iova, iova - area->node.iova);
 	return rc;
 }
 

@@ -65,7 +65,7 @@ struct iopt_pages *pages_alloc_user(struct iommufd_ctx *ictx,
 	if (IS_ERR(pages))
 		return pages;
 	pages->kind = PAGES_USER;
-		return pages;
+	return pages;
 }
 
 /**
@@ -161,18 +161,15 @@ void pages_free(struct iopt_pages *pages)
  * Pinning
  */
 
-/* Give back the first npages of a sequence. They were never used, or are dirty */
+/* Give back a part of a sequence. It was never used, or is dirty */
 static void unpin_runs(struct pfn_runs *runs, unsigned long first,
 		       unsigned long npages, bool dirty)
 {
 	struct pfn_cursor cur;
 	unsigned long pfn, nr;
 
-	pfn_cursor_seek(&cur, runs, first);
-	for (; npages; npages -= nr) {
-		nr = pfn_cursor_next(&cur, npages, &pfn);
-		if (WARN_ON(!nr))
-			return;
+	pfn_cursor_seek(&cur, runs, first, npages);
+	while ((nr = pfn_cursor_next(&cur, &pfn))) {
 		unpin_user_page_range_dirty_lock(pfn_to_page(pfn), nr, dirty);
 		cond_resched();
 	}
@@ -364,23 +361,21 @@ out_free:
 	return rc;
 }
 
-/* Pin the rest of what is wanted of a folio, whose first pin is the caller's */
+/* Of a folio, whose first pin is the caller's */
 static int append_folio(struct pfn_runs *runs, struct folio *folio,
-			unsigned long offset, unsigned long max_pages)
+			unsigned long offset, unsigned long npages)
 {
-	unsigned long nr = min(max_pages, folio_nr_pages(folio) - offset);
-	int rc;
+	int rc = 0;
 
-	if (nr > 1) {
-		rc = folio_add_pins(folio, nr - 1);
-		if (rc) {
-			unpin_user_folio(folio, 1);
-			return rc;
-		}
+	if (npages > 1)
+		rc = folio_add_pins(folio, npages - 1);
+	if (rc) {
+		unpin_user_folio(folio, 1);
+		return rc;
 	}
-	rc = pfn_runs_append(runs, folio_pfn(folio) + offset, nr);
+	rc = pfn_runs_append(runs, folio_pfn(folio) + offset, npages);
 	if (rc)
-		unpin_user_folio(folio, nr);
+		unpin_user_folio(folio, npages);
 	return rc;
 }
 
@@ -388,9 +383,10 @@ static int pin_file_step(struct iopt_pages *pages, struct pfn_runs *runs,
 			 struct folio **array, unsigned long max,
 			 unsigned long first, unsigned long npages)
 {
-	loff_t start = (loff_t)pages->start + (loff_t)(first + runs->npages) * PAGE_SIZE;
-	unsigned long want = runs->npages + npages;
+	loff_t start = (loff_t)pages->start +
+		       (loff_t)(first + runs->npages) * PAGE_SIZE;
 	pgoff_t offset = 0;
+	unsigned long part;
 	long i, nr;
 	int rc = 0;
 
@@ -405,13 +401,16 @@ static int pin_file_step(struct iopt_pages *pages, struct pfn_runs *runs,
 	if (nr <= 0)
 		return nr ?: -EINVAL;
 
-	for (i = 0; !rc && i != nr; i++) {
-		rc = append_folio(runs, array[i],
-				  i ? 0 : offset >> PAGE_SHIFT,
-				  want - runs->npages);
+	offset >>= PAGE_SHIFT;
+	for (i = 0; i != nr; i++, offset = 0) {
+		part = min(npages, folio_nr_pages(array[i]) - offset);
+		rc = append_folio(runs, array[i], offset, part);
+		if (rc) {
+			unpin_folios(array + i + 1, nr - i - 1);
+			break;
+		}
+		npages -= part;
 	}
-	if (i != nr)
-		unpin_folios(array + i, nr - i);
 	return rc;
 }
 
@@ -685,11 +684,16 @@ unsigned long pages_pinned(struct iopt_pages *pages)
 	return npages;
 }
 
-static void walk_seek(struct pages_walk *walk)
+static void walk_extent(struct pages_walk *walk, struct pages_extent *extent,
+			unsigned long first)
 {
-	if (walk->extent)
-		pfn_cursor_seek(&walk->cursor, &walk->extent->store->runs,
-				walk->index - walk->extent->store->first);
+	walk->extent = extent;
+	if (extent)
+		pfn_cursor_seek(&walk->cursor, &extent->store->runs,
+				first - extent->store->first,
+				min(walk->last, extent->node.last) - first + 1);
+	else
+		walk->cursor.left = 0;
 }
 
 /**
@@ -704,41 +708,26 @@ void pages_walk_start(struct pages_walk *walk, struct iopt_pages *pages,
 {
 	lockdep_assert_held(&pages->mutex);
 
-	walk->pages = pages;
-	walk->index = first;
 	walk->last = last;
-	walk->extent = extent_first(pages, first, first);
-	walk_seek(walk);
+	walk_extent(walk, extent_first(pages, first, first), first);
 }
 
 /**
- * pages_walk_next() - read consecutive page frames
+ * pages_walk_next_extent() - pages_walk_next() at the end of an extent
  * @walk: the walk
  * @pfn: the first frame
  *
  * Returns how many there are, 0 at the end.
  */
-unsigned long pages_walk_next(struct pages_walk *walk, unsigned long *pfn)
+unsigned long pages_walk_next_extent(struct pages_walk *walk,
+				     unsigned long *pfn)
 {
-	unsigned long nr, end;
+	struct pages_extent *extent = walk->extent;
+	unsigned long first;
 
-	if (!walk->extent)
+	if (!extent || extent->node.last >= walk->last)
 		return 0;
-	end = min(walk->last, walk->extent->node.last);
-	nr = pfn_cursor_next(&walk->cursor, end - walk->index + 1, pfn);
-	if (WARN_ON(!nr)) {
-		walk->extent = NULL;
-		return 0;
-	}
-	if (walk->index + nr - 1 == end) {
-		walk->extent = end == walk->last ?
-				       NULL :
-				       extent_first(walk->pages, end + 1,
-						    end + 1);
-		walk->index = end + 1;
-		walk_seek(walk);
-	} else {
-		walk->index += nr;
-	}
-	return nr;
+	first = extent->node.last + 1;
+	walk_extent(walk, extent_next(extent, first, first), first);
+	return pfn_cursor_next(&walk->cursor, pfn);
 }
