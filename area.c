@@ -23,8 +23,43 @@ struct area_pin {
 	unsigned long users;
 };
 
+static struct iopt_area *own_area(struct iopt_pages *pages)
+{
+	return &container_of(pages, struct iopt_mapping, pages)->area;
+}
+
+static void area_init(struct iopt_area *area, struct io_pagetable *iopt,
+		      struct iopt_pages *pages, unsigned long offset, int prot)
+{
+	area->iopt = iopt;
+	area->pages = pages;
+	area->offset = offset;
+	area->prot = prot |
+		     (pages->kind == PAGES_DMABUF ? IOMMU_MMIO : IOMMU_CACHE);
+	area->access_pins = RB_ROOT_CACHED;
+	INIT_LIST_HEAD(&area->dmabuf_maps);
+}
+
 /**
- * area_alloc() - allocate an area
+ * area_first() - make the first area of a backing
+ * @iopt: the IOVA space it will be in
+ * @pages: its backing, new, and part of a struct iopt_mapping; the area takes
+ *	over the caller's reference
+ * @offset: bytes from the start of @pages
+ * @prot: IOMMU_READ, IOMMU_WRITE
+ */
+struct iopt_area *area_first(struct io_pagetable *iopt,
+			     struct iopt_pages *pages, unsigned long offset,
+			     int prot)
+{
+	struct iopt_area *area = own_area(pages);
+
+	area_init(area, iopt, pages, offset, prot);
+	return area;
+}
+
+/**
+ * area_alloc() - allocate another area
  * @iopt: the IOVA space it will be in
  * @pages: its backing; takes a reference
  * @offset: bytes from the start of @pages
@@ -41,13 +76,7 @@ struct iopt_area *area_alloc(struct io_pagetable *iopt,
 	if (!area)
 		return NULL;
 	pages_get(pages);
-	area->iopt = iopt;
-	area->pages = pages;
-	area->offset = offset;
-	area->prot = prot |
-		     (pages->kind == PAGES_DMABUF ? IOMMU_MMIO : IOMMU_CACHE);
-	area->access_pins = RB_ROOT_CACHED;
-	INIT_LIST_HEAD(&area->dmabuf_maps);
+	area_init(area, iopt, pages, offset, prot);
 	return area;
 }
 
@@ -57,10 +86,13 @@ struct iopt_area *area_alloc(struct io_pagetable *iopt,
  */
 void area_free(struct iopt_area *area)
 {
+	struct iopt_pages *pages = area->pages;
+
 	WARN_ON(area->pinned || area_has_pins(area) ||
 		!list_empty(&area->dmabuf_maps));
-	pages_put(area->pages);
-	kfree(area);
+	if (area != own_area(pages))
+		kfree(area);
+	pages_put(pages);
 }
 
 /*
@@ -98,8 +130,8 @@ static int area_map_domain(struct iopt_area *area, struct iommu_domain *domain)
 {
 	unsigned long skip = offset_in_page(area->offset);
 	unsigned long iova = area->node.iova;
+	struct pages_walk walk __uninitialized;
 	unsigned long pfn, nr, length;
-	struct pages_walk walk;
 	phys_addr_t phys;
 	int rc = 0;
 
@@ -188,8 +220,6 @@ static void area_release(struct iopt_area *area)
 {
 	lockdep_assert_held(&area->pages->mutex);
 
-	if (!area->pinned)
-		return;
 	area->pinned = false;
 	pages_release(area->pages, area_index(area, area->node.iova),
 		      area_index(area, area->node.last));

@@ -64,6 +64,18 @@ struct iopt_area {
 	struct list_head dmabuf_maps;
 };
 
+/**
+ * struct iopt_mapping - a backing and the first area that uses it
+ * @pages: the backing; the memory of both goes with it
+ * @area: not in use any more when only other areas are left
+ *
+ * So a mapping that is never shared is a single allocation.
+ */
+struct iopt_mapping {
+	struct iopt_pages pages;
+	struct iopt_area area;
+};
+
 static inline struct iopt_area *to_area(struct iova_node *node)
 {
 	return node ? container_of(node, struct iopt_area, node) : NULL;
@@ -96,6 +108,9 @@ static inline unsigned long area_index(const struct iopt_area *area,
 int iopt_check_alignment(struct io_pagetable *iopt, unsigned long alignment);
 void iopt_update_alignment(struct io_pagetable *iopt);
 
+struct iopt_area *area_first(struct io_pagetable *iopt,
+			     struct iopt_pages *pages, unsigned long offset,
+			     int prot);
 struct iopt_area *area_alloc(struct io_pagetable *iopt,
 			     struct iopt_pages *pages, unsigned long offset,
 			     int prot);

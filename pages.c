@@ -20,7 +20,7 @@
 
 static struct iopt_pages *pages_alloc(struct iommufd_ctx *ictx,
 				      unsigned long start, unsigned long length,
-				      bool writable)
+				      bool writable, size_t size)
 {
 	unsigned long offset = offset_in_page(start);
 	struct iopt_pages *pages;
@@ -31,7 +31,7 @@ static struct iopt_pages *pages_alloc(struct iommufd_ctx *ictx,
 	    bytes > ULONG_MAX - (PAGE_SIZE - 1))
 		return ERR_PTR(-EOVERFLOW);
 
-	pages = kzalloc_obj(*pages, GFP_KERNEL_ACCOUNT);
+	pages = kzalloc(size, GFP_KERNEL_ACCOUNT);
 	if (!pages)
 		return ERR_PTR(-ENOMEM);
 
@@ -53,14 +53,16 @@ static struct iopt_pages *pages_alloc(struct iommufd_ctx *ictx,
  * @uaddr: address of the first byte; does not have to be mapped yet
  * @length: bytes, more than 0; @uaddr + @length does not wrap
  * @writable: whether it may ever be written through a mapping
+ * @size: bytes to allocate, of a structure that the backing is the start of
  *
  * Returns the backing with one reference, or ERR_PTR of -EOVERFLOW or -ENOMEM.
  */
 struct iopt_pages *pages_alloc_user(struct iommufd_ctx *ictx,
 				    unsigned long uaddr, unsigned long length,
-				    bool writable)
+				    bool writable, size_t size)
 {
-	struct iopt_pages *pages = pages_alloc(ictx, uaddr, length, writable);
+	struct iopt_pages *pages = pages_alloc(ictx, uaddr, length, writable,
+					       size);
 
 	if (IS_ERR(pages))
 		return pages;
@@ -75,6 +77,7 @@ struct iopt_pages *pages_alloc_user(struct iommufd_ctx *ictx,
  * @start: offset in the file of the first byte
  * @length: bytes, more than 0; @start + @length does not wrap
  * @writable: whether it may ever be written through a mapping
+ * @size: bytes to allocate, of a structure that the backing is the start of
  *
  * The mapping counts as a writable one of the file, like a shared mmap does: a
  * file sealed against writing is refused, and sealing it later as well.
@@ -84,7 +87,7 @@ struct iopt_pages *pages_alloc_user(struct iommufd_ctx *ictx,
  */
 struct iopt_pages *pages_alloc_file(struct iommufd_ctx *ictx, struct file *file,
 				    unsigned long start, unsigned long length,
-				    bool writable)
+				    bool writable, size_t size)
 {
 	struct iopt_pages *pages;
 	int rc;
@@ -94,7 +97,7 @@ struct iopt_pages *pages_alloc_file(struct iommufd_ctx *ictx, struct file *file,
 		if (rc)
 			return ERR_PTR(rc);
 	}
-	pages = pages_alloc(ictx, start, length, writable);
+	pages = pages_alloc(ictx, start, length, writable, size);
 	if (IS_ERR(pages)) {
 		if (writable)
 			mapping_unmap_writable(file->f_mapping);
@@ -112,6 +115,7 @@ struct iopt_pages *pages_alloc_file(struct iommufd_ctx *ictx, struct file *file,
  * @start: offset in the buffer of the first byte
  * @length: bytes, more than 0
  * @writable: whether it may ever be written through a mapping
+ * @size: bytes to allocate, of a structure that the backing is the start of
  *
  * Returns the backing with one reference, or ERR_PTR of an errno of
  * pages_dmabuf_import().
@@ -119,9 +123,10 @@ struct iopt_pages *pages_alloc_file(struct iommufd_ctx *ictx, struct file *file,
 struct iopt_pages *pages_alloc_dmabuf(struct iommufd_ctx *ictx,
 				      struct dma_buf *dmabuf,
 				      unsigned long start, unsigned long length,
-				      bool writable)
+				      bool writable, size_t size)
 {
-	struct iopt_pages *pages = pages_alloc(ictx, start, length, writable);
+	struct iopt_pages *pages = pages_alloc(ictx, start, length, writable,
+					       size);
 	struct pages_dmabuf *import;
 
 	if (IS_ERR(pages))
@@ -165,7 +170,7 @@ void pages_free(struct iopt_pages *pages)
 static void unpin_runs(struct pfn_runs *runs, unsigned long first,
 		       unsigned long npages, bool dirty)
 {
-	struct pfn_cursor cur;
+	struct pfn_cursor cur __uninitialized;
 	unsigned long pfn, nr;
 
 	pfn_cursor_seek(&cur, runs, first, npages);
@@ -321,7 +326,7 @@ static int pin_user_step(struct pin_user *pin, struct pfn_runs *runs,
 static int pin_user_runs(struct iopt_pages *pages, struct pfn_runs *runs,
 			 unsigned long first, unsigned long npages)
 {
-	struct page *on_stack[PAGES_ON_STACK];
+	struct page *on_stack[PAGES_ON_STACK] __uninitialized;
 	struct pin_user pin = {
 		.array = on_stack,
 		.max = ARRAY_SIZE(on_stack),
@@ -417,7 +422,7 @@ static int pin_file_step(struct iopt_pages *pages, struct pfn_runs *runs,
 static int pin_file_runs(struct iopt_pages *pages, struct pfn_runs *runs,
 			 unsigned long first, unsigned long npages)
 {
-	struct folio *on_stack[PAGES_ON_STACK];
+	struct folio *on_stack[PAGES_ON_STACK] __uninitialized;
 	unsigned long max = ARRAY_SIZE(on_stack);
 	struct folio **array = on_stack;
 	int rc = 0;
@@ -607,6 +612,9 @@ int pages_acquire(struct iopt_pages *pages, unsigned long first,
 
 	lockdep_assert_held(&pages->mutex);
 
+	if (RB_EMPTY_ROOT(&pages->extents.rb_root))
+		return PTR_ERR_OR_ZERO(extent_pin(pages, first, last));
+
 	rc = pages_split(pages, first);
 	if (rc)
 		return rc;
@@ -656,7 +664,8 @@ void pages_release(struct iopt_pages *pages, unsigned long first,
 	lockdep_assert_held(&pages->mutex);
 
 	for (extent = extent_first(pages, first, last); extent; extent = next) {
-		next = extent_next(extent, first, last);
+		next = extent->node.last == last ?
+			       NULL : extent_next(extent, first, last);
 		if (WARN_ON(extent->node.start < first ||
 			    extent->node.last > last))
 			continue;

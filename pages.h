@@ -80,7 +80,7 @@ enum pages_kind {
  * @dmabuf: PAGES_DMABUF: its import
  * @mm: owner's address space, grabbed; its users count is not held
  * @task: owner's thread group leader, whose limit counts; referenced
- * @user: owner's user, referenced
+ * @user: IOMMUFD_ACCOUNT_USER: owner's user, referenced
  * @extents: struct pages_extent
  * @first_extent: used for the first acquisition of an idle backing, so that a
  *	mapping that is never shared needs no other allocation
@@ -110,14 +110,14 @@ struct iopt_pages {
 
 struct iopt_pages *pages_alloc_user(struct iommufd_ctx *ictx,
 				    unsigned long uaddr, unsigned long length,
-				    bool writable);
+				    bool writable, size_t size);
 struct iopt_pages *pages_alloc_file(struct iommufd_ctx *ictx, struct file *file,
 				    unsigned long start, unsigned long length,
-				    bool writable);
+				    bool writable, size_t size);
 struct iopt_pages *pages_alloc_dmabuf(struct iommufd_ctx *ictx,
 				      struct dma_buf *dmabuf,
 				      unsigned long start, unsigned long length,
-				      bool writable);
+				      bool writable, size_t size);
 void pages_free(struct iopt_pages *pages);
 
 static inline void pages_get(struct iopt_pages *pages)

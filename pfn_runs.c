@@ -68,16 +68,18 @@ void pfn_runs_init(struct pfn_runs *runs)
 
 /**
  * pfn_runs_free() - free a sequence's memory
- * @runs: the sequence, empty afterwards
+ * @runs: the sequence, of no use until it is made anew
  */
 void pfn_runs_free(struct pfn_runs *runs)
 {
 	unsigned int i;
 
+	/* Mostly, one run is all there is */
+	if (!runs->max_chunks)
+		return;
 	for (i = 0; i != runs->nr_chunks; i++)
 		kfree(runs->chunks[i]);
 	kvfree(runs->chunks);
-	pfn_runs_init(runs);
 }
 
 /* Room for the last run to be put away, and for more */
@@ -219,6 +221,25 @@ unsigned long pfn_cursor_next_long(struct pfn_cursor *cur, unsigned long *pfn)
 	return npages;
 }
 
+/* To a page that is not in the last run */
+static noinline void cursor_seek_chunk(struct pfn_cursor *cur,
+				       unsigned long index)
+{
+	struct pfn_cursor next;
+	unsigned long pfn, nr;
+
+	cur->chunk = find_chunk(cur->runs, index);
+	cur->skip = index - cur->runs->chunks[cur->chunk]->start;
+	for (;;) {
+		next = *cur;
+		nr = cursor_read(&next, &pfn);
+		if (nr > cur->skip)
+			return;
+		next.skip -= nr;
+		*cur = next;
+	}
+}
+
 /**
  * pfn_cursor_seek() - start to read
  * @cur: the cursor
@@ -229,30 +250,14 @@ unsigned long pfn_cursor_next_long(struct pfn_cursor *cur, unsigned long *pfn)
 void pfn_cursor_seek(struct pfn_cursor *cur, const struct pfn_runs *runs,
 		     unsigned long index, unsigned long npages)
 {
-	unsigned long start = runs->npages - runs->tail_npages;
-	struct pfn_cursor next;
-	unsigned long pfn, nr;
+	unsigned long tail = runs->npages - runs->tail_npages;
 
-	*cur = (struct pfn_cursor){
-		.left = npages,
-		.runs = runs,
-		.chunk = runs->nr_chunks,
-	};
-	if (index < start) {
-		cur->chunk = find_chunk(runs, index);
-		start = runs->chunks[cur->chunk]->start;
-	}
-	cur->skip = index - start;
-	if (!cur->left || index >= runs->npages - runs->tail_npages)
-		return;
-
-	/* To the run that has the page */
-	for (;;) {
-		next = *cur;
-		nr = cursor_read(&next, &pfn);
-		if (nr > cur->skip)
-			return;
-		next.skip = cur->skip - nr;
-		*cur = next;
-	}
+	cur->left = npages;
+	cur->word = NULL;
+	cur->end = NULL;
+	cur->skip = index - tail;
+	cur->runs = runs;
+	cur->chunk = runs->nr_chunks;
+	if (index < tail)
+		cursor_seek_chunk(cur, index);
 }

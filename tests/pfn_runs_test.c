@@ -131,6 +131,7 @@ static void pfn_runs_cost(struct kunit *test)
 	pfn_runs_free(&runs);
 
 	/* 1 GiB of separate 2 MiB pages */
+	pfn_runs_init(&runs);
 	for (i = 0; i != 512; i++)
 		KUNIT_ASSERT_EQ(test, pfn_runs_append(&runs, 1024 * i, 512), 0);
 	KUNIT_EXPECT_LT(test, pfn_runs_memory(&runs), 8192);
