@@ -450,17 +450,6 @@ void area_unpin_pages(struct iopt_area *area, unsigned long iova,
 }
 
 /**
- * area_has_pins() - whether an access has pages of the area pinned
- * @area: the area
- *
- * Once the area is leaving and not busy, pins only go.
- */
-bool area_has_pins(struct iopt_area *area)
-{
-	return READ_ONCE(area->access_pins.rb_root.rb_node);
-}
-
-/**
  * area_report_pins() - report what accesses have pinned as dirty
  * @area: the area
  * @bitmap: where to report to

@@ -134,7 +134,19 @@ int area_pin_pages(struct iopt_area *area, unsigned long iova,
 		   unsigned long last, struct page **out_pages);
 void area_unpin_pages(struct iopt_area *area, unsigned long iova,
 		      unsigned long last);
-bool area_has_pins(struct iopt_area *area);
+
+/**
+ * area_has_pins() - whether an access has pages of the area pinned
+ * @area: the area
+ *
+ * Once the area is leaving and not busy, pins only go. What is read after this
+ * is not older.
+ */
+static inline bool area_has_pins(struct iopt_area *area)
+{
+	return smp_load_acquire(&area->access_pins.rb_root.rb_node);
+}
+
 void area_report_pins(struct iopt_area *area, struct iova_bitmap *bitmap);
 
 #endif

@@ -602,6 +602,17 @@ static int iopt_unmap_begin(struct io_pagetable *iopt, unsigned long iova,
 	return rc;
 }
 
+/*
+ * Nobody works on a leaving area, and no access has pages of it pinned. Who
+ * pins or unpins keeps it busy meanwhile, so the order matters: without pins
+ * the last one to unpin may still be at it.
+ */
+static bool area_is_idle(struct iopt_area *area)
+{
+	return !atomic_read_acquire(&area->busy) && !area_has_pins(area) &&
+	       !atomic_read_acquire(&area->busy);
+}
+
 /* Wait for those who work on the area, and have accesses drop their pins */
 static int iopt_unmap_drain(struct io_pagetable *iopt, struct iopt_area *area)
 {
@@ -609,9 +620,11 @@ static int iopt_unmap_drain(struct io_pagetable *iopt, struct iopt_area *area)
 
 	/* Nothing starts any more, except to unpin */
 	for (;;) {
-		wait_var_event(&area->busy, !atomic_read(&area->busy));
+		wait_var_event(&area->busy, !atomic_read_acquire(&area->busy));
+		if (area_is_idle(area))
+			return 0;
 		if (!area_has_pins(area))
-			break;
+			continue;
 		if (WARN_ON(rounds++ == UNMAP_MAX_ROUNDS))
 			return -EDEADLOCK;
 		iommufd_access_notify_unmap(iopt, area->node.iova,
@@ -619,9 +632,6 @@ static int iopt_unmap_drain(struct io_pagetable *iopt, struct iopt_area *area)
 		if (rounds > 1)
 			usleep_range(10, 100);
 	}
-	/* The last one to unpin may still be at it */
-	wait_var_event(&area->busy, !atomic_read(&area->busy));
-	return 0;
 }
 
 /* Make areas that did not leave usable again */
@@ -669,7 +679,8 @@ static int iopt_unmap_range(struct io_pagetable *iopt, unsigned long iova,
 		return rc;
 
 	list_for_each_entry(area, &areas, item) {
-		rc = iopt_unmap_drain(iopt, area);
+		if (!area_is_idle(area))
+			rc = iopt_unmap_drain(iopt, area);
 		if (rc)
 			break;
 	}

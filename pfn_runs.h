@@ -116,12 +116,18 @@ unsigned long pfn_cursor_next_long(struct pfn_cursor *cur, unsigned long *pfn);
 static inline unsigned long pfn_cursor_next(struct pfn_cursor *cur,
 					    unsigned long *pfn)
 {
+	u32 word;
+
 	if (!cur->left)
 		return 0;
-	if (cur->word == cur->end || (*cur->word & PFN_RUN_LONG))
+	if (cur->word == cur->end)
 		return pfn_cursor_next_long(cur, pfn);
-	*pfn = *cur->word++;
+	word = *cur->word;
+	if (word & PFN_RUN_LONG)
+		return pfn_cursor_next_long(cur, pfn);
+	cur->word++;
 	cur->left--;
+	*pfn = word;
 	return 1;
 }
 
