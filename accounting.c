@@ -17,7 +17,7 @@
 
 /**
  * pages_owner_init() - make the caller the owner of a backing
- * @pages: the backing
+ * @pages: the backing, with its account_mode set
  */
 void pages_owner_init(struct iopt_pages *pages)
 {
@@ -25,7 +25,9 @@ void pages_owner_init(struct iopt_pages *pages)
 	pages->mm = current->mm;
 	get_task_struct(current->group_leader);
 	pages->task = current->group_leader;
-	pages->user = get_uid(current_user());
+	pages->user = NULL;
+	if (pages->account_mode == IOMMUFD_ACCOUNT_USER)
+		pages->user = get_uid(current_user());
 }
 
 /**
@@ -36,7 +38,8 @@ void pages_owner_put(struct iopt_pages *pages)
 {
 	mmdrop(pages->mm);
 	put_task_struct(pages->task);
-	free_uid(pages->user);
+	if (pages->user)
+		free_uid(pages->user);
 }
 
 static int charge_user(struct iopt_pages *pages, unsigned long npages)
@@ -152,8 +155,8 @@ static int owner_change_add(struct iommufd_ctx *ictx, struct xarray *changes,
 	if (!change)
 		return -ENOMEM;
 	change->pages = pages;
-	pages_owner_init(&change->new);
 	change->new.account_mode = pages->account_mode;
+	pages_owner_init(&change->new);
 	/* The same user pays as before, and only the counters of the mm move */
 	if (pages->account_mode == IOMMUFD_ACCOUNT_USER &&
 	    uid_eq(pages->user->uid, change->new.user->uid))

@@ -23,8 +23,43 @@ struct area_pin {
 	unsigned long users;
 };
 
+static struct iopt_area *own_area(struct iopt_pages *pages)
+{
+	return &container_of(pages, struct iopt_mapping, pages)->area;
+}
+
+static void area_init(struct iopt_area *area, struct io_pagetable *iopt,
+		      struct iopt_pages *pages, unsigned long offset, int prot)
+{
+	area->iopt = iopt;
+	area->pages = pages;
+	area->offset = offset;
+	area->prot = prot |
+		     (pages->kind == PAGES_DMABUF ? IOMMU_MMIO : IOMMU_CACHE);
+	area->access_pins = RB_ROOT_CACHED;
+	INIT_LIST_HEAD(&area->dmabuf_maps);
+}
+
 /**
- * area_alloc() - allocate an area
+ * area_first() - make the first area of a backing
+ * @iopt: the IOVA space it will be in
+ * @pages: its backing, new, and part of a struct iopt_mapping; the area takes
+ *	over the caller's reference
+ * @offset: bytes from the start of @pages
+ * @prot: IOMMU_READ, IOMMU_WRITE
+ */
+struct iopt_area *area_first(struct io_pagetable *iopt,
+			     struct iopt_pages *pages, unsigned long offset,
+			     int prot)
+{
+	struct iopt_area *area = own_area(pages);
+
+	area_init(area, iopt, pages, offset, prot);
+	return area;
+}
+
+/**
+ * area_alloc() - allocate another area
  * @iopt: the IOVA space it will be in
  * @pages: its backing; takes a reference
  * @offset: bytes from the start of @pages
@@ -41,13 +76,7 @@ struct iopt_area *area_alloc(struct io_pagetable *iopt,
 	if (!area)
 		return NULL;
 	pages_get(pages);
-	area->iopt = iopt;
-	area->pages = pages;
-	area->offset = offset;
-	area->prot = prot |
-		     (pages->kind == PAGES_DMABUF ? IOMMU_MMIO : IOMMU_CACHE);
-	area->access_pins = RB_ROOT_CACHED;
-	INIT_LIST_HEAD(&area->dmabuf_maps);
+	area_init(area, iopt, pages, offset, prot);
 	return area;
 }
 
@@ -57,104 +86,80 @@ struct iopt_area *area_alloc(struct io_pagetable *iopt,
  */
 void area_free(struct iopt_area *area)
 {
+	struct iopt_pages *pages = area->pages;
+
 	WARN_ON(area->pinned || area_has_pins(area) ||
 		!list_empty(&area->dmabuf_maps));
-	pages_put(area->pages);
-	kfree(area);
+	if (area != own_area(pages))
+		kfree(area);
+	pages_put(pages);
 }
 
 /*
  * Mirroring in domains
  */
 
-/**
- * struct area_map - physical memory on its way into a domain
- * @area: the area
- * @domain: where to
- * @iova: where @phys is mapped
- * @phys: memory collected but not mapped yet
- * @length: bytes of it
+static int area_map_range(struct iopt_area *area, struct iommu_domain *domain,
+			  unsigned long iova, phys_addr_t phys,
+			  unsigned long length)
+{
+	unsigned long done;
+	int rc;
+
+	if (!area->iopt->disable_large_pages)
+		return iommu_map(domain, iova, phys, length, area->prot,
+				 GFP_KERNEL_ACCOUNT);
+
+	for (done = 0; done != length; done += PAGE_SIZE) {
+		rc = iommu_map(domain, iova + done, phys + done, PAGE_SIZE,
+			       area->prot, GFP_KERNEL_ACCOUNT);
+		if (rc) {
+			if (done)
+				iommu_unmap(domain, iova, done);
+			return rc;
+		}
+	}
+	return 0;
+}
+
+/*
+ * With iopt_pages.mutex held and the pages acquired. What is contiguous goes in
+ * one call, so that large IOPTEs can form.
  */
-struct area_map {
-	struct iopt_area *area;
-	struct iommu_domain *domain;
-	unsigned long iova;
-	phys_addr_t phys;
-	unsigned long length;
-};
-
-static int area_map_flush(struct area_map *map)
-{
-	unsigned long step = map->area->iopt->disable_large_pages ?
-				     PAGE_SIZE : map->length;
-	int rc;
-
-	for (; map->length; map->length -= step) {
-		rc = iommu_map(map->domain, map->iova, map->phys, step,
-			       map->area->prot, GFP_KERNEL_ACCOUNT);
-		if (rc)
-			return rc;
-		map->iova += step;
-		map->phys += step;
-	}
-	return 0;
-}
-
-/* What is contiguous goes in one call, so that large IOPTEs can form */
-static int area_map_add(struct area_map *map, phys_addr_t phys,
-			unsigned long length)
-{
-	int rc;
-
-	if (map->length && map->phys + map->length == phys) {
-		map->length += length;
-		return 0;
-	}
-	rc = area_map_flush(map);
-	if (rc)
-		return rc;
-	map->phys = phys;
-	map->length = length;
-	return 0;
-}
-
-static int area_map_pages(struct area_map *map)
-{
-	struct iopt_area *area = map->area;
-	unsigned long skip = offset_in_page(area->offset);
-	unsigned long left = area_length(area);
-	struct pages_walk walk;
-	unsigned long pfn, nr, length;
-	int rc;
-
-	pages_walk_start(&walk, area->pages, area_index(area, area->node.iova),
-			 area_index(area, area->node.last));
-	while ((nr = pages_walk_next(&walk, &pfn))) {
-		length = min(nr * PAGE_SIZE - skip, left);
-		rc = area_map_add(map, PFN_PHYS(pfn) + skip, length);
-		if (rc)
-			return rc;
-		left -= length;
-		skip = 0;
-		cond_resched();
-	}
-	return area_map_flush(map);
-}
-
-/* With iopt_pages.mutex held and the pages acquired */
 static int area_map_domain(struct iopt_area *area, struct iommu_domain *domain)
 {
-	struct area_map map = {
-		.area = area,
-		.domain = domain,
-		.iova = area->node.iova,
-	};
-	int rc;
+	unsigned long skip = offset_in_page(area->offset);
+	unsigned long iova = area->node.iova;
+	struct pages_walk walk __uninitialized;
+	unsigned long pfn, nr, length;
+	phys_addr_t phys;
+	int rc = 0;
 
-	rc = area_map_pages(&map);
-	if (rc && map.iova != area->node.iova)
-		iommu_unmap(domain, area->node.iova,
-			    map.iova - area->node.iova);
+	pages_walk_start(&walk, area->pages, area_index(area, iova),
+			 area_index(area, area->node.last));
+	nr = pages_walk_next(&walk, &pfn);
+	phys = PFN_PHYS(pfn) + skip;
+	length = nr * PAGE_SIZE - skip;
+	do {
+		nr = pages_walk_next(&walk, &pfn);
+		if (nr && PFN_PHYS(pfn) == phys + length) {
+			length += nr * PAGE_SIZE;
+			continue;
+		}
+		/* It may end inside the last page */
+		if (!nr)
+			length = area->node.last - iova + 1;
+		rc = area_map_range(area, domain, iova, phys, length);
+		if (rc)
+			break;
+		iova += length;
+		phys = PFN_PHYS(pfn);
+		length = nr * PAGE_SIZE;
+		cond_resched();
+	} while (nr);
+
+	if (rc && iova != area->node.iova)
+		iommu_unmap(domain, area->node.iova, iova - area->node.iova);
 	return rc;
 }
 
@@ -215,8 +220,6 @@ static void area_release(struct iopt_area *area)
 {
 	lockdep_assert_held(&area->pages->mutex);
 
-	if (!area->pinned)
-		return;
 	area->pinned = false;
 	pages_release(area->pages, area_index(area, area->node.iova),
 		      area_index(area, area->node.last));
@@ -444,17 +447,6 @@ void area_unpin_pages(struct iopt_area *area, unsigned long iova,
 	guard(mutex)(&area->pages->mutex);
 	if (area_del_pin(area, first_index, last_index))
 		pages_release(area->pages, first_index, last_index);
-}
-
-/**
- * area_has_pins() - whether an access has pages of the area pinned
- * @area: the area
- *
- * Once the area is leaving and not busy, pins only go.
- */
-bool area_has_pins(struct iopt_area *area)
-{
-	return READ_ONCE(area->access_pins.rb_root.rb_node);
 }
 
 /**

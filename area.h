@@ -64,6 +64,18 @@ struct iopt_area {
 	struct list_head dmabuf_maps;
 };
 
+/**
+ * struct iopt_mapping - a backing and the first area that uses it
+ * @pages: the backing; the memory of both goes with it
+ * @area: not in use any more when only other areas are left
+ *
+ * So a mapping that is never shared is a single allocation.
+ */
+struct iopt_mapping {
+	struct iopt_pages pages;
+	struct iopt_area area;
+};
+
 static inline struct iopt_area *to_area(struct iova_node *node)
 {
 	return node ? container_of(node, struct iopt_area, node) : NULL;
@@ -96,6 +108,9 @@ static inline unsigned long area_index(const struct iopt_area *area,
 int iopt_check_alignment(struct io_pagetable *iopt, unsigned long alignment);
 void iopt_update_alignment(struct io_pagetable *iopt);
 
+struct iopt_area *area_first(struct io_pagetable *iopt,
+			     struct iopt_pages *pages, unsigned long offset,
+			     int prot);
 struct iopt_area *area_alloc(struct io_pagetable *iopt,
 			     struct iopt_pages *pages, unsigned long offset,
 			     int prot);
@@ -119,7 +134,19 @@ int area_pin_pages(struct iopt_area *area, unsigned long iova,
 		   unsigned long last, struct page **out_pages);
 void area_unpin_pages(struct iopt_area *area, unsigned long iova,
 		      unsigned long last);
-bool area_has_pins(struct iopt_area *area);
+
+/**
+ * area_has_pins() - whether an access has pages of the area pinned
+ * @area: the area
+ *
+ * Once the area is leaving and not busy, pins only go. What is read after this
+ * is not older.
+ */
+static inline bool area_has_pins(struct iopt_area *area)
+{
+	return smp_load_acquire(&area->access_pins.rb_root.rb_node);
+}
+
 void area_report_pins(struct iopt_area *area, struct iova_bitmap *bitmap);
 
 #endif

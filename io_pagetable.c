@@ -155,20 +155,14 @@ struct iopt_map {
 	int prot;
 };
 
-static int iopt_map_add(struct iopt_map *map, struct iopt_pages *pages,
-			unsigned long offset, unsigned long length)
+static void iopt_map_add(struct iopt_map *map, struct iopt_area *area,
+			 unsigned long length)
 {
-	struct iopt_area *area = area_alloc(map->iopt, pages, offset,
-					    map->prot);
-
-	if (!area)
-		return -ENOMEM;
 	/* Relative, until the address is known */
 	area->node.iova = map->length;
 	area->node.last = map->length + length - 1;
 	map->length += length;
 	list_add_tail(&area->item, &map->areas);
-	return 0;
 }
 
 static void iopt_map_free(struct iopt_map *map)
@@ -270,7 +264,7 @@ static int iopt_map_insert(struct iopt_map *map, unsigned long *iova,
 /* Take areas out of all domains, flush, and only then unpin */
 static void iopt_unfill(struct io_pagetable *iopt, struct list_head *areas)
 {
-	struct iommu_iotlb_gather gather;
+	struct iommu_iotlb_gather gather __uninitialized;
 	struct iopt_domain *idom;
 	struct iopt_area *area;
 
@@ -289,19 +283,18 @@ static void iopt_unfill(struct io_pagetable *iopt, struct list_head *areas)
 static int iopt_map_fill(struct iopt_map *map)
 {
 	LIST_HEAD(filled);
-	struct iopt_area *area, *next;
+	struct iopt_area *area;
 	int rc;
 
-	list_for_each_entry_safe(area, next, &map->areas, item) {
+	list_for_each_entry(area, &map->areas, item) {
 		rc = area_fill(area);
 		if (rc) {
+			list_cut_before(&filled, &map->areas, &area->item);
 			iopt_unfill(map->iopt, &filled);
 			list_splice(&filled, &map->areas);
 			return rc;
 		}
-		list_move_tail(&area->item, &filled);
 	}
-	list_splice(&filled, &map->areas);
 	return 0;
 }
 
@@ -345,13 +338,10 @@ static int iopt_map_pages(struct io_pagetable *iopt, struct iopt_pages *pages,
 		.addr = start,
 		.prot = prot,
 	};
-	int rc;
 
-	rc = iopt_map_add(&map, pages, offset_in_page(start), length);
 	/* From here on the area holds the backing */
-	pages_put(pages);
-	if (rc)
-		return rc;
+	iopt_map_add(&map, area_first(iopt, pages, offset_in_page(start), prot),
+		     length);
 	return iopt_map_finish(&map, iova, fixed);
 }
 
@@ -380,7 +370,8 @@ int iopt_map_user(struct iommufd_ctx *ictx, struct io_pagetable *iopt,
 	if (!length || length > SIZE_MAX - PAGE_SIZE)
 		return -EINVAL;
 
-	pages = pages_alloc_user(ictx, uaddr, length, prot & IOMMU_WRITE);
+	pages = pages_alloc_user(ictx, uaddr, length, prot & IOMMU_WRITE,
+				 sizeof(struct iopt_mapping));
 	if (IS_ERR(pages))
 		return PTR_ERR(pages);
 	return iopt_map_pages(iopt, pages, iova, uaddr, length, prot, fixed);
@@ -415,6 +406,7 @@ static struct iopt_pages *iopt_file_pages(struct iommufd_ctx *ictx, int fd,
 					  unsigned long start,
 					  unsigned long length, bool writable)
 {
+	const size_t size = sizeof(struct iopt_mapping);
 	struct iopt_pages *pages;
 	struct dma_buf *buf;
 	struct file *file;
@@ -426,7 +418,8 @@ static struct iopt_pages *iopt_file_pages(struct iommufd_ctx *ictx, int fd,
 				pages = ERR_PTR(-EINVAL);
 			else
 				pages = pages_alloc_dmabuf(ictx, buf, start,
-							   length, writable);
+							   length, writable,
+							   size);
 			dma_buf_put(buf);
 			return pages;
 		}
@@ -442,7 +435,8 @@ static struct iopt_pages *iopt_file_pages(struct iommufd_ctx *ictx, int fd,
 	else if (writable && file_is_sealed(file))
 		pages = ERR_PTR(-EPERM);
 	else
-		pages = pages_alloc_file(ictx, file, start, length, writable);
+		pages = pages_alloc_file(ictx, file, start, length, writable,
+					 size);
 	fput(file);
 	return pages;
 }
@@ -483,8 +477,8 @@ static int iopt_copy_source(struct iopt_map *map, struct io_pagetable *src,
 			    unsigned long iova, unsigned long last)
 {
 	struct iopt_area *area;
+	struct iopt_area *copy;
 	unsigned long end;
-	int rc;
 
 	guard(rwsem_read)(&src->iova_rwsem);
 	for (;;) {
@@ -495,10 +489,11 @@ static int iopt_copy_source(struct iopt_map *map, struct io_pagetable *src,
 		if (!map->length)
 			map->addr = area->pages->start +
 				    area_offset(area, iova);
-		rc = iopt_map_add(map, area->pages, area_offset(area, iova),
-				  end - iova + 1);
-		if (rc)
-			return rc;
+		copy = area_alloc(map->iopt, area->pages,
+				  area_offset(area, iova), map->prot);
+		if (!copy)
+			return -ENOMEM;
+		iopt_map_add(map, copy, end - iova + 1);
 		if (end == last)
 			return 0;
 		iova = end + 1;
@@ -584,18 +579,39 @@ static int iopt_unmap_begin(struct io_pagetable *iopt, unsigned long iova,
 {
 	struct iopt_area *area;
 
+	int rc = 0;
+
 	guard(rwsem_write)(&iopt->iova_rwsem);
-	iopt_for_each_area(iopt, area, iova, last) {
+	for (area = to_area(iova_space_first(&iopt->space, iova, last)); area;
+	     area = to_area(iova_space_next(&area->node, last))) {
 		if (area->state != AREA_LIVE || atomic_read(&area->locks))
-			return -EBUSY;
-		if (area->node.iova < iova || area->node.last > last)
-			return -ENOENT;
-	}
-	iopt_for_each_area(iopt, area, iova, last) {
+			rc = -EBUSY;
+		else if (area->node.iova < iova || area->node.last > last)
+			rc = -ENOENT;
+		if (rc)
+			break;
 		area->state = AREA_LEAVING;
 		list_add_tail(&area->item, areas);
+		/* Usually it is the only one */
+		if (area->node.last == last)
+			break;
 	}
-	return 0;
+	if (rc) {
+		list_for_each_entry(area, areas, item)
+			area->state = AREA_LIVE;
+	}
+	return rc;
+}
+
+/*
+ * Nobody works on a leaving area, and no access has pages of it pinned. Who
+ * pins or unpins keeps it busy meanwhile, so the order matters: without pins
+ * the last one to unpin may still be at it.
+ */
+static bool area_is_idle(struct iopt_area *area)
+{
+	return !atomic_read_acquire(&area->busy) && !area_has_pins(area) &&
+	       !atomic_read_acquire(&area->busy);
 }
 
 /* Wait for those who work on the area, and have accesses drop their pins */
@@ -605,9 +621,11 @@ static int iopt_unmap_drain(struct io_pagetable *iopt, struct iopt_area *area)
 
 	/* Nothing starts any more, except to unpin */
 	for (;;) {
-		wait_var_event(&area->busy, !atomic_read(&area->busy));
+		wait_var_event(&area->busy, !atomic_read_acquire(&area->busy));
+		if (area_is_idle(area))
+			return 0;
 		if (!area_has_pins(area))
-			break;
+			continue;
 		if (WARN_ON(rounds++ == UNMAP_MAX_ROUNDS))
 			return -EDEADLOCK;
 		iommufd_access_notify_unmap(iopt, area->node.iova,
@@ -615,9 +633,6 @@ static int iopt_unmap_drain(struct io_pagetable *iopt, struct iopt_area *area)
 		if (rounds > 1)
 			usleep_range(10, 100);
 	}
-	/* The last one to unpin may still be at it */
-	wait_var_event(&area->busy, !atomic_read(&area->busy));
-	return 0;
 }
 
 /* Make areas that did not leave usable again */
@@ -656,23 +671,27 @@ static unsigned long iopt_unmap_finish(struct io_pagetable *iopt,
 static int iopt_unmap_range(struct io_pagetable *iopt, unsigned long iova,
 			    unsigned long last, unsigned long *unmapped)
 {
-	struct iopt_area *area, *next;
+	struct iopt_area *area;
 	LIST_HEAD(areas);
-	LIST_HEAD(leaving);
+	LIST_HEAD(stuck);
 	int rc;
 
 	*unmapped = 0;
-	rc = iopt_unmap_begin(iopt, iova, last, &leaving);
+	rc = iopt_unmap_begin(iopt, iova, last, &areas);
 	if (rc)
 		return rc;
 
-	list_for_each_entry_safe(area, next, &leaving, item) {
-		rc = iopt_unmap_drain(iopt, area);
-		if (rc) {
-			iopt_unmap_abort(iopt, &leaving);
+	list_for_each_entry(area, &areas, item) {
+		if (!area_is_idle(area))
+			rc = iopt_unmap_drain(iopt, area);
+		if (rc)
 			break;
-		}
-		list_move_tail(&area->item, &areas);
+	}
+	if (rc) {
+		/* Those before it can go */
+		list_splice_init(&areas, &stuck);
+		list_cut_before(&areas, &stuck, &area->item);
+		iopt_unmap_abort(iopt, &stuck);
 	}
 	if (!list_empty(&areas)) {
 		down_read(&iopt->domains_rwsem);

@@ -201,12 +201,18 @@ static int map_prot(u32 flags)
 	(IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_WRITEABLE | \
 	 IOMMU_IOAS_MAP_READABLE)
 
+/*
+ * The calls that map and unmap reply with one field, and only write that: they
+ * come by the million.
+ */
+
 /**
  * iommufd_ioas_map() - IOMMU_IOAS_MAP
  * @ucmd: the call
  */
 int iommufd_ioas_map(struct iommufd_ucmd *ucmd)
 {
+	struct iommu_ioas_map __user *ucmd_map = ucmd->ubuffer;
 	struct iommu_ioas_map *cmd = ucmd->cmd;
 	unsigned long iova = cmd->iova;
 	struct iommufd_ioas *ioas;
@@ -227,10 +233,8 @@ int iommufd_ioas_map(struct iommufd_ucmd *ucmd)
 			   u64_to_user_ptr(cmd->user_va), cmd->length,
 			   map_prot(cmd->flags),
 			   cmd->flags & IOMMU_IOAS_MAP_FIXED_IOVA);
-	if (!rc) {
-		cmd->iova = iova;
-		rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));
-	}
+	if (!rc)
+		rc = put_user(iova, &ucmd_map->iova);
 	iommufd_put_object(ucmd->ictx, &ioas->obj);
 	return rc;
 }
@@ -241,6 +245,7 @@ int iommufd_ioas_map(struct iommufd_ucmd *ucmd)
  */
 int iommufd_ioas_map_file(struct iommufd_ucmd *ucmd)
 {
+	struct iommu_ioas_map_file __user *ucmd_map = ucmd->ubuffer;
 	struct iommu_ioas_map_file *cmd = ucmd->cmd;
 	unsigned long iova = cmd->iova;
 	struct iommufd_ioas *ioas;
@@ -260,10 +265,8 @@ int iommufd_ioas_map_file(struct iommufd_ucmd *ucmd)
 	rc = iopt_map_file(ucmd->ictx, &ioas->iopt, &iova, cmd->fd, cmd->start,
 			   cmd->length, map_prot(cmd->flags),
 			   cmd->flags & IOMMU_IOAS_MAP_FIXED_IOVA);
-	if (!rc) {
-		cmd->iova = iova;
-		rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));
-	}
+	if (!rc)
+		rc = put_user(iova, &ucmd_map->iova);
 	iommufd_put_object(ucmd->ictx, &ioas->obj);
 	return rc;
 }
@@ -274,6 +277,7 @@ int iommufd_ioas_map_file(struct iommufd_ucmd *ucmd)
  */
 int iommufd_ioas_copy(struct iommufd_ucmd *ucmd)
 {
+	struct iommu_ioas_copy __user *ucmd_copy = ucmd->ubuffer;
 	struct iommu_ioas_copy *cmd = ucmd->cmd;
 	struct iommufd_ioas *src, *dst;
 	unsigned long iova;
@@ -305,10 +309,8 @@ int iommufd_ioas_copy(struct iommufd_ucmd *ucmd)
 	rc = iopt_copy(&dst->iopt, &iova, &src->iopt, cmd->src_iova,
 		       cmd->length, map_prot(cmd->flags),
 		       cmd->flags & IOMMU_IOAS_MAP_FIXED_IOVA);
-	if (!rc) {
-		cmd->dst_iova = iova;
-		rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));
-	}
+	if (!rc)
+		rc = put_user(iova, &ucmd_copy->dst_iova);
 	iommufd_put_object(ucmd->ictx, &dst->obj);
 out_put_src:
 	iommufd_put_object(ucmd->ictx, &src->obj);
@@ -321,6 +323,7 @@ out_put_src:
  */
 int iommufd_ioas_unmap(struct iommufd_ucmd *ucmd)
 {
+	struct iommu_ioas_unmap __user *ucmd_unmap = ucmd->ubuffer;
 	struct iommu_ioas_unmap *cmd = ucmd->cmd;
 	struct iommufd_ioas *ioas;
 	unsigned long unmapped;
@@ -336,10 +339,8 @@ int iommufd_ioas_unmap(struct iommufd_ucmd *ucmd)
 		rc = -EOVERFLOW;
 	else
 		rc = iopt_unmap(&ioas->iopt, cmd->iova, cmd->length, &unmapped);
-	if (!rc) {
-		cmd->length = unmapped;
-		rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));
-	}
+	if (!rc)
+		rc = put_user(unmapped, &ucmd_unmap->length);
 	iommufd_put_object(ucmd->ictx, &ioas->obj);
 	return rc;
 }

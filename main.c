@@ -232,7 +232,8 @@ static long iommufd_fops_ioctl(struct file *filp, unsigned int cmd,
 {
 	struct iommufd_ctx *ictx = filp->private_data;
 	const struct iommufd_ioctl_op *op;
-	union iommufd_ucmd_buffer buf;
+	/* What a handler looks at is filled below, and that on every call */
+	union iommufd_ucmd_buffer buf __uninitialized;
 	struct iommufd_ucmd ucmd = {
 		.ictx = ictx,
 		.ubuffer = (void __user *)arg,

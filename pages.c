@@ -20,7 +20,7 @@
 
 static struct iopt_pages *pages_alloc(struct iommufd_ctx *ictx,
 				      unsigned long start, unsigned long length,
-				      bool writable)
+				      bool writable, size_t size)
 {
 	unsigned long offset = offset_in_page(start);
 	struct iopt_pages *pages;
@@ -31,7 +31,7 @@ static struct iopt_pages *pages_alloc(struct iommufd_ctx *ictx,
 	    bytes > ULONG_MAX - (PAGE_SIZE - 1))
 		return ERR_PTR(-EOVERFLOW);
 
-	pages = kzalloc_obj(*pages, GFP_KERNEL_ACCOUNT);
+	pages = kzalloc(size, GFP_KERNEL_ACCOUNT);
 	if (!pages)
 		return ERR_PTR(-ENOMEM);
 
@@ -53,14 +53,16 @@ static struct iopt_pages *pages_alloc(struct iommufd_ctx *ictx,
  * @uaddr: address of the first byte; does not have to be mapped yet
  * @length: bytes, more than 0; @uaddr + @length does not wrap
  * @writable: whether it may ever be written through a mapping
+ * @size: bytes to allocate, of a structure that the backing is the start of
  *
  * Returns the backing with one reference, or ERR_PTR of -EOVERFLOW or -ENOMEM.
  */
 struct iopt_pages *pages_alloc_user(struct iommufd_ctx *ictx,
 				    unsigned long uaddr, unsigned long length,
-				    bool writable)
+				    bool writable, size_t size)
 {
-	struct iopt_pages *pages = pages_alloc(ictx, uaddr, length, writable);
+	struct iopt_pages *pages = pages_alloc(ictx, uaddr, length, writable,
+					       size);
 
 	if (IS_ERR(pages))
 		return pages;
@@ -75,6 +77,7 @@ struct iopt_pages *pages_alloc_user(struct iommufd_ctx *ictx,
  * @start: offset in the file of the first byte
  * @length: bytes, more than 0; @start + @length does not wrap
  * @writable: whether it may ever be written through a mapping
+ * @size: bytes to allocate, of a structure that the backing is the start of
  *
  * The mapping counts as a writable one of the file, like a shared mmap does: a
  * file sealed against writing is refused, and sealing it later as well.
@@ -84,7 +87,7 @@ struct iopt_pages *pages_alloc_user(struct iommufd_ctx *ictx,
  */
 struct iopt_pages *pages_alloc_file(struct iommufd_ctx *ictx, struct file *file,
 				    unsigned long start, unsigned long length,
-				    bool writable)
+				    bool writable, size_t size)
 {
 	struct iopt_pages *pages;
 	int rc;
@@ -94,7 +97,7 @@ struct iopt_pages *pages_alloc_file(struct iommufd_ctx *ictx, struct file *file,
 		if (rc)
 			return ERR_PTR(rc);
 	}
-	pages = pages_alloc(ictx, start, length, writable);
+	pages = pages_alloc(ictx, start, length, writable, size);
 	if (IS_ERR(pages)) {
 		if (writable)
 			mapping_unmap_writable(file->f_mapping);
@@ -112,6 +115,7 @@ struct iopt_pages *pages_alloc_file(struct iommufd_ctx *ictx, struct file *file,
  * @start: offset in the buffer of the first byte
  * @length: bytes, more than 0
  * @writable: whether it may ever be written through a mapping
+ * @size: bytes to allocate, of a structure that the backing is the start of
  *
  * Returns the backing with one reference, or ERR_PTR of an errno of
  * pages_dmabuf_import().
@@ -119,9 +123,10 @@ struct iopt_pages *pages_alloc_file(struct iommufd_ctx *ictx, struct file *file,
 struct iopt_pages *pages_alloc_dmabuf(struct iommufd_ctx *ictx,
 				      struct dma_buf *dmabuf,
 				      unsigned long start, unsigned long length,
-				      bool writable)
+				      bool writable, size_t size)
 {
-	struct iopt_pages *pages = pages_alloc(ictx, start, length, writable);
+	struct iopt_pages *pages = pages_alloc(ictx, start, length, writable,
+					       size);
 	struct pages_dmabuf *import;
 
 	if (IS_ERR(pages))
@@ -161,18 +166,15 @@ void pages_free(struct iopt_pages *pages)
  * Pinning
  */
 
-/* Give back the first npages of a sequence. They were never used, or are dirty */
+/* Give back a part of a sequence. It was never used, or is dirty */
 static void unpin_runs(struct pfn_runs *runs, unsigned long first,
 		       unsigned long npages, bool dirty)
 {
-	struct pfn_cursor cur;
+	struct pfn_cursor cur __uninitialized;
 	unsigned long pfn, nr;
 
-	pfn_cursor_seek(&cur, runs, first);
-	for (; npages; npages -= nr) {
-		nr = pfn_cursor_next(&cur, npages, &pfn);
-		if (WARN_ON(!nr))
-			return;
+	pfn_cursor_seek(&cur, runs, first, npages);
+	while ((nr = pfn_cursor_next(&cur, &pfn))) {
 		unpin_user_page_range_dirty_lock(pfn_to_page(pfn), nr, dirty);
 		cond_resched();
 	}
@@ -324,7 +326,7 @@ static int pin_user_step(struct pin_user *pin, struct pfn_runs *runs,
 static int pin_user_runs(struct iopt_pages *pages, struct pfn_runs *runs,
 			 unsigned long first, unsigned long npages)
 {
-	struct page *on_stack[PAGES_ON_STACK];
+	struct page *on_stack[PAGES_ON_STACK] __uninitialized;
 	struct pin_user pin = {
 		.array = on_stack,
 		.max = ARRAY_SIZE(on_stack),
@@ -364,23 +366,21 @@ out_free:
 	return rc;
 }
 
-/* Pin the rest of what is wanted of a folio, whose first pin is the caller's */
+/* Of a folio, whose first pin is the caller's */
 static int append_folio(struct pfn_runs *runs, struct folio *folio,
-			unsigned long offset, unsigned long max_pages)
+			unsigned long offset, unsigned long npages)
 {
-	unsigned long nr = min(max_pages, folio_nr_pages(folio) - offset);
-	int rc;
+	int rc = 0;
 
-	if (nr > 1) {
-		rc = folio_add_pins(folio, nr - 1);
-		if (rc) {
-			unpin_user_folio(folio, 1);
-			return rc;
-		}
+	if (npages > 1)
+		rc = folio_add_pins(folio, npages - 1);
+	if (rc) {
+		unpin_user_folio(folio, 1);
+		return rc;
 	}
-	rc = pfn_runs_append(runs, folio_pfn(folio) + offset, nr);
+	rc = pfn_runs_append(runs, folio_pfn(folio) + offset, npages);
 	if (rc)
-		unpin_user_folio(folio, nr);
+		unpin_user_folio(folio, npages);
 	return rc;
 }
 
@@ -388,9 +388,10 @@ static int pin_file_step(struct iopt_pages *pages, struct pfn_runs *runs,
 			 struct folio **array, unsigned long max,
 			 unsigned long first, unsigned long npages)
 {
-	loff_t start = (loff_t)pages->start + (loff_t)(first + runs->npages) * PAGE_SIZE;
-	unsigned long want = runs->npages + npages;
+	loff_t start = (loff_t)pages->start +
+		       (loff_t)(first + runs->npages) * PAGE_SIZE;
 	pgoff_t offset = 0;
+	unsigned long part;
 	long i, nr;
 	int rc = 0;
 
@@ -405,20 +406,23 @@ static int pin_file_step(struct iopt_pages *pages, struct pfn_runs *runs,
 	if (nr <= 0)
 		return nr ?: -EINVAL;
 
-	for (i = 0; !rc && i != nr; i++) {
-		rc = append_folio(runs, array[i],
-				  i ? 0 : offset >> PAGE_SHIFT,
-				  want - runs->npages);
+	offset >>= PAGE_SHIFT;
+	for (i = 0; i != nr; i++, offset = 0) {
+		part = min(npages, folio_nr_pages(array[i]) - offset);
+		rc = append_folio(runs, array[i], offset, part);
+		if (rc) {
+			unpin_folios(array + i + 1, nr - i - 1);
+			break;
+		}
+		npages -= part;
 	}
-	if (i != nr)
-		unpin_folios(array + i, nr - i);
 	return rc;
 }
 
 static int pin_file_runs(struct iopt_pages *pages, struct pfn_runs *runs,
 			 unsigned long first, unsigned long npages)
 {
-	struct folio *on_stack[PAGES_ON_STACK];
+	struct folio *on_stack[PAGES_ON_STACK] __uninitialized;
 	unsigned long max = ARRAY_SIZE(on_stack);
 	struct folio **array = on_stack;
 	int rc = 0;
@@ -608,6 +612,9 @@ int pages_acquire(struct iopt_pages *pages, unsigned long first,
 
 	lockdep_assert_held(&pages->mutex);
 
+	if (RB_EMPTY_ROOT(&pages->extents.rb_root))
+		return PTR_ERR_OR_ZERO(extent_pin(pages, first, last));
+
 	rc = pages_split(pages, first);
 	if (rc)
 		return rc;
@@ -657,7 +664,8 @@ void pages_release(struct iopt_pages *pages, unsigned long first,
 	lockdep_assert_held(&pages->mutex);
 
 	for (extent = extent_first(pages, first, last); extent; extent = next) {
-		next = extent_next(extent, first, last);
+		next = extent->node.last == last ?
+			       NULL : extent_next(extent, first, last);
 		if (WARN_ON(extent->node.start < first ||
 			    extent->node.last > last))
 			continue;
@@ -685,11 +693,16 @@ unsigned long pages_pinned(struct iopt_pages *pages)
 	return npages;
 }
 
-static void walk_seek(struct pages_walk *walk)
+static void walk_extent(struct pages_walk *walk, struct pages_extent *extent,
+			unsigned long first)
 {
-	if (walk->extent)
-		pfn_cursor_seek(&walk->cursor, &walk->extent->store->runs,
-				walk->index - walk->extent->store->first);
+	walk->extent = extent;
+	if (extent)
+		pfn_cursor_seek(&walk->cursor, &extent->store->runs,
+				first - extent->store->first,
+				min(walk->last, extent->node.last) - first + 1);
+	else
+		walk->cursor.left = 0;
 }
 
 /**
@@ -704,41 +717,26 @@ void pages_walk_start(struct pages_walk *walk, struct iopt_pages *pages,
 {
 	lockdep_assert_held(&pages->mutex);
 
-	walk->pages = pages;
-	walk->index = first;
 	walk->last = last;
-	walk->extent = extent_first(pages, first, first);
-	walk_seek(walk);
+	walk_extent(walk, extent_first(pages, first, first), first);
 }
 
 /**
- * pages_walk_next() - read consecutive page frames
+ * pages_walk_next_extent() - pages_walk_next() at the end of an extent
  * @walk: the walk
  * @pfn: the first frame
  *
  * Returns how many there are, 0 at the end.
  */
-unsigned long pages_walk_next(struct pages_walk *walk, unsigned long *pfn)
+unsigned long pages_walk_next_extent(struct pages_walk *walk,
+				     unsigned long *pfn)
 {
-	unsigned long nr, end;
+	struct pages_extent *extent = walk->extent;
+	unsigned long first;
 
-	if (!walk->extent)
+	if (!extent || extent->node.last >= walk->last)
 		return 0;
-	end = min(walk->last, walk->extent->node.last);
-	nr = pfn_cursor_next(&walk->cursor, end - walk->index + 1, pfn);
-	if (WARN_ON(!nr)) {
-		walk->extent = NULL;
-		return 0;
-	}
-	if (walk->index + nr - 1 == end) {
-		walk->extent = end == walk->last ?
-				       NULL :
-				       extent_first(walk->pages, end + 1,
-						    end + 1);
-		walk->index = end + 1;
-		walk_seek(walk);
-	} else {
-		walk->index += nr;
-	}
-	return nr;
+	first = extent->node.last + 1;
+	walk_extent(walk, extent_next(extent, first, first), first);
+	return pfn_cursor_next(&walk->cursor, pfn);
 }

@@ -80,7 +80,7 @@ enum pages_kind {
  * @dmabuf: PAGES_DMABUF: its import
  * @mm: owner's address space, grabbed; its users count is not held
  * @task: owner's thread group leader, whose limit counts; referenced
- * @user: owner's user, referenced
+ * @user: IOMMUFD_ACCOUNT_USER: owner's user, referenced
  * @extents: struct pages_extent
  * @first_extent: used for the first acquisition of an idle backing, so that a
  *	mapping that is never shared needs no other allocation
@@ -110,14 +110,14 @@ struct iopt_pages {
 
 struct iopt_pages *pages_alloc_user(struct iommufd_ctx *ictx,
 				    unsigned long uaddr, unsigned long length,
-				    bool writable);
+				    bool writable, size_t size);
 struct iopt_pages *pages_alloc_file(struct iommufd_ctx *ictx, struct file *file,
 				    unsigned long start, unsigned long length,
-				    bool writable);
+				    bool writable, size_t size);
 struct iopt_pages *pages_alloc_dmabuf(struct iommufd_ctx *ictx,
 				      struct dma_buf *dmabuf,
 				      unsigned long start, unsigned long length,
-				      bool writable);
+				      bool writable, size_t size);
 void pages_free(struct iopt_pages *pages);
 
 static inline void pages_get(struct iopt_pages *pages)
@@ -140,23 +140,35 @@ int pages_split(struct iopt_pages *pages, unsigned long index);
 
 /**
  * struct pages_walk - reads the page frames of an acquired interval
- * @pages: the backing
- * @extent: where the walk is
- * @index: next page
- * @last: last page
  * @cursor: position in the store of @extent
+ * @extent: where the walk is
+ * @last: last page
  */
 struct pages_walk {
-	struct iopt_pages *pages;
-	struct pages_extent *extent;
-	unsigned long index;
-	unsigned long last;
 	struct pfn_cursor cursor;
+	struct pages_extent *extent;
+	unsigned long last;
 };
 
 void pages_walk_start(struct pages_walk *walk, struct iopt_pages *pages,
 		      unsigned long first, unsigned long last);
-unsigned long pages_walk_next(struct pages_walk *walk, unsigned long *pfn);
+/* For pages_walk_next() only */
+unsigned long pages_walk_next_extent(struct pages_walk *walk,
+				     unsigned long *pfn);
+
+/**
+ * pages_walk_next() - read consecutive page frames
+ * @walk: the walk
+ * @pfn: the first frame
+ *
+ * Returns how many there are, 0 at the end.
+ */
+static inline unsigned long pages_walk_next(struct pages_walk *walk,
+					    unsigned long *pfn)
+{
+	return pfn_cursor_next(&walk->cursor, pfn) ?:
+	       pages_walk_next_extent(walk, pfn);
+}
 
 /* Copying, without iopt_pages.mutex */
 int pages_rw(struct iopt_pages *pages, unsigned long start, void *data,

@@ -11,35 +11,50 @@
 
 /**
  * struct pfn_chunk - an array of runs
- * @start: index in the sequence of the first page of @runs[0]
- * @nr: entries used
- * @max: entries there are
- * @runs: see run_pack()
+ * @start: index in the sequence of the first page of the first run
+ * @nr: words used, unless it is the last chunk
+ * @max: words there are
+ * @words: see PFN_RUN_LONG
  */
 struct pfn_chunk {
 	unsigned long start;
 	unsigned int nr;
 	unsigned int max;
-	u64 runs[] __counted_by(max);
+	u32 words[] __counted_by(max);
 };
 
-/* The first chunk is small, most sequences end there */
-#define PFN_CHUNK_FIRST_BYTES 512
+/* The first chunks are small, most sequences end there */
+#define PFN_CHUNK_FIRST_BYTES 64
+#define PFN_CHUNK_GROWTH 8
 #define PFN_CHUNK_BYTES 4096
 
-static u64 run_pack(unsigned long pfn, unsigned long npages)
+#define RUN_HIGH_BITS (PFN_RUN_PFN_BITS - 31)
+#define RUN_MAX_WORDS 2
+
+/* Both return what is behind the run */
+static u32 *run_pack(u32 *word, u64 pfn, unsigned long npages)
 {
-	return (u64)pfn | (u64)(npages - 1) << PFN_RUN_PFN_BITS;
+	if (npages == 1 && pfn < PFN_RUN_LONG) {
+		*word = pfn;
+		return word + 1;
+	}
+	word[0] = PFN_RUN_LONG | (u32)pfn;
+	word[1] = (npages - 1) << RUN_HIGH_BITS | pfn >> 31;
+	return word + 2;
 }
 
-static unsigned long run_pfn(u64 run)
+static const u32 *run_unpack(const u32 *word, unsigned long *pfn,
+			     unsigned long *npages)
 {
-	return run & GENMASK_ULL(PFN_RUN_PFN_BITS - 1, 0);
-}
-
-static unsigned long run_npages(u64 run)
-{
-	return (run >> PFN_RUN_PFN_BITS) + 1;
+	if (!(word[0] & PFN_RUN_LONG)) {
+		*pfn = word[0];
+		*npages = 1;
+		return word + 1;
+	}
+	*pfn = (u64)(word[1] & GENMASK(RUN_HIGH_BITS - 1, 0)) << 31 |
+	       (word[0] & ~PFN_RUN_LONG);
+	*npages = (word[1] >> RUN_HIGH_BITS) + 1;
+	return word + 2;
 }
 
 /**
@@ -48,44 +63,30 @@ static unsigned long run_npages(u64 run)
  */
 void pfn_runs_init(struct pfn_runs *runs)
 {
-	runs->npages = 0;
-	runs->chunks = NULL;
-	runs->nr_chunks = 0;
-	runs->max_chunks = 0;
-	runs->nr_first = 0;
+	*runs = (struct pfn_runs){};
 }
 
 /**
  * pfn_runs_free() - free a sequence's memory
- * @runs: the sequence, empty afterwards
+ * @runs: the sequence, of no use until it is made anew
  */
 void pfn_runs_free(struct pfn_runs *runs)
 {
 	unsigned int i;
 
+	/* Mostly, one run is all there is */
+	if (!runs->max_chunks)
+		return;
 	for (i = 0; i != runs->nr_chunks; i++)
 		kfree(runs->chunks[i]);
 	kvfree(runs->chunks);
-	pfn_runs_init(runs);
 }
 
-/* The entries of a chunk as counted by struct pfn_cursor */
-static const u64 *chunk_entries(const struct pfn_runs *runs, unsigned int chunk,
-				unsigned int *nr)
+/* Room for the last run to be put away, and for more */
+static int add_chunk(struct pfn_runs *runs)
 {
-	if (!chunk) {
-		*nr = runs->nr_first;
-		return runs->first;
-	}
-	*nr = runs->chunks[chunk - 1]->nr;
-	return runs->chunks[chunk - 1]->runs;
-}
-
-static struct pfn_chunk *add_chunk(struct pfn_runs *runs, unsigned long start)
-{
-	size_t bytes = runs->nr_chunks ? PFN_CHUNK_BYTES :
-					 PFN_CHUNK_FIRST_BYTES;
-	struct pfn_chunk *chunk;
+	size_t bytes = PFN_CHUNK_FIRST_BYTES;
+	struct pfn_chunk *chunk, *last;
 
 	if (runs->nr_chunks == runs->max_chunks) {
 		unsigned int max = runs->max_chunks ? runs->max_chunks * 2 : 4;
@@ -94,84 +95,54 @@ static struct pfn_chunk *add_chunk(struct pfn_runs *runs, unsigned long start)
 		chunks = kvrealloc(runs->chunks, max * sizeof(*chunks),
 				   GFP_KERNEL_ACCOUNT);
 		if (!chunks)
-			return NULL;
+			return -ENOMEM;
 		runs->chunks = chunks;
 		runs->max_chunks = max;
 	}
 
+	last = runs->nr_chunks ? runs->chunks[runs->nr_chunks - 1] : NULL;
+	if (last)
+		bytes = min(struct_size(last, words, last->max) *
+				    PFN_CHUNK_GROWTH, PFN_CHUNK_BYTES);
 	chunk = kmalloc(bytes, GFP_KERNEL_ACCOUNT);
 	if (!chunk)
-		return NULL;
-	chunk->start = start;
-	chunk->nr = 0;
-	chunk->max = (bytes - sizeof(*chunk)) / sizeof(chunk->runs[0]);
+		return -ENOMEM;
+	chunk->start = runs->npages - runs->tail_npages;
+	chunk->max = (bytes - sizeof(*chunk)) / sizeof(chunk->words[0]);
+	if (last)
+		last->nr = runs->word - last->words;
+	runs->word = chunk->words;
+	runs->end = chunk->words + chunk->max;
 	runs->chunks[runs->nr_chunks++] = chunk;
-	return chunk;
-}
-
-/* start is the index of the entry's first page */
-static int append_run(struct pfn_runs *runs, u64 run, unsigned long start)
-{
-	struct pfn_chunk *chunk;
-
-	if (!runs->nr_chunks && runs->nr_first < PFN_RUNS_INLINE) {
-		runs->first[runs->nr_first++] = run;
-		return 0;
-	}
-
-	chunk = runs->nr_chunks ? runs->chunks[runs->nr_chunks - 1] : NULL;
-	if (!chunk || chunk->nr == chunk->max) {
-		chunk = add_chunk(runs, start);
-		if (!chunk)
-			return -ENOMEM;
-	}
-	chunk->runs[chunk->nr++] = run;
 	return 0;
 }
 
-/* The last entry, or NULL */
-static u64 *tail_run(struct pfn_runs *runs)
+/* Kept apart, because this is rare and would make the usual case longer */
+static noinline int add_with_chunk(struct pfn_runs *runs, unsigned long pfn,
+				   unsigned long npages)
 {
-	struct pfn_chunk *chunk;
-
-	if (runs->nr_chunks) {
-		chunk = runs->chunks[runs->nr_chunks - 1];
-		return &chunk->runs[chunk->nr - 1];
-	}
-	return runs->nr_first ? &runs->first[runs->nr_first - 1] : NULL;
+	return add_chunk(runs) ?: pfn_runs_add(runs, pfn, npages);
 }
 
 /**
- * pfn_runs_append() - add consecutive page frames at the end
+ * pfn_runs_add() - begin another run at the end
  * @runs: the sequence
- * @pfn: the first one
- * @npages: how many, 1 to PFN_RUN_MAX_PAGES
+ * @pfn: its first page frame
+ * @npages: its length
  *
- * May sleep. Returns -ENOMEM, or -ERANGE when the numbers do not fit, with
- * nothing added.
+ * Returns -ENOMEM with nothing added.
  */
-int pfn_runs_append(struct pfn_runs *runs, unsigned long pfn,
-		    unsigned long npages)
+int pfn_runs_add(struct pfn_runs *runs, unsigned long pfn,
+		 unsigned long npages)
 {
-	u64 *tail = tail_run(runs);
-	unsigned long room = 0;
-	int rc;
-
-	if ((u64)pfn + npages > BIT_ULL(PFN_RUN_PFN_BITS) ||
-	    npages > PFN_RUN_MAX_PAGES)
-		return -ERANGE;
-
-	if (tail && run_pfn(*tail) + run_npages(*tail) == pfn)
-		room = min(npages, PFN_RUN_MAX_PAGES - run_npages(*tail));
-
-	if (room != npages) {
-		rc = append_run(runs, run_pack(pfn + room, npages - room),
-				runs->npages + room);
-		if (rc)
-			return rc;
+	if (runs->tail_npages) {
+		if (runs->end - runs->word < RUN_MAX_WORDS)
+			return add_with_chunk(runs, pfn, npages);
+		runs->word = run_pack(runs->word, runs->tail_pfn,
+				      runs->tail_npages);
 	}
-	if (room)
-		*tail = run_pack(run_pfn(*tail), run_npages(*tail) + room);
+	runs->tail_pfn = pfn;
+	runs->tail_npages = npages;
 	runs->npages += npages;
 	return 0;
 }
@@ -188,82 +159,105 @@ size_t pfn_runs_memory(const struct pfn_runs *runs)
 	unsigned int i;
 
 	for (i = 0; i != runs->nr_chunks; i++)
-		bytes += struct_size(runs->chunks[i], runs,
+		bytes += struct_size(runs->chunks[i], words,
 				     runs->chunks[i]->max);
 	return bytes;
 }
 
-/* The chunk that holds a page, as counted by struct pfn_cursor */
+/* The chunk that holds a page which is not in the last run */
 static unsigned int find_chunk(const struct pfn_runs *runs, unsigned long index)
 {
 	unsigned int low = 0, high = runs->nr_chunks;
 
-	/* chunks[low - 1] starts at or before index, chunks[high] after it */
-	while (low != high) {
+	/* chunks[low] starts at or before index, chunks[high] after it */
+	while (high - low > 1) {
 		unsigned int mid = low + (high - low) / 2;
 
 		if (runs->chunks[mid]->start <= index)
-			low = mid + 1;
+			low = mid;
 		else
 			high = mid;
 	}
 	return low;
 }
 
-/**
- * pfn_cursor_seek() - go to a page
- * @cur: the cursor
- * @runs: the sequence
- * @index: which page; the length of the sequence is its end
- */
-void pfn_cursor_seek(struct pfn_cursor *cur, const struct pfn_runs *runs,
-		     unsigned long index)
+/* A whole run; there is one */
+static unsigned long cursor_read(struct pfn_cursor *cur, unsigned long *pfn)
 {
-	const u64 *entries;
-	unsigned int nr;
+	const struct pfn_runs *runs = cur->runs;
+	const struct pfn_chunk *chunk;
+	unsigned long npages;
 
-	cur->runs = runs;
-	cur->chunk = find_chunk(runs, index);
-	cur->slot = 0;
-	cur->skip = index - (cur->chunk ? runs->chunks[cur->chunk - 1]->start :
-					  0);
-
-	entries = chunk_entries(runs, cur->chunk, &nr);
-	while (cur->slot != nr && cur->skip >= run_npages(entries[cur->slot]))
-		cur->skip -= run_npages(entries[cur->slot++]);
+	if (cur->word == cur->end) {
+		if (cur->chunk == runs->nr_chunks) {
+			*pfn = runs->tail_pfn;
+			return runs->tail_npages;
+		}
+		chunk = runs->chunks[cur->chunk++];
+		cur->word = chunk->words;
+		cur->end = cur->chunk == runs->nr_chunks ?
+				   runs->word : chunk->words + chunk->nr;
+	}
+	cur->word = run_unpack(cur->word, pfn, &npages);
+	return npages;
 }
 
 /**
- * pfn_cursor_next() - read consecutive page frames
- * @cur: the cursor, moves behind them
- * @max_pages: most to read, more than 0
- * @pfn: the first one
+ * pfn_cursor_next_long() - pfn_cursor_next() for what is no single frame, or in
+ *	another chunk
+ * @cur: a cursor that is not at the end
+ * @pfn: the first page frame
  *
- * Returns how many there are, 0 at the end of the sequence.
+ * Returns how many there are.
  */
-unsigned long pfn_cursor_next(struct pfn_cursor *cur, unsigned long max_pages,
-			      unsigned long *pfn)
+unsigned long pfn_cursor_next_long(struct pfn_cursor *cur, unsigned long *pfn)
 {
-	const u64 *entries;
-	unsigned long npages;
-	unsigned int nr;
+	unsigned long npages = cursor_read(cur, pfn) - cur->skip;
 
-	entries = chunk_entries(cur->runs, cur->chunk, &nr);
-	if (cur->slot == nr) {
-		if (cur->chunk == cur->runs->nr_chunks)
-			return 0;
-		cur->chunk++;
-		cur->slot = 0;
-		entries = chunk_entries(cur->runs, cur->chunk, &nr);
-	}
-
-	*pfn = run_pfn(entries[cur->slot]) + cur->skip;
-	npages = run_npages(entries[cur->slot]) - cur->skip;
-	if (npages > max_pages) {
-		cur->skip += max_pages;
-		return max_pages;
-	}
-	cur->slot++;
+	*pfn += cur->skip;
 	cur->skip = 0;
+	npages = min(npages, cur->left);
+	cur->left -= npages;
 	return npages;
+}
+
+/* To a page that is not in the last run */
+static noinline void cursor_seek_chunk(struct pfn_cursor *cur,
+				       unsigned long index)
+{
+	struct pfn_cursor next;
+	unsigned long pfn, nr;
+
+	cur->chunk = find_chunk(cur->runs, index);
+	cur->skip = index - cur->runs->chunks[cur->chunk]->start;
+	for (;;) {
+		next = *cur;
+		nr = cursor_read(&next, &pfn);
+		if (nr > cur->skip)
+			return;
+		next.skip -= nr;
+		*cur = next;
+	}
+}
+
+/**
+ * pfn_cursor_seek() - start to read
+ * @cur: the cursor
+ * @runs: the sequence
+ * @index: the first page to read
+ * @npages: how many; not beyond the end of the sequence
+ */
+void pfn_cursor_seek(struct pfn_cursor *cur, const struct pfn_runs *runs,
+		     unsigned long index, unsigned long npages)
+{
+	unsigned long tail = runs->npages - runs->tail_npages;
+
+	cur->left = npages;
+	cur->word = NULL;
+	cur->end = NULL;
+	cur->skip = index - tail;
+	cur->runs = runs;
+	cur->chunk = runs->nr_chunks;
+	if (index < tail)
+		cursor_seek_chunk(cur, index);
 }

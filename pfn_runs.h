@@ -3,66 +3,132 @@
  * A sequence of page frames, stored as runs of consecutive ones.
  *
  * It is appended to at the end and read from anywhere. Reading and freeing
- * never allocate. A run is one word; runs are kept in chunks of up to a page, so
- * a sequence costs 8 bytes per run and memory that is contiguous costs next to
- * nothing. Knows nothing of what the frames are, and is locked by its owner.
+ * never allocate. A run takes 8 bytes, or 4 if it is a single frame, and runs
+ * are kept in chunks of up to a page; memory that is contiguous costs nothing.
+ * Knows nothing of what the frames are, and is locked by its owner.
  */
 #ifndef __IOMMUFD_PFN_RUNS_H
 #define __IOMMUFD_PFN_RUNS_H
 
 #include <linux/bits.h>
+#include <linux/errno.h>
+#include <linux/minmax.h>
 #include <linux/types.h>
 
 struct pfn_chunk;
 
-/* Frame numbers of 52-bit physical addresses; the rest of the word is length */
+/* Frame numbers of 52-bit physical addresses; the rest of 8 bytes is length */
 #define PFN_RUN_PFN_BITS 40
-#define PFN_RUN_MAX_PAGES BIT(24)
-
-/* Small sequences need no chunk */
-#define PFN_RUNS_INLINE 2
+#define PFN_RUN_MAX_PAGES BIT(23)
 
 /**
  * struct pfn_runs - a sequence of page frames
  * @npages: its length in pages
+ * @tail_pfn: the last run, which is in no chunk yet, so that it can grow
+ * @tail_npages: its length in pages; 0 only if the sequence is empty
+ * @word: where in the last chunk the next run goes
+ * @end: the end of the last chunk
  * @chunks: all chunks in order; @nr_chunks of @max_chunks are used
  * @nr_chunks: see @chunks
  * @max_chunks: see @chunks
- * @nr_first: entries used in @first
- * @first: the first runs
  */
 struct pfn_runs {
 	unsigned long npages;
+	unsigned long tail_pfn;
+	unsigned long tail_npages;
+	u32 *word;
+	u32 *end;
 	struct pfn_chunk **chunks;
 	unsigned int nr_chunks;
 	unsigned int max_chunks;
-	unsigned int nr_first;
-	u64 first[PFN_RUNS_INLINE];
 };
 
 /**
- * struct pfn_cursor - a position in a sequence
+ * struct pfn_cursor - reads a part of a sequence
+ * @left: pages still to be read
+ * @word: the next run
+ * @end: the end of its chunk
+ * @skip: pages of it to leave out
  * @runs: the sequence; must not change while there is a cursor
- * @chunk: 0 for pfn_runs.first, else one more than the index of the chunk
- * @slot: entry there
- * @skip: pages into the entry
+ * @chunk: index of the chunk after; beyond the last one is the last run
  */
 struct pfn_cursor {
+	unsigned long left;
+	const u32 *word;
+	const u32 *end;
+	unsigned long skip;
 	const struct pfn_runs *runs;
 	unsigned int chunk;
-	unsigned int slot;
-	unsigned long skip;
 };
 
 void pfn_runs_init(struct pfn_runs *runs);
 void pfn_runs_free(struct pfn_runs *runs);
-int pfn_runs_append(struct pfn_runs *runs, unsigned long pfn,
-		    unsigned long npages);
 size_t pfn_runs_memory(const struct pfn_runs *runs);
 
+/* For pfn_runs_append() only */
+int pfn_runs_add(struct pfn_runs *runs, unsigned long pfn,
+		 unsigned long npages);
+
+/**
+ * pfn_runs_append() - add consecutive page frames at the end
+ * @runs: the sequence
+ * @pfn: the first one
+ * @npages: how many, 1 to PFN_RUN_MAX_PAGES
+ *
+ * May sleep. Returns -ENOMEM, or -ERANGE when the numbers do not fit, with
+ * nothing added.
+ */
+static inline int pfn_runs_append(struct pfn_runs *runs, unsigned long pfn,
+				  unsigned long npages)
+{
+	if (npages > PFN_RUN_MAX_PAGES ||
+	    (u64)(pfn + npages - 1) >> PFN_RUN_PFN_BITS)
+		return -ERANGE;
+	if (pfn != runs->tail_pfn + runs->tail_npages ||
+	    npages > PFN_RUN_MAX_PAGES - runs->tail_npages)
+		return pfn_runs_add(runs, pfn, npages);
+	runs->tail_npages += npages;
+	runs->npages += npages;
+	return 0;
+}
+
+/*
+ * A single frame whose number has no more than 31 bits, as with up to 8 TiB of
+ * memory, is one word. Any other run is two:
+ *
+ *	PFN_RUN_LONG | low 31 bits of the frame number
+ *	length - 1, and below it the high bits of the frame number
+ */
+#define PFN_RUN_LONG BIT(31)
+
 void pfn_cursor_seek(struct pfn_cursor *cur, const struct pfn_runs *runs,
-		     unsigned long index);
-unsigned long pfn_cursor_next(struct pfn_cursor *cur, unsigned long max_pages,
-			      unsigned long *pfn);
+		     unsigned long index, unsigned long npages);
+/* For pfn_cursor_next() only */
+unsigned long pfn_cursor_next_long(struct pfn_cursor *cur, unsigned long *pfn);
+
+/**
+ * pfn_cursor_next() - read consecutive page frames
+ * @cur: the cursor, moves behind them
+ * @pfn: the first one
+ *
+ * Returns how many there are, 0 at the end.
+ */
+static inline unsigned long pfn_cursor_next(struct pfn_cursor *cur,
+					    unsigned long *pfn)
+{
+	u32 word;
+
+	if (!cur->left)
+		return 0;
+	if (cur->word == cur->end)
+		return pfn_cursor_next_long(cur, pfn);
+	word = *cur->word;
+	if (word & PFN_RUN_LONG)
+		return pfn_cursor_next_long(cur, pfn);
+	cur->word++;
+	cur->left--;
+	*pfn = word;
+	return 1;
+}
 
 #endif

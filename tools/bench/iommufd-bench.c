@@ -3,8 +3,9 @@
  * Measures what mapping memory for a device costs. Made to run in the VM of
  * tools/bench/run; report.h says what it prints.
  *
- *	iommufd-bench counted	instructions, in a VM run with -icount shift=0
- *	iommufd-bench threads	wall time, in a VM with two CPUs
+ *	iommufd-bench counted [ROW...]	instructions, in a VM run with -icount
+ *					shift=0; default: all rows
+ *	iommufd-bench threads		wall time, in a VM with two CPUs
  */
 #include "floor-client.h"
 #include "pci.h"
@@ -67,26 +68,43 @@ static void set_up(struct subjects *subjects)
 		       floor_open(&subjects->floor, devices[DEVICE_FLOOR]));
 }
 
+static const struct {
+	const char *name;
+	void (*measure)(struct subjects *subjects);
+} counted[] = {
+	{ "map", rows_map },	   { "small", rows_small },
+	{ "second", rows_second }, { "access", rows_access },
+	{ "dirty", rows_dirty },   { "memory", rows_memory },
+	{ "scale", rows_scale },
+};
+
+static bool is_wanted(const char *name, char **wanted)
+{
+	if (!*wanted)
+		return true;
+	for (; *wanted; wanted++) {
+		if (!strcmp(*wanted, name))
+			return true;
+	}
+	return false;
+}
+
 int main(int argc, char **argv)
 {
-	bool counted = argc == 2 && !strcmp(argv[1], "counted");
+	const char *what = argc > 1 ? argv[1] : "";
 	struct subjects subjects = {};
+	size_t i;
 
-	if (!counted && (argc != 2 || strcmp(argv[1], "threads"))) {
-		fprintf(stderr, "usage: %s counted|threads\n", argv[0]);
+	if (strcmp(what, "counted") && (strcmp(what, "threads") || argc > 2)) {
+		fprintf(stderr, "usage: %s counted [ROW...]|threads\n", argv[0]);
 		return 2;
 	}
 	set_up(&subjects);
-	if (counted) {
-		rows_map(&subjects);
-		rows_small(&subjects);
-		rows_second(&subjects);
-		rows_access(&subjects);
-		rows_dirty(&subjects);
-		rows_memory(&subjects);
-		rows_scale(&subjects);
-	} else {
+	if (!strcmp(what, "threads"))
 		rows_threads(&subjects);
+	for (i = 0; !strcmp(what, "counted") && i != ARRAY_SIZE(counted); i++) {
+		if (is_wanted(counted[i].name, argv + 2))
+			counted[i].measure(&subjects);
 	}
 	return report_failures() ? 1 : 0;
 }
