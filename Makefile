@@ -42,7 +42,6 @@ iommufd-$(CONFIG_IOMMUFD_KUNIT_TEST) += \
 	tests/iova_bitmap_test.o \
 	tests/iova_space_test.o \
 	tests/pages_test.o \
-	tests/pfn_runs_test.o
 	tests/pfn_runs_test.o \
 	tests/veventq_test.o
 

@@ -138,6 +138,8 @@ static int area_map_domain(struct iopt_area *area, struct iommu_domain *domain)
 	pages_walk_start(&walk, area->pages, area_index(area, iova),
 			 area_index(area, area->node.last));
 	nr = pages_walk_next(&walk, &pfn);
+	if (WARN_ON(!nr))
+		return -EINVAL;
 	phys = PFN_PHYS(pfn) + skip;
 	length = nr * PAGE_SIZE - skip;
 	do {
@@ -148,7 +150,7 @@ static int area_map_domain(struct iopt_area *area, struct iommu_domain *domain)
 		}
 		/* It may end inside the last page */
 		if (!nr)
-			length = area->node.last - iova + 1;
+			length = min(length, area->node.last - iova + 1);
 		rc = area_map_range(area, domain, iova, phys, length);
 		if (rc)
 			break;

@@ -64,10 +64,10 @@ static int pages_test_init(struct kunit *test)
 	ctx->uaddr = test_user_memory(test, ctx->file, NBYTES);
 	if (*kind == PAGES_USER)
 		ctx->pages = pages_alloc_user(&ctx->ictx, ctx->uaddr, NBYTES,
-					      true);
+					      true, sizeof(*ctx->pages));
 	else
 		ctx->pages = pages_alloc_file(&ctx->ictx, ctx->file, 0, NBYTES,
-					      true);
+					      true, sizeof(*ctx->pages));
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, ctx->pages);
 	test_seed(test, &ctx->rnd);
 	return 0;
