@@ -491,7 +491,7 @@ EXPORT_SYMBOL_NS_GPL(iommufd_access_detach, "IOMMUFD");
 
 /**
  * iommufd_access_pin_pages() - pin the pages under an interval of IOVA
- * @access: the access; it needs an unmap callback
+ * @access: the access; it needs an unmap callback, and needs_pin_pages
  * @iova: first byte
  * @length: bytes
  * @out_pages: gets one page for each that is touched, in order of IOVA
@@ -508,7 +508,9 @@ int iommufd_access_pin_pages(struct iommufd_access *access, unsigned long iova,
 			     unsigned long length, struct page **out_pages,
 			     unsigned int flags)
 {
-	if (WARN_ON(!access->internal && !access->ops->unmap))
+	/* Then nobody keeps areas aligned to pages, or takes pins back */
+	if (WARN_ON(!access->internal && (!access->ops->needs_pin_pages ||
+					  !access->ops->unmap)))
 		return -EINVAL;
 
 	guard(rwsem_read)(&access->lock);

@@ -180,6 +180,14 @@ static void unpin_runs(struct pfn_runs *runs, unsigned long first,
 	}
 }
 
+/* How long an array of pointers may be; less when a test wants small steps */
+static unsigned long scratch_max(unsigned long entries)
+{
+	size_t bytes = min_t(size_t, SZ_64K, iommufd_test_memory_limit);
+
+	return min(entries, bytes / sizeof(void *));
+}
+
 /**
  * struct pin_user - pinning from an address space
  * @mm: the address space
@@ -329,17 +337,14 @@ static int pin_user_runs(struct iopt_pages *pages, struct pfn_runs *runs,
 	struct page *on_stack[PAGES_ON_STACK] __uninitialized;
 	struct pin_user pin = {
 		.array = on_stack,
-		.max = ARRAY_SIZE(on_stack),
+		.max = scratch_max(ARRAY_SIZE(on_stack)),
 	};
 	int rc;
 
 	if (npages > ARRAY_SIZE(on_stack)) {
-		size_t bytes = min3(npages * sizeof(*pin.array),
-				    (size_t)SZ_64K, iommufd_test_memory_limit);
-
 		if (iommufd_should_fail())
 			return -ENOMEM;
-		pin.max = max(bytes / sizeof(*pin.array), 1);
+		pin.max = scratch_max(npages);
 		pin.array = kvmalloc_array(pin.max, sizeof(*pin.array),
 					   GFP_KERNEL);
 		if (!pin.array)
@@ -423,17 +428,14 @@ static int pin_file_runs(struct iopt_pages *pages, struct pfn_runs *runs,
 			 unsigned long first, unsigned long npages)
 {
 	struct folio *on_stack[PAGES_ON_STACK] __uninitialized;
-	unsigned long max = ARRAY_SIZE(on_stack);
+	unsigned long max = scratch_max(ARRAY_SIZE(on_stack));
 	struct folio **array = on_stack;
 	int rc = 0;
 
-	if (npages > max) {
-		size_t bytes = min3(npages * sizeof(*array), (size_t)SZ_64K,
-				    iommufd_test_memory_limit);
-
+	if (npages > ARRAY_SIZE(on_stack)) {
 		if (iommufd_should_fail())
 			return -ENOMEM;
-		max = max(bytes / sizeof(*array), 1);
+		max = scratch_max(npages);
 		array = kvmalloc_array(max, sizeof(*array), GFP_KERNEL);
 		if (!array)
 			return -ENOMEM;

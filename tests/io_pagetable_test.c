@@ -6,6 +6,7 @@
  */
 #include <linux/iommu.h>
 #include <linux/iommufd.h>
+#include <linux/sizes.h>
 #include <linux/xarray.h>
 
 #include "../access.h"
@@ -18,7 +19,7 @@
 #define MEM_PAGES 32UL
 #define MEM_BYTES (MEM_PAGES * PAGE_SIZE)
 /* The IOVA that is played with */
-#define BASE (1UL << 24)
+#define BASE ((unsigned long)SZ_16M)
 #define WINDOW (4 * MEM_BYTES)
 
 #define NSPACES 2

@@ -276,8 +276,8 @@ static void pages_random(struct kunit *test)
 			release(ctx, h);
 		} else {
 			first = test_pick(&ctx->rnd, NPAGES);
-			acquire(test, h, first, first + test_pick(&ctx->rnd,
-							NPAGES - first));
+			acquire(test, h, first,
+				first + test_pick(&ctx->rnd, NPAGES - first));
 		}
 		random_walk(test);
 		if (step % 8 == 0)
@@ -300,8 +300,8 @@ static void pages_copies(struct kunit *test)
 			struct held *h = &ctx->held[step / 20];
 
 			at = test_pick(&ctx->rnd, NPAGES);
-			acquire(test, h, at, at + test_pick(&ctx->rnd,
-							    NPAGES - at));
+			acquire(test, h, at,
+				at + test_pick(&ctx->rnd, NPAGES - at));
 		}
 		at = test_pick(&ctx->rnd, NBYTES);
 		length = 1 + test_pick(&ctx->rnd,

@@ -2,6 +2,20 @@
 /*
  * Where iommufd is meant to do better than it once did. Each test says what
  * the former behaviour was; all of them assert the better one.
+ *
+ * Other defects of that kind are met where the rest of the matter is tested:
+ *
+ *   abi      32-bit tasks had ENOTTY for everything.
+ *   copy     The inner pieces of a copy did not have to be aligned.
+ *   dirty    Holes, errors of drivers and an unwritable bitmap were no errors, the
+ *            latter lost what was dirty; a unit that is no power of two was
+ *            rounded; bits were set past the end of the bitmap.
+ *   limits   Going over the limit was noticed after the device could see it.
+ *   stall    A stalled user of memory stalled everybody else.
+ *   vfio_compat  The dirty log was missing; an unmap that failed cut mappings and
+ *            wrote a size back; a map without permissions was accepted.
+ *
+ * What is as it was is listed under "Limits" in the user documentation.
  */
 #include <linux/capability.h>
 #include <linux/memfd.h>
@@ -208,6 +222,83 @@ TEST_F(defects, change_process_after_the_owner)
 	EXPECT_EQ(0, vm_pin(0));
 	EXPECT_EQ(0, vm_lck(0));
 	close(file);
+}
+
+/* A structure of any size was searched for a byte that is not zero */
+TEST_F(defects, endless_structure)
+{
+	struct iommu_destroy *cmd;
+	const size_t length = 1 << 20;
+
+	cmd = mmap(NULL, length, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, cmd);
+	cmd->size = PAGE;
+	EXPECT_EQ(ENOENT, iommu_cmd(self->fd, IOMMU_DESTROY, cmd));
+	cmd->size = PAGE + 1;
+	EXPECT_EQ(E2BIG, iommu_cmd(self->fd, IOMMU_DESTROY, cmd));
+	cmd->size = length;
+	EXPECT_EQ(E2BIG, iommu_cmd(self->fd, IOMMU_DESTROY, cmd));
+	munmap(cmd, length);
+}
+
+/* An access read the address, where there was something else by then */
+TEST_F(defects, access_reads_what_devices_read)
+{
+	__u8 *priv = buf_alloc_private(2 * PAGE), got[2] = {}, put = 3;
+	int file;
+
+	ASSERT_NE(NULL, priv);
+	memset(priv, 1, 2 * PAGE);
+	ATTACH();
+	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, priv, 2 * PAGE, BASE));
+	ASSERT_EQ(0, access_create(self->fd, self->ioas, 0, &file));
+	ASSERT_EQ(0, madvise(priv, PAGE, MADV_DONTNEED));
+	memset(priv, 2, PAGE);
+	/* Across a page that was replaced and one that was not */
+	ASSERT_EQ(0, access_rw(self->fd, file, BASE + PAGE - 1, got, 2, 0));
+	EXPECT_EQ(1, got[0]);
+	EXPECT_EQ(1, got[1]);
+	ASSERT_EQ(0, access_rw(self->fd, file, BASE, &put, 1,
+			       MOCK_ACCESS_RW_WRITE));
+	EXPECT_EQ(2, priv[0]);
+	ASSERT_EQ(0, munmap(priv, 2 * PAGE));
+	ASSERT_EQ(0, access_rw(self->fd, file, BASE, got, 2, 0));
+	EXPECT_EQ(3, got[0]);
+	EXPECT_EQ(1, got[1]);
+	close(file);
+	ASSERT_EQ(0, ioas_unmap_all(self->fd, self->ioas, NULL));
+}
+
+/* A large IOPTE that begins before the range was cleared without a word */
+TEST_F(defects, dirty_from_before_the_range)
+{
+	const __u64 entry = MOCK_HUGE_PAGE_SIZE;
+	__u8 one = 1, bits[64] = {};
+	__u32 ioas, hwpt;
+	void *huge;
+
+	if (!huge_size)
+		SKIP(return, "size of huge pages unknown");
+	huge = buf_alloc_hugetlb(huge_size);
+	if (!huge)
+		SKIP(return, "1 huge page needed: %s", strerror(errno));
+	ATTACH();
+	ASSERT_EQ(0, ioas_alloc(self->fd, &ioas));
+	ASSERT_EQ(0, hwpt_alloc_huge(self->fd, self->dev.idev, ioas,
+				     IOMMU_HWPT_ALLOC_DIRTY_TRACKING, &hwpt));
+	ASSERT_EQ(0, ioas_map_at(self->fd, ioas, huge, huge_size, BASE));
+	ASSERT_EQ(0, hwpt_set_dirty(self->fd, hwpt, true));
+	ASSERT_EQ(0, mock_dirty(self->fd, hwpt, BASE, PAGE, PAGE, &one, NULL));
+	/* Half of the entry, and as much behind it */
+	ASSERT_EQ(0, hwpt_get_dirty(self->fd, hwpt, 0, BASE + entry / 2, entry,
+				    entry / 256, bits));
+	for (int i = 0; i < 256; i++) {
+		ASSERT_EQ(i < 128, bit_get(bits, i))
+			TH_LOG("bit %d", i);
+	}
+	ASSERT_EQ(0, ioas_unmap_all(self->fd, ioas, NULL));
+	munmap(huge, huge_size);
 }
 
 TEST_HARNESS_MAIN

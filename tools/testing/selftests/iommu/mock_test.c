@@ -306,8 +306,7 @@ TEST_F(selftest, sysfs)
 	}
 	/* Child of the platform device */
 	ASSERT_LT(0, readlink(paths[1], link, sizeof(link) - 1));
-	EXPECT_NE(NULL, strstr(link, "iommufd_selftest_iommu.0/iommu/"
-				     "iommufd_selftest_iommu.0"))
+	EXPECT_NE(NULL, strstr(link, "/iommufd_selftest_iommu.0/iommu/"))
 		TH_LOG("%s", link);
 
 	ASSERT_EQ(0, mock_attach(self->fd, self->ioas, 0, &dev));
@@ -330,6 +329,23 @@ TEST_F(selftest, sysfs)
 	EXPECT_EQ(n, count_devices());
 }
 
+#define FAIL_IOMMUFD "/sys/kernel/debug/fail_iommufd/"
+
+static int write_file(const char *name, const char *val)
+{
+	char path[128];
+	int fd, rc = 0;
+
+	snprintf(path, sizeof(path), FAIL_IOMMUFD "%s", name);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return errno;
+	if (write(fd, val, strlen(val)) < 0)
+		rc = errno;
+	close(fd);
+	return rc;
+}
+
 TEST_F(selftest, debugfs)
 {
 	static const char *const files[] = {
@@ -344,11 +360,19 @@ TEST_F(selftest, debugfs)
 	if (access("/sys/kernel/debug/failslab", F_OK))
 		SKIP(return, "no /sys/kernel/debug/failslab");
 	for (unsigned int i = 0; i < ARRAY_LEN(files); i++) {
-		snprintf(path, sizeof(path), "/sys/kernel/debug/fail_iommufd/%s",
-			 files[i]);
+		snprintf(path, sizeof(path), FAIL_IOMMUFD "%s", files[i]);
 		EXPECT_EQ(0, access(path, R_OK | W_OK))
 			TH_LOG("%s", path);
 	}
+	/* As every attribute of that kind it works without fail-nth, too */
+	ASSERT_EQ(0, write_file("verbose", "0"));
+	ASSERT_EQ(0, write_file("times", "2"));
+	ASSERT_EQ(0, write_file("probability", "100"));
+	EXPECT_EQ(ENOENT, iommu_destroy(self->fd, self->ioas));
+	EXPECT_EQ(ENOENT, ioas_unmap_all(self->fd, self->ioas, NULL));
+	EXPECT_EQ(0, ioas_unmap_all(self->fd, self->ioas, NULL));
+	EXPECT_EQ(0, write_file("probability", "0"));
+	EXPECT_EQ(0, write_file("times", "1"));
 }
 
 TEST_F(selftest, add_reserved)
@@ -832,8 +856,8 @@ TEST_F(selftest, triggers)
 TEST_F(selftest, pasid_operations)
 {
 	const __u32 odd = IOMMU_TEST_PASID_RESERVED;
-	__u32 a, b, pt;
-	struct mock_dev dev;
+	__u32 a, b, parent, nested, pt;
+	struct mock_dev dev, none;
 
 	ASSERT_EQ(0, mock_attach(self->fd, self->ioas, MOCK_FLAGS_DEVICE_PASID,
 				 &dev));
@@ -860,6 +884,22 @@ TEST_F(selftest, pasid_operations)
 					   dev.idev));
 	EXPECT_EQ(0, mock_pasid_check(self->fd, dev.stdev, 1, 0));
 	EXPECT_EQ(EINVAL, mock_pasid_check(self->fd, dev.stdev, 1, a));
+
+	/* A device without PASIDs may share the page tables of those that have */
+	ASSERT_EQ(0, mock_attach(self->fd, a, 0, &none));
+	ASSERT_EQ(0, hwpt_alloc(self->fd, dev.idev, self->ioas,
+				IOMMU_HWPT_ALLOC_PASID |
+				IOMMU_HWPT_ALLOC_NEST_PARENT, &parent));
+	ASSERT_EQ(0, hwpt_alloc_nested(self->fd, none.idev, parent,
+				       IOMMU_HWPT_ALLOC_PASID, 0, 0, &nested));
+	pt = nested;
+	EXPECT_EQ(0, mock_replace(self->fd, none.stdev, &pt));
+	EXPECT_EQ(EINVAL, mock_pasid_attach(self->fd, none.stdev, 1, &pt));
+	pt = b;
+	EXPECT_EQ(EINVAL, mock_pasid_attach(self->fd, none.stdev, 1, &pt));
+	/* PASIDs that are left attached go with their device */
+	pt = nested;
+	ASSERT_EQ(0, mock_pasid_attach(self->fd, dev.stdev, 1, &pt));
 
 	/* Every second change of this one fails, and a detach begins anew */
 	pt = a;
@@ -1120,22 +1160,36 @@ static void dirty_runs(struct __test_metadata *_metadata, int fd, __u32 hwpt,
 	munmap(got, bytes + 3 * PAGE);
 }
 
-TEST_F(selftest, dirty_runs)
+static void dirty_runs_small(struct __test_metadata *_metadata, int fd,
+			     __u32 ioas, size_t length)
 {
+	void *buf = buf_alloc(length);
 	struct mock_dev dev;
 	__u32 other, hwpt;
 
-	ASSERT_EQ(0, ioas_alloc(self->fd, &other));
-	ASSERT_EQ(0, mock_attach(self->fd, other, 0, &dev));
-	ASSERT_EQ(0, option_set(self->fd, IOMMU_OPTION_HUGE_PAGES, self->ioas,
-				0));
-	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf, NR * PAGE,
-				 BASE));
-	ASSERT_EQ(0, hwpt_alloc(self->fd, dev.idev, self->ioas,
+	ASSERT_NE(NULL, buf);
+	ASSERT_EQ(0, ioas_alloc(fd, &other));
+	ASSERT_EQ(0, mock_attach(fd, other, 0, &dev));
+	ASSERT_EQ(0, option_set(fd, IOMMU_OPTION_HUGE_PAGES, ioas, 0));
+	ASSERT_EQ(0, ioas_map_at(fd, ioas, buf, length, BASE));
+	ASSERT_EQ(0, hwpt_alloc(fd, dev.idev, ioas,
 				IOMMU_HWPT_ALLOC_DIRTY_TRACKING, &hwpt));
-	ASSERT_EQ(0, hwpt_set_dirty(self->fd, hwpt, true));
-	dirty_runs(_metadata, self->fd, hwpt, NR * PAGE,
-		   PAGE / MOCK_PAGE_SIZE);
+	ASSERT_EQ(0, hwpt_set_dirty(fd, hwpt, true));
+	dirty_runs(_metadata, fd, hwpt, length, PAGE / MOCK_PAGE_SIZE);
+	ASSERT_EQ(0, ioas_unmap_all(fd, ioas, NULL));
+	munmap(buf, length);
+}
+
+TEST_F(selftest, dirty_runs)
+{
+	dirty_runs_small(_metadata, self->fd, self->ioas, 2 * PAGE);
+	dirty_runs_small(_metadata, self->fd, self->ioas, 64 * PAGE);
+}
+
+/* As large as others do it, who give it 30 seconds for half the rounds */
+TEST_F_TIMEOUT(selftest, dirty_runs_large, 120)
+{
+	dirty_runs_small(_metadata, self->fd, self->ioas, 128 << 20);
 }
 
 TEST_F(selftest, dirty_runs_huge)
