@@ -537,6 +537,17 @@ static int hwpt_invalidate_object(struct iommufd_object *obj,
 	}
 }
 
+/*
+ * A driver may check entries in batches, and count those of a batch that it did
+ * not get around to doing, because a later one is wrong. Twice does no harm, so
+ * have them done for sure. Returns how many were.
+ */
+static u32 hwpt_invalidate_again(struct iommufd_object *obj,
+				 struct iommu_user_data_array array)
+{
+	return hwpt_invalidate_object(obj, &array) ? 0 : array.entry_num;
+}
+
 /* On return, @done is the number of leading entries that took effect */
 static int hwpt_invalidate(struct iommufd_ucmd *ucmd, u32 *done)
 {
@@ -562,14 +573,15 @@ static int hwpt_invalidate(struct iommufd_ucmd *ucmd, u32 *done)
 	if (IS_ERR(obj))
 		return PTR_ERR(obj);
 	rc = hwpt_invalidate_object(obj, &array);
-	iommufd_put_object(ucmd->ictx, obj);
-
 	/*
 	 * A driver that fails before it looks at the array may leave it alone.
 	 * It cannot have failed and done everything.
 	 */
-	if (!rc || array.entry_num < cmd->entry_num)
+	if (!rc)
 		*done = min(array.entry_num, cmd->entry_num);
+	else if (array.entry_num && array.entry_num < cmd->entry_num)
+		*done = hwpt_invalidate_again(obj, array);
+	iommufd_put_object(ucmd->ictx, obj);
 	return rc;
 }
 

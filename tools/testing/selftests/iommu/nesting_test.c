@@ -334,12 +334,23 @@ TEST_F(nesting, invalidates_many)
 	EXPECT_EQ(ARRAY_LEN(cmds), num);
 	EXPECT_EQ('B', COPIED_TO());
 
-	/* A bad one stops it */
+	/* A bad one stops it, and is the one that the count tells */
+	write_pte(self->mem, L3_PAGE, 1, ipa_of(A_PAGE), PTE_PAGE);
 	cmds[150].cmd[0] = htole64(CFGI_STE);
 	num = ARRAY_LEN(cmds);
 	EXPECT_EQ(EIO, hwpt_invalidate(self->fd, self->viommu, type, cmds,
 				       sizeof(cmds[0]), &num));
-	EXPECT_GE(150, num);
+	EXPECT_EQ(150, num);
+	/* Those before it took effect */
+	EXPECT_EQ('A', COPIED_TO());
+	/* Also in its own batch, of which the driver does none */
+	write_pte(self->mem, L3_PAGE, 1, ipa_of(B_PAGE), PTE_PAGE);
+	cmds[2].cmd[0] = htole64(CFGI_STE);
+	num = 3;
+	EXPECT_EQ(EIO, hwpt_invalidate(self->fd, self->viommu, type, cmds,
+				       sizeof(cmds[0]), &num));
+	EXPECT_EQ(2, num);
+	EXPECT_EQ('B', COPIED_TO());
 }
 
 TEST_F(nesting, refuses_commands)

@@ -1060,4 +1060,154 @@ TEST_F(emulated, closed_with_pins)
 	edu_dma_start(&self->edu, IOVA, LEN, true);
 }
 
+/*
+ * The way of programs that know nothing of iommufd: a container, a group, and
+ * the device of the group.
+ */
+FIXTURE(container)
+{
+	int container, group;
+	struct edu edu;
+	__u8 *buf;
+};
+
+FIXTURE_SETUP(container)
+{
+	struct vfio_group_status status = { .argsz = sizeof(status) };
+	char path[64];
+
+	self->container = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
+	if (self->container < 0)
+		SKIP(return, "no /dev/vfio/vfio");
+	EDU_OPEN_OR_SKIP(&self->edu, 0);
+	/* It has vfio-pci now, which is all that was wanted */
+	close(self->edu.dev);
+	self->edu.dev = -1;
+	snprintf(path, sizeof(path), "/dev/vfio/%d", self->edu.group);
+	self->group = open(path, O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, self->group) TH_LOG("%s", path);
+	ASSERT_EQ(0, iommu_cmd(self->group, VFIO_GROUP_GET_STATUS, &status));
+	EXPECT_TRUE(status.flags & VFIO_GROUP_FLAGS_VIABLE);
+	ASSERT_EQ(0, iommu_cmd(self->group, VFIO_GROUP_SET_CONTAINER,
+			       &self->container));
+	ASSERT_EQ(0, ioctl(self->container, VFIO_SET_IOMMU,
+			   VFIO_TYPE1v2_IOMMU));
+	self->edu.dev = ioctl(self->group, VFIO_GROUP_GET_DEVICE_FD,
+			      self->edu.bdf);
+	if (self->edu.dev < 0 && errno == EPERM) {
+		ASSERT_EQ(0, sysfs_write(UNSAFE_MSI, "Y"));
+		self->edu.unsafe = true;
+		self->edu.dev = ioctl(self->group, VFIO_GROUP_GET_DEVICE_FD,
+				      self->edu.bdf);
+	}
+	ASSERT_LE(0, self->edu.dev);
+	ASSERT_EQ(0, edu_start(&self->edu));
+	self->buf = buf_alloc(4 * PAGE);
+	ASSERT_NE(NULL, self->buf);
+}
+
+FIXTURE_TEARDOWN(container)
+{
+	edu_close(&self->edu);
+	EXPECT_EQ(0, close(self->group));
+	EXPECT_EQ(0, close(self->container));
+	EXPECT_EQ(0, vm_pin(0));
+}
+
+static int container_map(int container, const void *va, __u64 iova, __u64 len,
+			 __u32 flags)
+{
+	struct vfio_iommu_type1_dma_map map = {
+		.argsz = sizeof(map),
+		.flags = flags,
+		.vaddr = (uintptr_t)va,
+		.iova = iova,
+		.size = len,
+	};
+
+	return iommu_cmd(container, VFIO_IOMMU_MAP_DMA, &map);
+}
+
+static int container_unmap(int container, __u64 iova, __u64 *len)
+{
+	struct vfio_iommu_type1_dma_unmap unmap = {
+		.argsz = sizeof(unmap),
+		.iova = iova,
+		.size = *len,
+	};
+	int rc = iommu_cmd(container, VFIO_IOMMU_UNMAP_DMA, &unmap);
+
+	*len = unmap.size;
+	return rc;
+}
+
+#define MAP_DMA(va, iova, len, flags) \
+	container_map(self->container, va, iova, len, flags)
+#define DMA_RW (VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE)
+
+TEST_F(container, copies)
+{
+	__u64 len = PAGE;
+
+	EXPECT_EQ(0, vm_pin(0));
+	ASSERT_EQ(0, MAP_DMA(self->buf, IOVA, 2 * PAGE, DMA_RW));
+	ASSERT_EQ(0, MAP_DMA(self->buf + 2 * PAGE, IOVA + 4 * PAGE, PAGE,
+			     VFIO_DMA_MAP_FLAG_READ));
+	EXPECT_EQ(EEXIST, MAP_DMA(self->buf, IOVA + PAGE, PAGE, DMA_RW));
+	EXPECT_EQ(3, vm_pin(0));
+	memset(self->buf, 0x31, PAGE);
+	ASSERT_TRUE(edu_copy(&self->edu, IOVA, IOVA + PAGE, LEN));
+	EXPECT_EQ(0, memcmp(self->buf, self->buf + PAGE, LEN));
+	EXPECT_EQ(0, self->buf[PAGE + LEN]);
+	/* Not to be written */
+	ASSERT_TRUE(edu_dma(&self->edu, IOVA + 4 * PAGE, LEN, true));
+	EXPECT_EQ(0, self->buf[2 * PAGE]);
+	ASSERT_EQ(0, container_unmap(self->container, IOVA + 4 * PAGE, &len));
+	EXPECT_EQ(PAGE, len);
+	/* Not in parts; and not there any more */
+	len = PAGE;
+	EXPECT_EQ(ENOENT, container_unmap(self->container, IOVA, &len));
+	len = 2 * PAGE;
+	ASSERT_EQ(0, container_unmap(self->container, IOVA, &len));
+	EXPECT_EQ(2 * PAGE, len);
+	EXPECT_EQ(0, vm_pin(0));
+	memset(self->buf + PAGE, 0x32, PAGE);
+	ASSERT_TRUE(edu_dma(&self->edu, IOVA + PAGE, LEN, true));
+	EXPECT_EQ(0x32, self->buf[PAGE]);
+	EXPECT_EQ(0x32, self->buf[PAGE + LEN - 1]);
+}
+
+TEST_F(container, interrupts)
+{
+	int irq = edu_irq_setup(&self->edu);
+
+	ASSERT_LE(0, irq);
+	EXPECT_TRUE(edu_irq_works(&self->edu, irq));
+	EXPECT_EQ(0, close(irq));
+}
+
+/* An open device keeps the container's memory, also when the group leaves */
+TEST_F(container, left_while_open)
+{
+	ASSERT_EQ(0, MAP_DMA(self->buf, IOVA, 2 * PAGE, DMA_RW));
+	ASSERT_EQ(0, iommu_cmd(self->group, VFIO_GROUP_UNSET_CONTAINER, NULL));
+	EXPECT_EQ(EINVAL, iommu_cmd(self->group, VFIO_GROUP_UNSET_CONTAINER,
+				    NULL));
+	memset(self->buf, 0x33, PAGE);
+	ASSERT_TRUE(edu_copy(&self->edu, IOVA, IOVA + PAGE, LEN));
+	EXPECT_EQ(0x33, self->buf[PAGE]);
+}
+
+/* The container is the first to go: a transfer is under way */
+TEST_F(container, closed_while_busy)
+{
+	ASSERT_EQ(0, MAP_DMA(self->buf, IOVA, 2 * PAGE, DMA_RW));
+	ASSERT_EQ(0, close(self->container));
+	self->container = dup(self->group);
+	memset(self->buf, 0x34, PAGE);
+	ASSERT_TRUE(edu_copy(&self->edu, IOVA, IOVA + PAGE, LEN));
+	EXPECT_EQ(0x34, self->buf[PAGE]);
+	edu_dma_start(&self->edu, IOVA, LEN, true);
+}
+
 TEST_HARNESS_MAIN
