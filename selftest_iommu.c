@@ -110,8 +110,9 @@ static struct mock_viommu *mock_domain_viommu(struct iommu_domain *domain)
  * Context: the group mutex of the iommu core is held, and attach_rwsem of the
  * group of @dev for reading unless no operation can reach @dev.
  *
- * Return: 0, -EINVAL when the domain does what @dev cannot have, -ENOENT when the domain's vIOMMU has no vDEVICE for it, -ENODEV when the
- * domain takes page faults and the kernel cannot, -ENOMEM.
+ * Return: 0, -EINVAL when the domain does what @dev cannot have, -ENOENT when
+ * the domain's vIOMMU has no vDEVICE for it, -ENODEV when the domain takes page
+ * faults and the kernel cannot, -ENOMEM.
  */
 int mock_attach_dev(struct iommu_domain *domain, struct device *dev,
 		    struct iommu_domain *old)
