@@ -318,6 +318,72 @@ void area_unpin(struct iopt_area *area)
 	area_release(area);
 }
 
+/* Is an interval in physical memory that is as contiguous and aligned as it? */
+static bool area_is_block(struct iopt_area *area, unsigned long iova,
+			  unsigned long size)
+{
+	unsigned long offset = area_offset(area, iova);
+	unsigned long pfn, nr, next = 0, left;
+	struct pages_walk walk;
+	u64 phys;
+
+	if (area->pages->kind == PAGES_DMABUF)
+		return !pages_dmabuf_phys(area->pages->dmabuf, offset, &phys) &&
+		       IS_ALIGNED(phys, size);
+
+	left = area_index(area, iova + size - 1) - area_index(area, iova) + 1;
+	guard(mutex)(&area->pages->mutex);
+	pages_walk_start(&walk, area->pages, offset >> PAGE_SHIFT,
+			 area_index(area, iova + size - 1));
+	while ((nr = pages_walk_next(&walk, &pfn))) {
+		if (!next && !IS_ALIGNED(PFN_PHYS(pfn) + offset_in_page(offset),
+					 size))
+			return false;
+		if (next && pfn != next)
+			return false;
+		next = pfn + nr;
+		left -= nr;
+	}
+	return !left;
+}
+
+/**
+ * area_block_across() - can one IOPTE map what is on both sides of an IOVA
+ * @area: the area
+ * @domain: a domain that mirrors it
+ * @iova: inside the area, and not its first byte
+ * @first: gets the first byte of that IOPTE
+ * @last: gets the last byte
+ *
+ * The IOPTEs are as large as memory, alignment and domain permit, unless large
+ * ones are disabled. The reservation lock of a dma-buf is held.
+ *
+ * Returns false when an IOPTE begins at @iova.
+ */
+bool area_block_across(struct iopt_area *area, struct iommu_domain *domain,
+		       unsigned long iova, unsigned long *first,
+		       unsigned long *last)
+{
+	unsigned long sizes = domain->pgsize_bitmap;
+	unsigned long size;
+
+	lockdep_assert_held(&area->iopt->domains_rwsem);
+
+	if (area->iopt->disable_large_pages)
+		return false;
+	for (; sizes; sizes &= ~size) {
+		size = 1UL << __fls(sizes);
+		if (IS_ALIGNED(iova, size))
+			break;
+		*first = round_down(iova, size);
+		*last = *first + (size - 1);
+		if (*first >= area->node.iova && *last <= area->node.last &&
+		    area_is_block(area, *first, size))
+			return true;
+	}
+	return false;
+}
+
 /*
  * Pins of accesses
  */

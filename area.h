@@ -128,6 +128,9 @@ int area_fill_domain(struct iopt_area *area, struct iommu_domain *domain);
 void area_unmap_domain(struct iopt_area *area, struct iommu_domain *domain,
 		       struct iommu_iotlb_gather *gather);
 void area_unpin(struct iopt_area *area);
+bool area_block_across(struct iopt_area *area, struct iommu_domain *domain,
+		       unsigned long iova, unsigned long *first,
+		       unsigned long *last);
 
 /* Pins of accesses, while area_begin() holds the area */
 int area_pin_pages(struct iopt_area *area, unsigned long iova,

@@ -6,6 +6,7 @@
 #include <linux/iova_bitmap.h>
 
 #include "area.h"
+#include "dirty_log.h"
 #include "dmabuf.h"
 #include "io_pagetable.h"
 
@@ -23,18 +24,57 @@ struct dirty_read {
 	struct iommu_dirty_bitmap dirty;
 };
 
+static int dirty_read_part(struct dirty_read *read, unsigned long iova,
+			   unsigned long last, unsigned long flags)
+{
+	const struct iommu_dirty_ops *ops = read->domain->dirty_ops;
+
+	return ops->read_and_clear_dirty(read->domain, iova, last - iova + 1,
+					 read->flags | flags, &read->dirty);
+}
+
+/*
+ * An IOPTE is clean or dirty as a whole. One that only a part is asked of stays
+ * dirty, or the rest of it would count as clean and have never been reported.
+ */
+static int dirty_read_interval(struct dirty_read *read, struct iopt_area *area,
+			       unsigned long iova, unsigned long last)
+{
+	unsigned long first_across, last_across;
+	int rc;
+
+	if (iova != area->node.iova &&
+	    area_block_across(area, read->domain, iova, &first_across,
+			      &last_across)) {
+		last_across = min(last_across, last);
+		rc = dirty_read_part(read, iova, last_across,
+				     IOMMU_DIRTY_NO_CLEAR);
+		if (rc || last_across == last)
+			return rc;
+		iova = last_across + 1;
+	}
+	if (last != area->node.last &&
+	    area_block_across(area, read->domain, last + 1, &first_across,
+			      &last_across)) {
+		rc = dirty_read_part(read, first_across, last,
+				     IOMMU_DIRTY_NO_CLEAR);
+		if (rc || first_across == iova)
+			return rc;
+		last = first_across - 1;
+	}
+	return dirty_read_part(read, iova, last, 0);
+}
+
 /* A revoked dma-buf must not leave the page table while that is being read */
 static int dirty_read_area(struct dirty_read *read, struct iopt_area *area,
 			   unsigned long iova, unsigned long last)
 {
-	const struct iommu_dirty_ops *ops = read->domain->dirty_ops;
 	struct iopt_pages *pages = area->pages;
 	int rc;
 
 	if (pages->kind == PAGES_DMABUF)
 		pages_dmabuf_lock(pages->dmabuf);
-	rc = ops->read_and_clear_dirty(read->domain, iova, last - iova + 1,
-				       read->flags, &read->dirty);
+	rc = dirty_read_interval(read, area, iova, last);
 	if (pages->kind == PAGES_DMABUF)
 		pages_dmabuf_unlock(pages->dmabuf);
 	return rc;
@@ -118,29 +158,41 @@ int iopt_read_and_clear_dirty(struct io_pagetable *iopt,
 /**
  * iopt_set_dirty_tracking() - switch dirty tracking of a domain
  * @iopt: the space
- * @domain: a domain that mirrors it and has dirty_ops
- * @enable: on; everything counts as clean then
+ * @idom: a domain that mirrors it and has dirty_ops
+ * @enable: on; everything counts as clean then, unless it was on already
  *
  * Returns errors of the driver.
  */
 int iopt_set_dirty_tracking(struct io_pagetable *iopt,
-			    struct iommu_domain *domain, bool enable)
+			    struct iopt_domain *idom, bool enable)
 {
 	struct dirty_read read = {
 		.iopt = iopt,
-		.domain = domain,
+		.domain = idom->domain,
 	};
 	struct iommu_iotlb_gather gather;
 	int rc;
 
 	guard(rwsem_write)(&iopt->domains_rwsem);
+	if (idom->tracked == enable)
+		return 0;
 	if (enable) {
 		/* Without a bitmap it only clears */
 		iommu_dirty_bitmap_init(&read.dirty, NULL, &gather);
 		rc = dirty_read_areas(&read, 0, ULONG_MAX);
-		iommu_iotlb_sync(domain, &gather);
+		iommu_iotlb_sync(idom->domain, &gather);
+		if (idom->logged)
+			iopt_log_forget(iopt);
 		if (rc)
 			return rc;
 	}
-	return domain->dirty_ops->set_dirty_tracking(domain, enable);
+	/* The dirty log needs it, too */
+	if (!idom->logged) {
+		rc = idom->domain->dirty_ops->set_dirty_tracking(idom->domain,
+								 enable);
+		if (rc)
+			return rc;
+	}
+	idom->tracked = enable;
+	return 0;
 }

@@ -79,7 +79,7 @@ static void log_untrack_domain(struct iopt_domain *idom)
 {
 	const struct iommu_dirty_ops *ops = idom->domain->dirty_ops;
 
-	if (idom->logged)
+	if (idom->logged && !idom->tracked)
 		ops->set_dirty_tracking(idom->domain, false);
 	idom->logged = false;
 }
@@ -155,12 +155,12 @@ void iopt_log_add_domain(struct io_pagetable *iopt, struct iopt_domain *idom)
 }
 
 /**
- * iopt_log_remove_domain() - a domain stops to mirror the space
+ * iopt_log_forget() - a domain stops to mirror the space, or is cleaned
  * @iopt: the space
  *
- * What it has tracked, or would have, goes with it.
+ * What it has tracked, or would have, is lost.
  */
-void iopt_log_remove_domain(struct io_pagetable *iopt)
+void iopt_log_forget(struct io_pagetable *iopt)
 {
 	lockdep_assert_held_write(&iopt->domains_rwsem);
 	if (iopt->log_on)

@@ -626,8 +626,8 @@ int iommufd_hwpt_set_dirty_tracking(struct iommufd_ucmd *ucmd)
 		return PTR_ERR(hwpt_paging);
 	domain = hwpt_paging->common.domain;
 	if (domain->dirty_ops)
-		rc = iopt_set_dirty_tracking(&hwpt_paging->ioas->iopt, domain,
-					     enable);
+		rc = iopt_set_dirty_tracking(&hwpt_paging->ioas->iopt,
+					     &hwpt_paging->iopt_domain, enable);
 	iommufd_put_object(ucmd->ictx, &hwpt_paging->common.obj);
 	return rc;
 }

@@ -1074,7 +1074,7 @@ int iopt_add_domain(struct io_pagetable *iopt, struct iopt_domain *idom)
 void iopt_remove_domain(struct io_pagetable *iopt, struct iopt_domain *idom)
 {
 	guard(rwsem_write)(&iopt->domains_rwsem);
-	iopt_log_remove_domain(iopt);
+	iopt_log_forget(iopt);
 	list_del(&idom->item);
 	iopt_unfill_domain(iopt, idom, NULL);
 

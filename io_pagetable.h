@@ -54,13 +54,15 @@ struct io_pagetable {
  * @item: on io_pagetable.domains
  * @domain: the domain, owned by whoever embeds this
  * @noiommu: a software page table; IOAS_NOIOMMU_GET_PA may rely on it
- * @logged: it tracks what devices write to for the dirty log; under
+ * @tracked: it tracks what devices write to because user space said so; under
  *	io_pagetable.domains_rwsem
+ * @logged: it does for the dirty log; likewise
  */
 struct iopt_domain {
 	struct list_head item;
 	struct iommu_domain *domain;
 	bool noiommu;
+	bool tracked;
 	bool logged;
 };
 
@@ -108,7 +110,7 @@ void iopt_remove_access(struct io_pagetable *iopt,
 
 /* Dirty tracking of one mirror */
 int iopt_set_dirty_tracking(struct io_pagetable *iopt,
-			    struct iommu_domain *domain, bool enable);
+			    struct iopt_domain *idom, bool enable);
 int iopt_read_and_clear_dirty(struct io_pagetable *iopt,
 			      struct iommu_domain *domain, unsigned long flags,
 			      unsigned long iova, unsigned long length,

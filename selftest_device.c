@@ -178,8 +178,8 @@ int iommufd_test_mock_device(struct iommufd_ucmd *ucmd)
 	u32 flags = cmd->mock_device.dev_flags;
 	struct mock_resv resv = {};
 
-	static_assert(MOCK_RESV_DIRECT == IOMMU_RESV_DIRECT + 1);
-	static_assert(MOCK_RESV_SW_MSI == IOMMU_RESV_SW_MSI + 1);
+	static_assert(IOMMU_RESV_DIRECT + 1 == MOCK_RESV_DIRECT);
+	static_assert(IOMMU_RESV_SW_MSI + 1 == MOCK_RESV_SW_MSI);
 
 	if (flags & ~known || cmd->mock_device.resv_type > MOCK_RESV_SW_MSI)
 		return -EINVAL;

@@ -874,8 +874,8 @@ enum iommufd_hwpt_set_dirty_tracking_flags {
  * @__reserved: must be 0
  *
  * Starts or stops recording which memory the devices attached to this HWPT
- * write. All memory is clean when tracking starts. Other HWPTs of the same
- * IOAS are not affected.
+ * write. All memory is clean when tracking starts; starting what runs already
+ * changes nothing. Other HWPTs of the same IOAS are not affected.
  *
  * Return: 0, or -1 with errno
  *
@@ -922,8 +922,9 @@ enum iommufd_hwpt_get_dirty_bitmap_flags {
  *
  * @iova and the end of the range have to be multiples of @page_size and of the
  * alignment of the IOAS. Hardware records at the size of its page table
- * entries: a written huge page may show as all of its parts dirty. Ask for
- * whole mappings.
+ * entries: a written huge page may show as all of its parts dirty. One that
+ * the range covers in part shows as that part and stays dirty, until a range
+ * covers all of it. Best ask for whole mappings.
  *
  * Return: 0, or -1 with errno
  *

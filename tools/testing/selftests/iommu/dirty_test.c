@@ -301,6 +301,15 @@ TEST_F(dirty, enable_clears)
 	EXPECT_EQ(0, self->bitmap[0]);
 }
 
+/* Once more is not a start: what nobody has read yet would be lost */
+TEST_F(dirty, enable_again)
+{
+	TOUCH(1);
+	ASSERT_EQ(0, hwpt_set_dirty(self->fd, self->hwpt, true));
+	ASSERT_EQ(0, GET(0, 0, NR, PAGE));
+	EXPECT_EQ(2, self->bitmap[0]);
+}
+
 /* Not enabled: it answers, with whatever there is */
 TEST_F(dirty, disabled)
 {
@@ -480,6 +489,95 @@ TEST_F(dirty, large_entries)
 	EXPECT_EQ((1 << PAGE / UNIT) - 1, bitmap[1]);
 	free(bitmap);
 	munmap(buf, 2 * huge_size);
+}
+
+/*
+ * Part of an entry: that part is reported, and the entry stays dirty until all
+ * of it is asked for. Chunks of small entries are not affected by that.
+ */
+TEST_F(dirty, parts_of_large_entries)
+{
+	const __u64 half = huge_size / 2, unit = PAGE;
+	unsigned int bits = half / unit;
+	__u32 ioas, hwpt;
+	__u8 *buf, *map;
+
+	if (!huge_size)
+		SKIP(return, "size of huge pages unknown");
+	buf = buf_alloc_hugetlb(4 * huge_size);
+	if (!buf)
+		SKIP(return, "4 huge pages of %zu KiB needed: %s",
+		     huge_size / 1024, strerror(errno));
+	map = calloc(8, bits / 8);
+	ASSERT_NE(NULL, map);
+	ASSERT_EQ(0, ioas_alloc(self->fd, &ioas));
+	ASSERT_EQ(0, hwpt_alloc(self->fd, self->dev.idev, ioas,
+				IOMMU_HWPT_ALLOC_DIRTY_TRACKING, &hwpt));
+	/* Each huge page is an entry, as their memory is in reverse order */
+	for (int i = 0; i < 4; i++)
+		ASSERT_EQ(0, ioas_map_at(self->fd, ioas,
+					 buf + (3 - i) * huge_size, huge_size,
+					 BASE + i * huge_size));
+	ASSERT_EQ(0, hwpt_set_dirty(self->fd, hwpt, true));
+	for (int i = 0; i < 4; i++)
+		ASSERT_EQ(0, touch(self->fd, hwpt, i * huge_size / PAGE));
+#define GET_HALVES(from, n)                                                    \
+	({                                                                     \
+		memset(map, 0, bits);                                          \
+		ASSERT_EQ(0, hwpt_get_dirty(self->fd, hwpt, 0,                 \
+					    BASE + (from) * half, (n) * half,  \
+					    unit, map));                       \
+		weight(map, 8 * bits);                                         \
+	})
+	/* The second half is not lost by asking for the first */
+	EXPECT_EQ(bits, GET_HALVES(0, 1));
+	EXPECT_EQ(bits, GET_HALVES(1, 1));
+	EXPECT_EQ(bits, GET_HALVES(0, 1));
+	/* The end of one, all of the next two, the start of the last */
+	EXPECT_EQ(6 * bits, GET_HALVES(1, 6));
+	EXPECT_EQ(2 * bits, GET_HALVES(1, 6));
+	EXPECT_EQ(4 * bits, GET_HALVES(0, 8));
+	EXPECT_EQ(0, GET_HALVES(0, 8));
+	/* A part of the middle of one */
+	ASSERT_EQ(0, touch(self->fd, hwpt, huge_size / PAGE));
+	ASSERT_EQ(0, hwpt_get_dirty(self->fd, hwpt, 0,
+				    BASE + huge_size + half - PAGE, 2 * PAGE,
+				    unit, map));
+	EXPECT_EQ(2, weight(map, 8 * bits));
+	EXPECT_EQ(2 * bits, GET_HALVES(0, 8));
+	EXPECT_EQ(0, GET_HALVES(0, 8));
+	ASSERT_EQ(0, iommu_destroy(self->fd, hwpt));
+	ASSERT_EQ(0, iommu_destroy(self->fd, ioas));
+	free(map);
+	munmap(buf, 4 * huge_size);
+}
+
+/* Chunks that do not cut entries converge */
+TEST_F(dirty, chunks_of_small_entries)
+{
+	__u8 *buf = buf_alloc_scattered(self->len);
+	__u32 ioas, hwpt;
+
+	ASSERT_NE(NULL, buf);
+	ASSERT_EQ(0, ioas_alloc(self->fd, &ioas));
+	ASSERT_EQ(0, hwpt_alloc(self->fd, self->dev.idev, ioas,
+				IOMMU_HWPT_ALLOC_DIRTY_TRACKING, &hwpt));
+	ASSERT_EQ(0, ioas_map_at(self->fd, ioas, buf, self->len, BASE));
+	ASSERT_EQ(0, hwpt_set_dirty(self->fd, hwpt, true));
+	for (int page = 0; page < NR; page++)
+		ASSERT_EQ(0, touch(self->fd, hwpt, page));
+	for (int round = 0; round < 2; round++) {
+		for (int page = 0; page < NR; page += 4) {
+			__u64 bits = 0;
+
+			ASSERT_EQ(0, hwpt_get_dirty(self->fd, hwpt, 0,
+						    BASE + page * PAGE,
+						    4 * PAGE, PAGE, &bits));
+			EXPECT_EQ(round ? 0 : 0xf, bits);
+		}
+	}
+	ASSERT_EQ(0, iommu_destroy(self->fd, hwpt));
+	munmap(buf, self->len);
 }
 
 TEST_HARNESS_MAIN
