@@ -181,25 +181,14 @@ static unsigned int find_chunk(const struct pfn_runs *runs, unsigned long index)
 	return low;
 }
 
-/* A whole run; there is one */
-static unsigned long cursor_read(struct pfn_cursor *cur, unsigned long *pfn)
+static void cursor_next_chunk(struct pfn_cursor *cur)
 {
 	const struct pfn_runs *runs = cur->runs;
-	const struct pfn_chunk *chunk;
-	unsigned long npages;
+	const struct pfn_chunk *chunk = runs->chunks[cur->chunk++];
 
-	if (cur->word == cur->end) {
-		if (cur->chunk == runs->nr_chunks) {
-			*pfn = runs->tail_pfn;
-			return runs->tail_npages;
-		}
-		chunk = runs->chunks[cur->chunk++];
-		cur->word = chunk->words;
-		cur->end = cur->chunk == runs->nr_chunks ?
-				   runs->word : chunk->words + chunk->nr;
-	}
-	cur->word = run_unpack(cur->word, pfn, &npages);
-	return npages;
+	cur->word = chunk->words;
+	cur->end = cur->chunk == runs->nr_chunks ? runs->word :
+						   chunk->words + chunk->nr;
 }
 
 /**
@@ -212,11 +201,21 @@ static unsigned long cursor_read(struct pfn_cursor *cur, unsigned long *pfn)
  */
 unsigned long pfn_cursor_next_long(struct pfn_cursor *cur, unsigned long *pfn)
 {
-	unsigned long npages = cursor_read(cur, pfn) - cur->skip;
+	const struct pfn_runs *runs = cur->runs;
+	unsigned long npages;
+
+	if (cur->word == cur->end && cur->chunk != runs->nr_chunks)
+		cursor_next_chunk(cur);
+	if (cur->word == cur->end) {
+		*pfn = runs->tail_pfn;
+		npages = runs->tail_npages;
+	} else {
+		cur->word = run_unpack(cur->word, pfn, &npages);
+	}
 
 	*pfn += cur->skip;
+	npages = min(npages - cur->skip, cur->left);
 	cur->skip = 0;
-	npages = min(npages, cur->left);
 	cur->left -= npages;
 	return npages;
 }
@@ -225,18 +224,18 @@ unsigned long pfn_cursor_next_long(struct pfn_cursor *cur, unsigned long *pfn)
 static noinline void cursor_seek_chunk(struct pfn_cursor *cur,
 				       unsigned long index)
 {
-	struct pfn_cursor next;
-	unsigned long pfn, nr;
+	unsigned long pfn, npages;
+	const u32 *next;
 
 	cur->chunk = find_chunk(cur->runs, index);
 	cur->skip = index - cur->runs->chunks[cur->chunk]->start;
+	cursor_next_chunk(cur);
 	for (;;) {
-		next = *cur;
-		nr = cursor_read(&next, &pfn);
-		if (nr > cur->skip)
+		next = run_unpack(cur->word, &pfn, &npages);
+		if (npages > cur->skip)
 			return;
-		next.skip -= nr;
-		*cur = next;
+		cur->skip -= npages;
+		cur->word = next;
 	}
 }
 
