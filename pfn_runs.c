@@ -23,10 +23,9 @@ struct pfn_chunk {
 	u32 words[] __counted_by(max);
 };
 
-/* The first chunks are small, most sequences end there */
+/* The first chunk is small, most sequences end there */
 #define PFN_CHUNK_FIRST_BYTES 64
-#define PFN_CHUNK_GROWTH 8
-#define PFN_CHUNK_BYTES 4096
+#define PFN_CHUNK_BYTES 1024
 
 #define RUN_HIGH_BITS (PFN_RUN_PFN_BITS - 31)
 #define RUN_MAX_WORDS 2
@@ -85,7 +84,8 @@ void pfn_runs_free(struct pfn_runs *runs)
 /* Room for the last run to be put away, and for more */
 static int add_chunk(struct pfn_runs *runs)
 {
-	size_t bytes = PFN_CHUNK_FIRST_BYTES;
+	size_t bytes = runs->nr_chunks ? PFN_CHUNK_BYTES :
+					 PFN_CHUNK_FIRST_BYTES;
 	struct pfn_chunk *chunk, *last;
 
 	if (runs->nr_chunks == runs->max_chunks) {
@@ -100,17 +100,15 @@ static int add_chunk(struct pfn_runs *runs)
 		runs->max_chunks = max;
 	}
 
-	last = runs->nr_chunks ? runs->chunks[runs->nr_chunks - 1] : NULL;
-	if (last)
-		bytes = min(struct_size(last, words, last->max) *
-				    PFN_CHUNK_GROWTH, PFN_CHUNK_BYTES);
 	chunk = kmalloc(bytes, GFP_KERNEL_ACCOUNT);
 	if (!chunk)
 		return -ENOMEM;
 	chunk->start = runs->npages - runs->tail_npages;
 	chunk->max = (bytes - sizeof(*chunk)) / sizeof(chunk->words[0]);
-	if (last)
+	if (runs->nr_chunks) {
+		last = runs->chunks[runs->nr_chunks - 1];
 		last->nr = runs->word - last->words;
+	}
 	runs->word = chunk->words;
 	runs->end = chunk->words + chunk->max;
 	runs->chunks[runs->nr_chunks++] = chunk;
