@@ -142,11 +142,11 @@ void area_unpin_pages(struct iopt_area *area, unsigned long iova,
  * area_has_pins() - whether an access has pages of the area pinned
  * @area: the area
  *
- * Once the area is leaving and not busy, pins only go. What is read after this
- * is not older.
+ * Once the area is leaving and not busy, pins only go.
  */
 static inline bool area_has_pins(struct iopt_area *area)
 {
+	/* A caller that goes on to look at @busy must not see an older one */
 	return smp_load_acquire(&area->access_pins.rb_root.rb_node);
 }
 

@@ -23,10 +23,9 @@ struct pfn_chunk {
 	u32 words[] __counted_by(max);
 };
 
-/* The first chunks are small, most sequences end there */
+/* The first chunk is small, most sequences end there */
 #define PFN_CHUNK_FIRST_BYTES 64
-#define PFN_CHUNK_GROWTH 8
-#define PFN_CHUNK_BYTES 4096
+#define PFN_CHUNK_BYTES 1024
 
 #define RUN_HIGH_BITS (PFN_RUN_PFN_BITS - 31)
 #define RUN_MAX_WORDS 2
@@ -85,7 +84,8 @@ void pfn_runs_free(struct pfn_runs *runs)
 /* Room for the last run to be put away, and for more */
 static int add_chunk(struct pfn_runs *runs)
 {
-	size_t bytes = PFN_CHUNK_FIRST_BYTES;
+	size_t bytes = runs->nr_chunks ? PFN_CHUNK_BYTES :
+					 PFN_CHUNK_FIRST_BYTES;
 	struct pfn_chunk *chunk, *last;
 
 	if (runs->nr_chunks == runs->max_chunks) {
@@ -100,17 +100,15 @@ static int add_chunk(struct pfn_runs *runs)
 		runs->max_chunks = max;
 	}
 
-	last = runs->nr_chunks ? runs->chunks[runs->nr_chunks - 1] : NULL;
-	if (last)
-		bytes = min(struct_size(last, words, last->max) *
-				    PFN_CHUNK_GROWTH, PFN_CHUNK_BYTES);
 	chunk = kmalloc(bytes, GFP_KERNEL_ACCOUNT);
 	if (!chunk)
 		return -ENOMEM;
 	chunk->start = runs->npages - runs->tail_npages;
 	chunk->max = (bytes - sizeof(*chunk)) / sizeof(chunk->words[0]);
-	if (last)
+	if (runs->nr_chunks) {
+		last = runs->chunks[runs->nr_chunks - 1];
 		last->nr = runs->word - last->words;
+	}
 	runs->word = chunk->words;
 	runs->end = chunk->words + chunk->max;
 	runs->chunks[runs->nr_chunks++] = chunk;
@@ -181,25 +179,14 @@ static unsigned int find_chunk(const struct pfn_runs *runs, unsigned long index)
 	return low;
 }
 
-/* A whole run; there is one */
-static unsigned long cursor_read(struct pfn_cursor *cur, unsigned long *pfn)
+static void cursor_next_chunk(struct pfn_cursor *cur)
 {
 	const struct pfn_runs *runs = cur->runs;
-	const struct pfn_chunk *chunk;
-	unsigned long npages;
+	const struct pfn_chunk *chunk = runs->chunks[cur->chunk++];
 
-	if (cur->word == cur->end) {
-		if (cur->chunk == runs->nr_chunks) {
-			*pfn = runs->tail_pfn;
-			return runs->tail_npages;
-		}
-		chunk = runs->chunks[cur->chunk++];
-		cur->word = chunk->words;
-		cur->end = cur->chunk == runs->nr_chunks ?
-				   runs->word : chunk->words + chunk->nr;
-	}
-	cur->word = run_unpack(cur->word, pfn, &npages);
-	return npages;
+	cur->word = chunk->words;
+	cur->end = cur->chunk == runs->nr_chunks ? runs->word :
+						   chunk->words + chunk->nr;
 }
 
 /**
@@ -212,11 +199,21 @@ static unsigned long cursor_read(struct pfn_cursor *cur, unsigned long *pfn)
  */
 unsigned long pfn_cursor_next_long(struct pfn_cursor *cur, unsigned long *pfn)
 {
-	unsigned long npages = cursor_read(cur, pfn) - cur->skip;
+	const struct pfn_runs *runs = cur->runs;
+	unsigned long npages;
+
+	if (cur->word == cur->end && cur->chunk != runs->nr_chunks)
+		cursor_next_chunk(cur);
+	if (cur->word == cur->end) {
+		*pfn = runs->tail_pfn;
+		npages = runs->tail_npages;
+	} else {
+		cur->word = run_unpack(cur->word, pfn, &npages);
+	}
 
 	*pfn += cur->skip;
+	npages = min(npages - cur->skip, cur->left);
 	cur->skip = 0;
-	npages = min(npages, cur->left);
 	cur->left -= npages;
 	return npages;
 }
@@ -225,18 +222,18 @@ unsigned long pfn_cursor_next_long(struct pfn_cursor *cur, unsigned long *pfn)
 static noinline void cursor_seek_chunk(struct pfn_cursor *cur,
 				       unsigned long index)
 {
-	struct pfn_cursor next;
-	unsigned long pfn, nr;
+	unsigned long pfn, npages;
+	const u32 *next;
 
 	cur->chunk = find_chunk(cur->runs, index);
 	cur->skip = index - cur->runs->chunks[cur->chunk]->start;
+	cursor_next_chunk(cur);
 	for (;;) {
-		next = *cur;
-		nr = cursor_read(&next, &pfn);
-		if (nr > cur->skip)
+		next = run_unpack(cur->word, &pfn, &npages);
+		if (npages > cur->skip)
 			return;
-		next.skip -= nr;
-		*cur = next;
+		cur->skip -= npages;
+		cur->word = next;
 	}
 }
 

@@ -4,7 +4,7 @@
  *
  * It is appended to at the end and read from anywhere. Reading and freeing
  * never allocate. A run takes 8 bytes, or 4 if it is a single frame, and runs
- * are kept in chunks of up to a page; memory that is contiguous costs nothing.
+ * are kept in chunks of up to 1 KiB; memory that is contiguous costs nothing.
  * Knows nothing of what the frames are, and is locked by its owner.
  */
 #ifndef __IOMMUFD_PFN_RUNS_H

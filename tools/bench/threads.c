@@ -9,6 +9,7 @@
 
 #include <pthread.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -113,23 +114,35 @@ static double now(void)
 }
 
 /**
- * struct times - seconds, the best so far, 0 if there is none
+ * struct times - seconds that rounds took
+ * @best: the least, 0 if there was no round
+ * @worst: the most
+ */
+struct times {
+	double best;
+	double worst;
+};
+
+/**
+ * struct round_times - what both parts of a round took
  * @map: mapping
  * @unmap: unmapping
  */
-struct times {
-	double map;
-	double unmap;
+struct round_times {
+	struct times map;
+	struct times unmap;
 };
 
-static void keep_best(double *best, double seconds)
+static void add_time(struct times *times, double seconds)
 {
-	if (!*best || seconds < *best)
-		*best = seconds;
+	if (!times->best || seconds < times->best)
+		times->best = seconds;
+	if (seconds > times->worst)
+		times->worst = seconds;
 }
 
 static int run_round(struct thread *threads, unsigned int nr,
-		     struct times *times)
+		     struct round_times *times)
 {
 	pthread_barrier_t barrier;
 	double start, middle, end;
@@ -155,19 +168,39 @@ static int run_round(struct thread *threads, unsigned int nr,
 	}
 	pthread_barrier_destroy(&barrier);
 	if (!rc) {
-		keep_best(&times->map, middle - start);
-		keep_best(&times->unmap, end - middle);
+		add_time(&times->map, middle - start);
+		add_time(&times->unmap, end - middle);
 	}
 	return rc;
+}
+
+/* Per page; and how much more two threads get done, of the best rounds */
+static void report_times(const struct load *load, const char *who,
+			 const char *what, const struct times *one,
+			 const struct times *two)
+{
+	double scale = 1e9 * BENCH_PAGE / load->bytes / load->times;
+	double speedup = THREADS * one->best / two->best;
+	char name[32];
+
+	snprintf(name, sizeof(name), "%s 1", what);
+	report_value("threads", load->name, who, name, one->best * scale,
+		     one->worst * scale, "ns/page");
+	snprintf(name, sizeof(name), "%s 2", what);
+	report_value("threads", load->name, who, name,
+		     two->best * scale / THREADS, two->worst * scale / THREADS,
+		     "ns/page");
+	snprintf(name, sizeof(name), "%s speedup", what);
+	report_value("threads", load->name, who, name, speedup, speedup,
+		     "times");
 }
 
 static void row_threads(struct subjects *subjects, const struct load *load,
 			struct memory *memory, bool native)
 {
 	const char *who = native ? "native" : "iommufd";
-	double npages = (double)load->bytes * load->times / BENCH_PAGE;
 	struct thread threads[THREADS] = {};
-	struct times one = {}, two = {};
+	struct round_times one = {}, two = {};
 	int i, rc = 0;
 
 	for (i = 0; i != THREADS; i++) {
@@ -186,17 +219,8 @@ static void row_threads(struct subjects *subjects, const struct load *load,
 		report_missing("threads", load->name, who, "%s", strerror(rc));
 		return;
 	}
-	report_value("threads", load->name, who, "map 1", one.map * 1e9 / npages,
-		     one.map * 1e9 / npages, "ns/page");
-	report_value("threads", load->name, who, "map 2",
-		     two.map * 1e9 / npages / THREADS,
-		     two.map * 1e9 / npages / THREADS, "ns/page");
-	report_value("threads", load->name, who, "map speedup",
-		     THREADS * one.map / two.map, THREADS * one.map / two.map,
-		     "times");
-	report_value("threads", load->name, who, "unmap speedup",
-		     THREADS * one.unmap / two.unmap,
-		     THREADS * one.unmap / two.unmap, "times");
+	report_times(load, who, "map", &one.map, &two.map);
+	report_times(load, who, "unmap", &one.unmap, &two.unmap);
 }
 
 void rows_threads(struct subjects *subjects)
