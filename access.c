@@ -332,17 +332,6 @@ static void access_init(struct iommufd_access *access, struct iommufd_ctx *ictx)
 	init_rwsem(&access->lock);
 }
 
-/**
- * iommufd_access_create() - make an access for a kernel user of an IOAS
- * @ictx: context; a reference is taken
- * @ops: the user's callbacks
- * @data: passed to them
- * @id: gets the ID of the object
- *
- * It is not attached to anything yet.
- *
- * Returns the access, or ERR_PTR of -ENOMEM or -EBUSY.
- */
 struct iommufd_access *
 iommufd_access_create(struct iommufd_ctx *ictx,
 		      const struct iommufd_access_ops *ops, void *data, u32 *id)
@@ -383,28 +372,12 @@ void iommufd_access_destroy_object(struct iommufd_object *obj)
 	iommufd_ctx_put(access->ictx);
 }
 
-/**
- * iommufd_access_destroy() - destroy an access
- * @access: the access; detached if it is attached
- *
- * The caller must have stopped using it, and must not hold a lock that its
- * unmap callback takes. No callback runs after return.
- */
 void iommufd_access_destroy(struct iommufd_access *access)
 {
 	iommufd_object_destroy_user(access->ictx, &access->obj);
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_access_destroy, "IOMMUFD");
 
-/**
- * iommufd_access_attach() - attach an access to an IOAS
- * @access: an unattached access
- * @ioas_id: the IOAS
- *
- * Returns -EINVAL with a warning when it is attached, -ENOENT without such an
- * IOAS, -EADDRINUSE when what is mapped there does not have the alignment that
- * the access needs, -EBUSY when it has too many accesses, -ENOMEM.
- */
 int iommufd_access_attach(struct iommufd_access *access, u32 ioas_id)
 {
 	struct iommufd_ioas *ioas;
@@ -448,18 +421,6 @@ static int access_replace(struct iommufd_access *access,
 	return 0;
 }
 
-/**
- * iommufd_access_replace() - move an access to another IOAS
- * @access: an attached access
- * @ioas_id: the IOAS
- *
- * The driver is told to drop all its pins by unmap(0, ULONG_MAX). Until it has,
- * nothing can be pinned.
- *
- * Returns -ENOENT when it is not attached, or without such an IOAS, -EBUSY when
- * it is being changed already, and errors of iommufd_access_attach(). It stays
- * as it was then.
- */
 int iommufd_access_replace(struct iommufd_access *access, u32 ioas_id)
 {
 	struct iommufd_ioas *ioas;
@@ -474,12 +435,6 @@ int iommufd_access_replace(struct iommufd_access *access, u32 ioas_id)
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_access_replace, "IOMMUFD");
 
-/**
- * iommufd_access_detach() - detach an access from its IOAS
- * @access: an attached access
- *
- * The driver is told to drop all its pins by unmap(0, ULONG_MAX).
- */
 void iommufd_access_detach(struct iommufd_access *access)
 {
 	guard(rwsem_write)(&access->lock);
@@ -489,21 +444,6 @@ void iommufd_access_detach(struct iommufd_access *access)
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_access_detach, "IOMMUFD");
 
-/**
- * iommufd_access_pin_pages() - pin the pages under an interval of IOVA
- * @access: the access; it needs an unmap callback, and needs_pin_pages
- * @iova: first byte
- * @length: bytes
- * @out_pages: gets one page for each that is touched, in order of IOVA
- * @flags: IOMMUFD_ACCESS_RW_WRITE when they will be written
- *
- * May sleep. The pages stay until iommufd_access_unpin_pages() with the same
- * interval. The driver's callback may ask for them at any time.
- *
- * Returns an errno with nothing pinned: -ENOENT when the access is not attached
- * or a part is not mapped, -EPERM when the mapping does not allow it, -EINVAL,
- * -EOVERFLOW, and errors of pinning.
- */
 int iommufd_access_pin_pages(struct iommufd_access *access, unsigned long iova,
 			     unsigned long length, struct page **out_pages,
 			     unsigned int flags)
@@ -522,14 +462,6 @@ int iommufd_access_pin_pages(struct iommufd_access *access, unsigned long iova,
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_access_pin_pages, "IOMMUFD");
 
-/**
- * iommufd_access_unpin_pages() - undo one iommufd_access_pin_pages()
- * @access: the access
- * @iova: the same
- * @length: the same
- *
- * Also from within the unmap callback.
- */
 void iommufd_access_unpin_pages(struct iommufd_access *access,
 				unsigned long iova, unsigned long length)
 {
@@ -546,19 +478,6 @@ void iommufd_access_unpin_pages(struct iommufd_access *access,
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_access_unpin_pages, "IOMMUFD");
 
-/**
- * iommufd_access_rw() - copy between a kernel buffer and an interval of IOVA
- * @access: the access
- * @iova: first byte
- * @data: kernel buffer
- * @length: bytes
- * @flags: IOMMUFD_ACCESS_RW_WRITE to write to the IOVA; IOMMUFD_ACCESS_RW_KTHREAD
- *	from a kernel thread, which may borrow the owner's address space then
- *
- * May sleep. Any alignment will do.
- *
- * Returns an errno as iommufd_access_pin_pages(); a part may be copied then.
- */
 int iommufd_access_rw(struct iommufd_access *access, unsigned long iova,
 		      void *data, size_t length, unsigned int flags)
 {

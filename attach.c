@@ -835,24 +835,6 @@ static int device_change(struct iommufd_change *change, u32 *pt_id)
 	return rc;
 }
 
-/**
- * iommufd_device_attach() - have the DMA of a device translated
- * @idev: the device
- * @pasid: PASID of the DMA, IOMMU_NO_PASID for DMA without
- * @pt_id: ID of an IOAS or a HWPT; gets the ID of the HWPT used
- *
- * An IOAS gets a HWPT that suits the device, made if need be, which goes when
- * nothing is attached to it any more.
- *
- * Returns:
- *
- * -ENOENT: there is no such object
- * -EBUSY: the PASID is attached already, or the device is in reset
- * -EINVAL: the object is of another kind, or the HWPT does not go together
- * with the device, with other PASIDs, or with others of the device's group
- * -EADDRINUSE: something is mapped where the device cannot do DMA
- * and what the IOMMU driver comes up with. Nothing has changed then.
- */
 int iommufd_device_attach(struct iommufd_device *idev, ioasid_t pasid,
 			  u32 *pt_id)
 {
@@ -865,18 +847,6 @@ int iommufd_device_attach(struct iommufd_device *idev, ioasid_t pasid,
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_device_attach, "IOMMUFD");
 
-/**
- * iommufd_device_replace() - change what a device is attached to
- * @idev: the device
- * @pasid: PASID, attached
- * @pt_id: as of iommufd_device_attach()
- *
- * Other devices of the group that are attached move along. DMA need not be
- * interrupted; what is mapped in both places at the same IOVA stays usable.
- *
- * Returns as iommufd_device_attach() does, and -EINVAL when the PASID is not
- * attached.
- */
 int iommufd_device_replace(struct iommufd_device *idev, ioasid_t pasid,
 			   u32 *pt_id)
 {
@@ -890,13 +860,6 @@ int iommufd_device_replace(struct iommufd_device *idev, ioasid_t pasid,
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_device_replace, "IOMMUFD");
 
-/**
- * iommufd_device_detach() - have the DMA of a device blocked
- * @idev: the device
- * @pasid: PASID; nothing happens when it is not attached
- *
- * While others of its group are attached, it can still use their translation.
- */
 void iommufd_device_detach(struct iommufd_device *idev, ioasid_t pasid)
 {
 	struct iommufd_hw_pagetable *hwpt = detach_hwpt(idev, pasid);

@@ -182,11 +182,6 @@ u32 iommufd_group_faulting_id(struct iommufd_group *igroup, struct device *dev)
 	return idev ? idev->obj.id : 0;
 }
 
-/**
- * iommufd_ctx_has_group() - is some device of a group bound to a context
- * @ictx: the context, or NULL
- * @group: the group, or NULL
- */
 bool iommufd_ctx_has_group(struct iommufd_ctx *ictx, struct iommu_group *group)
 {
 	struct iommufd_group *igroup;
@@ -278,25 +273,6 @@ static bool device_holds_ctx(struct iommufd_device *idev)
 	return !iommufd_selftest_is_mock_dev(idev->dev);
 }
 
-/**
- * iommufd_device_bind() - take control of the DMA of a device
- * @ictx: context that user space will control it through
- * @dev: the device, with a driver that has driver_managed_dma set and keeps
- *	the device alive until it is unbound
- * @id: gets the ID of the DEVICE object
- *
- * All DMA of the device's group is blocked from then on, until it is attached.
- * The caller serialises all operations on one device.
- *
- * Returns the binding or ERR_PTR:
- *
- * -EINVAL: the device has no IOMMU or one that does not honour IOMMU_CACHE
- * -ENODEV: it is in no group
- * -EPERM: its interrupts are not isolated, or another owner has the group
- * -EBUSY: it is bound to @ictx already, the kernel uses the group, or the IDs
- * of the context ran out
- * -ENOMEM
- */
 struct iommufd_device *iommufd_device_bind(struct iommufd_ctx *ictx,
 					   struct device *dev, u32 *id)
 {
@@ -329,12 +305,6 @@ struct iommufd_device *iommufd_device_bind(struct iommufd_ctx *ictx,
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_device_bind, "IOMMUFD");
 
-/**
- * iommufd_device_unbind() - give up control of a device
- * @idev: the binding, with nothing attached; freed
- *
- * Destroys the vDEVICE of the device, and waits until no ioctl uses it.
- */
 void iommufd_device_unbind(struct iommufd_device *idev)
 {
 	iommufd_object_destroy_user(idev->ictx, &idev->obj);
@@ -371,20 +341,12 @@ void iommufd_device_destroy(struct iommufd_object *obj)
 		iommufd_ctx_put(idev->ictx);
 }
 
-/**
- * iommufd_device_to_ictx() - the context that a device is bound to
- * @idev: the binding, which keeps the context
- */
 struct iommufd_ctx *iommufd_device_to_ictx(struct iommufd_device *idev)
 {
 	return idev->ictx;
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_device_to_ictx, "IOMMUFD");
 
-/**
- * iommufd_device_to_id() - what user space calls a bound device
- * @idev: the binding
- */
 u32 iommufd_device_to_id(struct iommufd_device *idev)
 {
 	return idev->obj.id;

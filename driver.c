@@ -27,13 +27,6 @@ static bool object_may_depend(const struct iommufd_object *dependent,
 	return dependent != depended && dependent->type == depended->type;
 }
 
-/**
- * _iommufd_object_depend() - have an object keep another one from destruction
- * @obj_dependent: what is destroyed first
- * @obj_depended: what becomes busy; the caller keeps it alive meanwhile
- *
- * Returns -EINVAL unless they are two objects of one type.
- */
 int _iommufd_object_depend(struct iommufd_object *obj_dependent,
 			   struct iommufd_object *obj_depended)
 {
@@ -44,11 +37,6 @@ int _iommufd_object_depend(struct iommufd_object *obj_dependent,
 }
 EXPORT_SYMBOL_NS_GPL(_iommufd_object_depend, "IOMMUFD");
 
-/**
- * _iommufd_object_undepend() - the reverse of _iommufd_object_depend()
- * @obj_dependent: as there
- * @obj_depended: as there
- */
 void _iommufd_object_undepend(struct iommufd_object *obj_dependent,
 			      struct iommufd_object *obj_depended)
 {
@@ -60,17 +48,6 @@ EXPORT_SYMBOL_NS_GPL(_iommufd_object_undepend, "IOMMUFD");
 
 /* ---- mmap regions ---- */
 
-/**
- * _iommufd_alloc_mmap() - have user space mmap a physical range
- * @ictx: context whose file it is offered through
- * @owner: object that stays busy while the range is mapped; the range is not
- *	available before it is published
- * @mmio_addr: physical start, page aligned
- * @length: bytes, a multiple of the page size, not 0
- * @offset: gets the offset into the file, in bytes; never 0
- *
- * Returns -EINVAL, -ENOMEM, or -EBUSY when the file is full.
- */
 int _iommufd_alloc_mmap(struct iommufd_ctx *ictx, struct iommufd_object *owner,
 			phys_addr_t mmio_addr, size_t length,
 			unsigned long *offset)
@@ -104,12 +81,6 @@ int _iommufd_alloc_mmap(struct iommufd_ctx *ictx, struct iommufd_object *owner,
 }
 EXPORT_SYMBOL_NS_GPL(_iommufd_alloc_mmap, "IOMMUFD");
 
-/**
- * _iommufd_destroy_mmap() - the reverse of _iommufd_alloc_mmap()
- * @ictx: as there
- * @owner: as there; nothing of the range is mapped any more
- * @offset: what was got
- */
 void _iommufd_destroy_mmap(struct iommufd_ctx *ictx,
 			   struct iommufd_object *owner, unsigned long offset)
 {
@@ -126,23 +97,12 @@ EXPORT_SYMBOL_NS_GPL(_iommufd_destroy_mmap, "IOMMUFD");
 
 /* ---- vDEVICEs ---- */
 
-/**
- * iommufd_vdevice_to_device() - the physical device of a vDEVICE
- * @vdev: the vDEVICE
- */
 struct device *iommufd_vdevice_to_device(struct iommufd_vdevice *vdev)
 {
 	return vdev->idev->dev;
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_vdevice_to_device, "IOMMUFD");
 
-/**
- * iommufd_viommu_find_dev() - the physical device that a guest calls by an ID
- * @viommu: the guest's vIOMMU, with xa_lock of its vdevs held
- * @vdev_id: ID of a vDEVICE on it
- *
- * Returns the device, valid while the lock is held, or NULL.
- */
 struct device *iommufd_viommu_find_dev(struct iommufd_viommu *viommu,
 				       unsigned long vdev_id)
 {
@@ -155,14 +115,6 @@ struct device *iommufd_viommu_find_dev(struct iommufd_viommu *viommu,
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_viommu_find_dev, "IOMMUFD");
 
-/**
- * iommufd_viommu_get_vdev_id() - what a guest calls a device
- * @viommu: the guest's vIOMMU
- * @dev: the device
- * @vdev_id: gets the ID of its vDEVICE
- *
- * Returns -ENOENT when it has no vDEVICE on this vIOMMU.
- */
 int iommufd_viommu_get_vdev_id(struct iommufd_viommu *viommu,
 			       struct device *dev, unsigned long *vdev_id)
 {
@@ -259,20 +211,6 @@ static struct iommufd_vevent *veventq_push(struct iommufd_veventq *veventq,
 	return stored ? NULL : vevent;
 }
 
-/**
- * iommufd_viommu_report_event() - tell a guest about an event on its vIOMMU
- * @viommu: the vIOMMU
- * @type: kind of event
- * @event_data: what the guest gets, copied
- * @data_len: bytes of it
- *
- * May be called from a threaded IRQ handler. Does not wait for memory or user
- * space. An event for which there is no room is counted, and the guest finds
- * out that it is missing.
- *
- * Returns -EOPNOTSUPP when nobody wants events of that type, -ENOMEM when the
- * event was lost for want of memory, 0 when it was stored or the queue is full.
- */
 int iommufd_viommu_report_event(struct iommufd_viommu *viommu,
 				enum iommu_veventq_type type, void *event_data,
 				size_t data_len)

@@ -356,23 +356,12 @@ static const struct file_operations iommufd_fops = {
 	.mmap = iommufd_fops_mmap,
 };
 
-/**
- * iommufd_ctx_get() - take another reference on a context
- * @ictx: a context the caller holds
- */
 void iommufd_ctx_get(struct iommufd_ctx *ictx)
 {
 	get_file(ictx->file);
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_ctx_get, "IOMMUFD");
 
-/**
- * iommufd_ctx_from_file() - the context of an open file
- * @file: any file
- *
- * Returns the context with a reference of its own, or ERR_PTR(-EBADFD) when
- * the file is not an iommufd.
- */
 struct iommufd_ctx *iommufd_ctx_from_file(struct file *file)
 {
 	struct iommufd_ctx *ictx;
@@ -385,13 +374,6 @@ struct iommufd_ctx *iommufd_ctx_from_file(struct file *file)
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_ctx_from_file, "IOMMUFD");
 
-/**
- * iommufd_ctx_from_fd() - the context of a file descriptor of the caller
- * @fd: descriptor
- *
- * Returns the context with a reference of its own, ERR_PTR(-EBADF) when the
- * descriptor is not open, ERR_PTR(-EBADFD) when it is not an iommufd.
- */
 struct iommufd_ctx *iommufd_ctx_from_fd(int fd)
 {
 	struct file *file = fget(fd);
@@ -407,11 +389,6 @@ struct iommufd_ctx *iommufd_ctx_from_fd(int fd)
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_ctx_from_fd, "IOMMUFD");
 
-/**
- * iommufd_ctx_put() - drop a reference on a context
- * @ictx: the context; everything in it is destroyed with the last reference,
- *	possibly later in task work
- */
 void iommufd_ctx_put(struct iommufd_ctx *ictx)
 {
 	fput(ictx->file);

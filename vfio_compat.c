@@ -68,13 +68,6 @@ static int vfio_designate(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas)
 	return 0;
 }
 
-/**
- * iommufd_vfio_compat_ioas_get_id() - the ID of the compat IOAS
- * @ictx: context
- * @out_ioas_id: where to store it
- *
- * Returns -ENODEV when there is none.
- */
 int iommufd_vfio_compat_ioas_get_id(struct iommufd_ctx *ictx, u32 *out_ioas_id)
 {
 	guard(spinlock)(&ictx->objects.xa_lock);
@@ -85,14 +78,6 @@ int iommufd_vfio_compat_ioas_get_id(struct iommufd_ctx *ictx, u32 *out_ioas_id)
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_vfio_compat_ioas_get_id, "IOMMUFD_VFIO");
 
-/**
- * iommufd_vfio_compat_set_no_iommu() - make the container a no-IOMMU one
- * @ictx: context
- *
- * Excludes a compat IOAS, and with it every mapping.
- *
- * Returns -EINVAL when there is a compat IOAS already.
- */
 int iommufd_vfio_compat_set_no_iommu(struct iommufd_ctx *ictx)
 {
 	/* Wait for an IOAS that is about to be designated */
@@ -105,15 +90,6 @@ int iommufd_vfio_compat_set_no_iommu(struct iommufd_ctx *ictx)
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_vfio_compat_set_no_iommu, "IOMMUFD_VFIO");
 
-/**
- * iommufd_vfio_compat_ioas_create() - make sure that there is a compat IOAS
- * @ictx: context
- *
- * The IOAS is an ordinary one, that user space may destroy.
- *
- * Returns 0, -EINVAL in no-IOMMU mode, or -ENOMEM or -EBUSY when it cannot be
- * made.
- */
 int iommufd_vfio_compat_ioas_create(struct iommufd_ctx *ictx)
 {
 	struct iommufd_ioas *ioas;

@@ -110,7 +110,8 @@ struct iommufd_object {
  * * -ENODEV: @dev is in no IOMMU group.
  * * -EPERM: @dev could send interrupts to others and the module parameter
  *   allow_unsafe_interrupts is not set, or somebody else owns the group.
- * * -EBUSY: the kernel uses the group, or no ID is free.
+ * * -EBUSY: @dev is bound to @ictx already, the kernel uses the group, or no ID
+ *   is free.
  * * -ENOMEM: no memory.
  */
 struct iommufd_device *iommufd_device_bind(struct iommufd_ctx *ictx,
