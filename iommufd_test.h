@@ -97,6 +97,9 @@ enum {
 	MOCK_FLAGS_DEVICE_NOIOMMU = 1 << 18,
 };
 
+/* In perm of TRIGGER_IOPF, of this implementation only */
+#define MOCK_IOPF_MORE (1U << 31)
+
 /* resv_type of MOCK_DEVICE: what the device's reserved region is */
 enum {
 	MOCK_RESV_NONE = 0,
@@ -197,7 +200,8 @@ enum {
  * @trigger_iopf.dev_id: the device, an out_idev_id
  * @trigger_iopf.pasid: PASID, 0 for none
  * @trigger_iopf.grpid: Page Request Group Index
- * @trigger_iopf.perm: combination of enum iommu_hwpt_pgfault_perm
+ * @trigger_iopf.perm: combination of enum iommu_hwpt_pgfault_perm, and
+ *                     MOCK_IOPF_MORE if it is not the last of its group
  * @trigger_iopf.addr: address
  * @check_dev_cache: DEV_CHECK_CACHE: EINVAL unless a word of the cache of the
  *                   device @id, an out_idev_id, has a value

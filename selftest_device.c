@@ -335,13 +335,16 @@ int iommufd_test_trigger_iopf(struct iommufd_ucmd *ucmd)
 				.flags = IOMMU_FAULT_PAGE_REQUEST_LAST_PAGE,
 				.pasid = cmd->trigger_iopf.pasid,
 				.grpid = cmd->trigger_iopf.grpid,
-				.perm = cmd->trigger_iopf.perm,
+				.perm = cmd->trigger_iopf.perm &
+					~MOCK_IOPF_MORE,
 				.addr = cmd->trigger_iopf.addr,
 			},
 		},
 	};
 	struct iommufd_device *idev;
 
+	if (cmd->trigger_iopf.perm & MOCK_IOPF_MORE)
+		event.fault.prm.flags &= ~IOMMU_FAULT_PAGE_REQUEST_LAST_PAGE;
 	if (cmd->trigger_iopf.pasid != IOMMU_NO_PASID)
 		event.fault.prm.flags |= IOMMU_FAULT_PAGE_REQUEST_PASID_VALID;
 

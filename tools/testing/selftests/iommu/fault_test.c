@@ -4,6 +4,7 @@
  * the attachment changes.
  */
 #include <poll.h>
+#include <pthread.h>
 
 #include "kselftest_harness.h"
 #include "iommu_utils.h"
@@ -195,6 +196,114 @@ TEST_F(fault, order_and_many)
 	EXPECT_EQ(0, read(self->q, f, REC));
 	for (int i = 0; i < 6; i++)
 		EXPECT_EQ(RESP, respond(self->q, f[i].cookie, i % 2));
+}
+
+#define FAULT_AT(grpid, more, addr) \
+	ASSERT_EQ(0, mock_iopf(self->fd, self->dev.idev, 0, grpid, \
+			       IOMMU_PGFAULT_PERM_READ | (more), addr))
+
+/* A group is read whole, when it is complete, and answered once */
+TEST_F(fault, groups)
+{
+	struct iommu_hwpt_pgfault f[5];
+	__u32 cookie;
+	__u8 *map;
+
+	FAULT_AT(1, MOCK_IOPF_MORE, 0x1000);
+	FAULT_AT(1, MOCK_IOPF_MORE, 0x2000);
+	EXPECT_EQ(POLLOUT, ready(self->q));
+	EXPECT_EQ(0, read(self->q, f, sizeof(f)));
+	FAULT_AT(1, 0, 0x3000);
+	EXPECT_EQ(POLLIN | POLLOUT, ready(self->q));
+	FAULT_AT(2, 0, 0x4000);
+	/* Too small for the first costs nothing */
+	for (int i = 0; i < 3; i++) {
+		EXPECT_EQ(-1, read(self->q, f, i * REC));
+		EXPECT_EQ(EINVAL, errno);
+	}
+	/* Nor does memory for a part of it */
+	map = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, map);
+	ASSERT_EQ(0, munmap(map + PAGE, PAGE));
+	EXPECT_EQ(-1, read(self->q, map + PAGE - 2 * REC, 3 * REC));
+	EXPECT_EQ(EFAULT, errno);
+	munmap(map, PAGE);
+	ASSERT_EQ(4 * REC, read(self->q, f, 5 * REC));
+	for (int i = 0; i < 3; i++) {
+		EXPECT_EQ(1, f[i].grpid);
+		EXPECT_EQ(0x1000 * (i + 1), f[i].addr);
+		EXPECT_EQ(i == 2 ? IOMMU_PGFAULT_FLAGS_LAST_PAGE : 0,
+			  f[i].flags);
+		EXPECT_EQ(IOMMU_PGFAULT_PERM_READ, f[i].perm);
+		EXPECT_EQ(f[0].cookie, f[i].cookie);
+	}
+	EXPECT_EQ(2, f[3].grpid);
+	EXPECT_NE(f[0].cookie, f[3].cookie);
+	cookie = f[3].cookie;
+	EXPECT_EQ(RESP, respond(self->q, f[0].cookie, 0));
+	EXPECT_EQ(-1, respond(self->q, f[0].cookie, 0));
+
+	/* In the order in which they were completed; what fits, whole */
+	FAULT_AT(3, MOCK_IOPF_MORE, 0x1000);
+	FAULT_AT(4, MOCK_IOPF_MORE, 0x2000);
+	FAULT_AT(5, 0, 0x3000);
+	FAULT_AT(4, 0, 0x4000);
+	FAULT_AT(3, 0, 0x5000);
+	ASSERT_EQ(REC, read(self->q, f, 2 * REC));
+	EXPECT_EQ(5, f[0].grpid);
+	/* A number that was answered is not given out again so soon */
+	EXPECT_NE(cookie, f[0].cookie);
+	ASSERT_EQ(2 * REC, read(self->q, f, 3 * REC));
+	EXPECT_EQ(4, f[0].grpid);
+	EXPECT_EQ(0x2000, f[0].addr);
+	EXPECT_EQ(4, f[1].grpid);
+	ASSERT_EQ(2 * REC, read(self->q, f, 2 * REC));
+	EXPECT_EQ(3, f[1].grpid);
+	/* All the rest goes with the attachment, incomplete ones too */
+	FAULT_AT(6, MOCK_IOPF_MORE, 0x1000);
+	ASSERT_EQ(0, mock_replace(self->fd, self->dev.stdev,
+				  &(__u32){ self->parent }));
+	EXPECT_EQ(-1, respond(self->q, f[0].cookie, 0));
+	EXPECT_EQ(0, read(self->q, f, sizeof(f)));
+}
+
+/* Answered cookies are not the first to be reissued */
+TEST_F(fault, cookies)
+{
+	struct iommu_hwpt_pgfault f;
+	__u32 last = 0;
+
+	for (int i = 1; i <= 8; i++) {
+		FAULT(i);
+		ASSERT_EQ(REC, read(self->q, &f, REC));
+		EXPECT_NE(0, f.cookie);
+		EXPECT_NE(last, f.cookie);
+		last = f.cookie;
+		EXPECT_EQ(RESP, respond(self->q, f.cookie, 0));
+	}
+}
+
+static void *wait_readable(void *arg)
+{
+	struct pollfd p = { .fd = *(int *)arg, .events = POLLIN };
+
+	return (void *)(long)(poll(&p, 1, 20000) == 1 && p.revents & POLLIN);
+}
+
+/* Whoever waits for a fault is woken by it */
+TEST_F(fault, wakes)
+{
+	struct iommu_hwpt_pgfault f;
+	pthread_t thread;
+	void *woken;
+
+	ASSERT_EQ(0, pthread_create(&thread, NULL, wait_readable, &self->q));
+	usleep(100000);
+	FAULT(1);
+	ASSERT_EQ(0, pthread_join(thread, &woken));
+	EXPECT_NE(NULL, woken);
+	ASSERT_EQ(REC, read(self->q, &f, REC));
 }
 
 TEST_F(fault, read_errors)

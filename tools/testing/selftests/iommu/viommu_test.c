@@ -4,6 +4,8 @@
  * offers to mmap.
  */
 #include <poll.h>
+#include <pthread.h>
+#include <sys/wait.h>
 
 #include "kselftest_harness.h"
 #include "iommu_utils.h"
@@ -224,6 +226,39 @@ TEST_F(viommu, mmap)
 	ASSERT_EQ(0, viommu_alloc(self->fd, self->dev.idev, self->parent, TYPE,
 				  &data, sizeof(data), &id));
 	EXPECT_EQ(off, data.out_mmap_offset);
+}
+
+/* What was refused cannot be had later; a child's mapping counts as well */
+TEST_F(viommu, mmap_later)
+{
+	struct iommu_viommu_selftest data = { .in_data = 0x5a };
+	int status, go[2];
+	__u32 id, *mem;
+	char c = 0;
+	pid_t pid;
+
+	ASSERT_EQ(0, viommu_alloc(self->fd, self->dev.idev, self->parent, TYPE,
+				  &data, sizeof(data), &id));
+	mem = map_region(self->fd, &data, PROT_READ);
+	ASSERT_NE(MAP_FAILED, mem);
+	EXPECT_EQ(-1, mprotect(mem, PAGE, PROT_READ | PROT_EXEC));
+	EXPECT_EQ(EACCES, errno);
+	EXPECT_EQ(0, mprotect(mem, PAGE, PROT_READ | PROT_WRITE));
+	EXPECT_EQ(MAP_FAILED, mremap(mem, 2 * PAGE, 4 * PAGE, MREMAP_MAYMOVE));
+	ASSERT_EQ(0, pipe(go));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		if (read(go[0], &c, 1) != 1)
+			_exit(1);
+		_exit(mem[0] == 0x5a ? 0 : 2);
+	}
+	ASSERT_EQ(0, munmap(mem, data.out_mmap_length));
+	EXPECT_EQ(EBUSY, iommu_destroy(self->fd, id));
+	ASSERT_EQ(1, write(go[1], &c, 1));
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+	EXPECT_EQ(0, iommu_destroy(self->fd, id));
 }
 
 /* A mapping keeps the context, closed or not */
@@ -529,6 +564,35 @@ TEST_F(viommu, events)
 				   &q));
 	EXPECT_EQ(0, read(q, e, EV));
 	EVENT();
+	EXPECT_EVENT(0);
+	close(q);
+}
+
+static void *wait_readable(void *arg)
+{
+	struct pollfd p = { .fd = *(int *)arg, .events = POLLIN };
+
+	return (void *)(long)(poll(&p, 1, 20000) == 1 && p.revents & POLLIN);
+}
+
+/* Whoever waits for an event is woken by it */
+TEST_F(viommu, event_wakes)
+{
+	__u32 vdev, id;
+	pthread_t thread;
+	void *woken;
+	int q;
+
+	ASSERT_EQ(0, vdevice_alloc(self->fd, self->viommu, self->dev.idev,
+				   0x99, &vdev));
+	ASSERT_EQ(0, REPLACE(self->nested));
+	ASSERT_EQ(0, veventq_alloc(self->fd, self->viommu, VEVENT, 1, &id,
+				   &q));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, wait_readable, &q));
+	usleep(100000);
+	EVENT();
+	ASSERT_EQ(0, pthread_join(thread, &woken));
+	EXPECT_NE(NULL, woken);
 	EXPECT_EVENT(0);
 	close(q);
 }
