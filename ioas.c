@@ -277,7 +277,6 @@ int iommufd_ioas_map_file(struct iommufd_ucmd *ucmd)
  */
 int iommufd_ioas_copy(struct iommufd_ucmd *ucmd)
 {
-	struct iommu_ioas_copy __user *ucmd_copy = ucmd->ubuffer;
 	struct iommu_ioas_copy *cmd = ucmd->cmd;
 	struct iommufd_ioas *src, *dst;
 	unsigned long iova;
@@ -309,8 +308,10 @@ int iommufd_ioas_copy(struct iommufd_ucmd *ucmd)
 	rc = iopt_copy(&dst->iopt, &iova, &src->iopt, cmd->src_iova,
 		       cmd->length, map_prot(cmd->flags),
 		       cmd->flags & IOMMU_IOAS_MAP_FIXED_IOVA);
-	if (!rc)
-		rc = put_user(iova, &ucmd_copy->dst_iova);
+	if (!rc) {
+		cmd->dst_iova = iova;
+		rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));
+	}
 	iommufd_put_object(ucmd->ictx, &dst->obj);
 out_put_src:
 	iommufd_put_object(ucmd->ictx, &src->obj);
