@@ -210,15 +210,15 @@ bool pages_dmabuf_revoked(struct pages_dmabuf *import)
 {
 	bool revoked;
 
-	dma_resv_lock(import->attach->dmabuf->resv, NULL);
+	pages_dmabuf_lock(import);
 	revoked = import->revoked;
-	dma_resv_unlock(import->attach->dmabuf->resv);
+	pages_dmabuf_unlock(import);
 	return revoked;
 }
 
 /**
  * pages_dmabuf_phys() - where a byte of a dma-buf is
- * @import: the import
+ * @import: the import, under pages_dmabuf_lock()
  * @offset: bytes from its start
  * @phys: its physical address
  *
@@ -227,7 +227,9 @@ bool pages_dmabuf_revoked(struct pages_dmabuf *import)
 int pages_dmabuf_phys(struct pages_dmabuf *import, unsigned long offset,
 		      u64 *phys)
 {
-	if (pages_dmabuf_revoked(import))
+	dma_resv_assert_held(import->attach->dmabuf->resv);
+
+	if (import->revoked)
 		return -EINVAL;
 	*phys = import->phys + offset;
 	return 0;

@@ -1087,6 +1087,18 @@ void iopt_remove_domain(struct io_pagetable *iopt, struct iopt_domain *idom)
  * Queries
  */
 
+static int area_phys_dmabuf(struct iopt_area *area, unsigned long iova,
+			    u64 *phys)
+{
+	struct pages_dmabuf *import = area->pages->dmabuf;
+	int rc;
+
+	pages_dmabuf_lock(import);
+	rc = pages_dmabuf_phys(import, area_offset(area, iova), phys);
+	pages_dmabuf_unlock(import);
+	return rc;
+}
+
 /* Contiguous memory from an IOVA of an area on, at most length bytes */
 static int area_phys(struct iopt_area *area, unsigned long iova, u64 *length,
 		     u64 *phys)
@@ -1097,7 +1109,7 @@ static int area_phys(struct iopt_area *area, unsigned long iova, u64 *length,
 
 	*length = min(*length, area->node.last - iova + 1);
 	if (area->pages->kind == PAGES_DMABUF)
-		return pages_dmabuf_phys(area->pages->dmabuf, offset, phys);
+		return area_phys_dmabuf(area, iova, phys);
 
 	guard(mutex)(&area->pages->mutex);
 	pages_walk_start(&walk, area->pages, offset >> PAGE_SHIFT,

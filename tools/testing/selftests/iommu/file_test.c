@@ -517,6 +517,16 @@ TEST_F(dmabuf, map)
 	EXPECT_UNITS(PAGE, self->hwpt, BASE, self->len);
 }
 
+/* Queries that begin or end inside of what one IOPTE can map */
+TEST_F(dmabuf, part_is_queried)
+{
+	ASSERT_EQ(0, map_buf(self->fd, self->ioas, self->buf, 0, self->len,
+			     BASE));
+	EXPECT_UNITS(PAGE, self->hwpt, BASE, PAGE);
+	EXPECT_UNITS(PAGE, self->hwpt, BASE + PAGE, PAGE);
+	EXPECT_UNITS(PAGE, self->hwpt, BASE + self->len - PAGE, PAGE);
+}
+
 TEST_F(dmabuf, descriptor_closed)
 {
 	int buf = mock_dmabuf_get(self->fd, PAGE);
