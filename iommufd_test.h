@@ -98,7 +98,7 @@ enum {
 };
 
 /* In perm of TRIGGER_IOPF, of this implementation only */
-#define MOCK_IOPF_MORE (1U << 31)
+#define MOCK_IOPF_MORE 0x80000000U
 
 /* resv_type of MOCK_DEVICE: what the device's reserved region is */
 enum {
