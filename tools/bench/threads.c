@@ -59,7 +59,7 @@ struct load {
 static const struct load loads[] = {
 	{ "anon-4k, 4 MiB per call", MEMORY_ANON, 8 * MIB, 4 * MIB, 1 },
 	{ "hugetlb, 512 MiB per call", MEMORY_HUGETLB, 512 * MIB, 512 * MIB,
-	  2 },
+	  16 },
 	{ "small, 4 KiB per call", MEMORY_ANON, 512 * KIB, 4 * KIB, 1 },
 };
 
