@@ -342,6 +342,7 @@ int iommufd_test_trigger_iopf(struct iommufd_ucmd *ucmd)
 		},
 	};
 	struct iommufd_device *idev;
+	struct mock_dev *mdev;
 
 	if (cmd->trigger_iopf.perm & MOCK_IOPF_MORE)
 		event.fault.prm.flags &= ~IOMMU_FAULT_PAGE_REQUEST_LAST_PAGE;
@@ -351,9 +352,12 @@ int iommufd_test_trigger_iopf(struct iommufd_ucmd *ucmd)
 	idev = get_mock_idev(ucmd->ictx, cmd->trigger_iopf.dev_id);
 	if (IS_ERR(idev))
 		return PTR_ERR(idev);
+	mdev = to_mock_dev(idev->dev);
 	/* An IOMMU, too, does not care whether anybody takes the fault */
-	scoped_guard(rwsem_write, &to_mock_dev(idev->dev)->group->attach_rwsem)
-		iommu_report_device_fault(idev->dev, &event);
+	scoped_guard(rwsem_write, &mdev->group->attach_rwsem) {
+		if (!xa_empty(&mdev->iopf_pasids))
+			iommu_report_device_fault(idev->dev, &event);
+	}
 	iommufd_put_object(ucmd->ictx, &idev->obj);
 	return 0;
 }

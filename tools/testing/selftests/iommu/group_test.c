@@ -572,6 +572,26 @@ TEST_F(group_fault, unbind_pasid)
 	EXPECT_EQ(-1, respond(self->q, f.cookie));
 }
 
+/* The PASIDs of a group are not those of a device that comes later */
+TEST_F(group_fault, newcomer)
+{
+	struct mock_config config = {
+		.flags = MOCK_FLAGS_DEVICE_PASID,
+		.sibling = self->a.stdev,
+	};
+	struct iommu_hwpt_pgfault f;
+	struct mock_dev dev;
+
+	DETACH(self->a);
+	DETACH(self->b);
+	ASSERT_EQ(0, ATTACH_PASID(self->a, 7, self->hwpt));
+	ASSERT_EQ(0, mock_device(self->fd, 0, &config, &dev));
+	ASSERT_EQ(0, mock_iopf(self->fd, dev.idev, 7, 1,
+			       IOMMU_PGFAULT_PERM_READ, 0x1000));
+	EXPECT_EQ(0, read(self->q, &f, REC));
+	DETACH_PASID(self->a, 7);
+}
+
 /*
  * Cache coherency
  */
