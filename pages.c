@@ -185,7 +185,7 @@ static unsigned long scratch_max(unsigned long entries)
 {
 	size_t bytes = min_t(size_t, SZ_64K, iommufd_test_memory_limit);
 
-	return min(entries, bytes / sizeof(void *));
+	return clamp(bytes / sizeof(void *), 1, entries);
 }
 
 /**
