@@ -376,6 +376,25 @@ static int with_container_mapping(struct ctx *c)
 	return 0;
 }
 
+/* A group of two, both attached */
+static int with_group(struct ctx *c)
+{
+	struct mock_config config = {};
+	struct mock_dev dev;
+
+	TRY(with_mapped_domain(c));
+	config.sibling = c->dev.stdev;
+	TRY(mock_device(c->fd, c->ioas, &config, &dev));
+	return 0;
+}
+
+static int with_free_hwpt(struct ctx *c)
+{
+	TRY(with_mapped_domain(c));
+	TRY(hwpt_alloc(c->fd, c->dev.idev, c->ioas, 0, &c->hwpt));
+	return 0;
+}
+
 static int with_dirty_container(struct ctx *c)
 {
 	__u64 all = ~0ULL;
@@ -558,6 +577,57 @@ static int check_attached(struct ctx *c)
 	for (int i = 0; i < NR; i += 4)
 		TRY(mock_check_map(c->fd, c->dev.hwpt, BASE + i * PAGE,
 				   c->buf + (NR - 4 - i) * PAGE, 4 * PAGE));
+	TRY(mock_check_pins(c->fd, c->buf, NR * PAGE, 1));
+	return 0;
+}
+
+/* A device of the same group, which keeps IOVA for itself */
+static int op_join(struct ctx *c)
+{
+	struct mock_config config = {
+		.sibling = c->dev.stdev,
+		.resv = MOCK_RESV_RESERVED,
+		.start = BASE + (1ULL << 30),
+		.length = PAGE,
+	};
+	struct mock_dev dev;
+	int rc = mock_device(c->fd, c->ioas, &config, &dev);
+
+	if (!rc)
+		c->out = dev.hwpt;
+	return rc;
+}
+
+static int check_joined(struct ctx *c)
+{
+	TRY(c->out != c->dev.hwpt);
+	TRY(check_attached(c));
+	TRY(ioas_map_at(c->fd, c->ioas, c->buf, PAGE, BASE + (1ULL << 30)) !=
+	    EINVAL);
+	return 0;
+}
+
+static int op_attach_hwpt(struct ctx *c)
+{
+	struct mock_dev dev;
+	int rc = mock_attach(c->fd, c->hwpt, 0, &dev);
+
+	if (!rc)
+		c->dev = dev;
+	return rc;
+}
+
+static int op_noiommu(struct ctx *c)
+{
+	static const struct mock_config config = {
+		.flags = MOCK_FLAGS_DEVICE_NOIOMMU,
+	};
+
+	return mock_device(c->fd, c->ioas, &config, &c->dev);
+}
+
+static int check_pinned_once(struct ctx *c)
+{
 	TRY(mock_check_pins(c->fd, c->buf, NR * PAGE, 1));
 	return 0;
 }
@@ -1094,7 +1164,17 @@ static const struct walk walks[] = {
 	  .check = check_attached },
 	{ "attach_second", .setup = with_mapped_domain, .op = op_attach,
 	  .check = check_attached },
+	{ "attach_hwpt", .setup = with_free_hwpt, .op = op_attach_hwpt,
+	  .check = check_attached },
+	{ "attach_container", .setup = with_container_mapping,
+	  .op = op_attach, .check = check_pinned_once },
+	{ "join", .setup = with_mapped_domain, .op = op_join,
+	  .check = check_joined },
+	{ "noiommu", .setup = with_small_mappings, .op = op_noiommu,
+	  .check = check_pinned_once },
 	{ "replace", .setup = with_mapped_domain, .op = op_replace,
+	  .check = check_unmapped },
+	{ "replace_group", .setup = with_group, .op = op_replace,
 	  .check = check_unmapped },
 	{ "replace_nested", .setup = with_vdevice, .op = op_replace_nested,
 	  .check = check_nested },
@@ -1319,6 +1399,21 @@ static void walk_named(struct __test_metadata *_metadata, __u8 *buf,
 	}
 }
 
+TEST_F_TIMEOUT(fail_nth, noiommu, 200)
+{
+	static const char *const names[] = { "noiommu", NULL };
+	struct ctx c = {};
+	int rc;
+
+	c.fd = iommu_open();
+	ASSERT_EQ(0, with_ioas(&c));
+	rc = op_noiommu(&c);
+	close(c.fd);
+	if (rc == EINVAL)
+		SKIP(return, "kernel without CONFIG_IOMMUFD_NOIOMMU");
+	walk_named(_metadata, self->buf, names);
+}
+
 #define WALKS(test, ...)                                                       \
 	TEST_F_TIMEOUT(fail_nth, test, 200)                                    \
 	{                                                                      \
@@ -1336,7 +1431,8 @@ WALKS(copy, "copy", "copy_domain")
 WALKS(unmap, "unmap", "unmap_domain", "unmap_domain_limit", "unmap_pins",
 	"destroy_ioas", "destroy_device")
 WALKS(attach, "attach", "attach_limit", "attach_second")
-WALKS(replace, "replace", "replace_nested", "pasid_attach")
+WALKS(attach_more, "attach_hwpt", "attach_container", "join")
+WALKS(replace, "replace", "replace_group", "replace_nested", "pasid_attach")
 WALKS(hwpt, "hw_info", "hwpt", "hwpt_limit", "hwpt_nested", "invalidate")
 WALKS(dirty, "set_dirty", "get_dirty")
 WALKS(fault, "fault_queue", "read_fault")
