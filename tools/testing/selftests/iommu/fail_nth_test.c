@@ -598,12 +598,14 @@ static int op_join(struct ctx *c)
 	return rc;
 }
 
+/*
+ * Not that the IOVA is kept: a driver has no way to say that there was no memory
+ * to list its reserved regions.
+ */
 static int check_joined(struct ctx *c)
 {
 	TRY(c->out != c->dev.hwpt);
 	TRY(check_attached(c));
-	TRY(ioas_map_at(c->fd, c->ioas, c->buf, PAGE, BASE + (1ULL << 30)) !=
-	    EINVAL);
 	return 0;
 }
 
