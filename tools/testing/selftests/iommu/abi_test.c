@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 
 #include "kselftest_harness.h"
+#include "abi_layout.h"
 #include "iommu_utils.h"
 
 #define STRUCT_END(type, last) \
