@@ -30,12 +30,12 @@ iommufd-$(CONFIG_IRQ_MSI_IOMMU) += sw_msi.o
 iommufd-$(CONFIG_IOMMUFD_NOIOMMU) += noiommu.o
 iommufd-$(CONFIG_IOMMUFD_TEST) += \
 	selftest.o \
-	selftest_access.o \
-	selftest_device.o \
-	selftest_dmabuf.o \
-	selftest_domain.o \
-	selftest_iommu.o \
-	selftest_viommu.o
+	mock/access.o \
+	mock/device.o \
+	mock/dmabuf.o \
+	mock/domain.o \
+	mock/iommu.o \
+	mock/viommu.o
 
 iommufd-$(CONFIG_IOMMUFD_KUNIT_TEST) += \
 	tests/io_pagetable_test.o \

@@ -11,7 +11,7 @@
 #include <linux/sched/signal.h>
 
 #include "ioas.h"
-#include "mock.h"
+#include "mock/mock.h"
 #include "selftest.h"
 
 size_t iommufd_test_memory_limit = SZ_64K;

@@ -3,11 +3,11 @@
  * Mock devices in a context: the object that stands for the driver of one, and
  * the operations in which the device or its driver acts.
  */
-#include "../iommu-priv.h"
-#include "device.h"
-#include "hw_pagetable.h"
+#include "../../iommu-priv.h"
+#include "../device.h"
+#include "../hw_pagetable.h"
+#include "../selftest.h"
 #include "mock.h"
-#include "selftest.h"
 
 /**
  * struct selftest_dev - IOMMUFD_OBJ_SELFTEST, what a driver like VFIO would be

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The mock IOMMU driver: devices without hardware, domains whose page table
- * nobody walks but the test itself, and vIOMMUs on top. What the files
- * selftest*.c share; no other file of iommufd may include this.
+ * nobody walks but the test itself, and vIOMMUs on top. The files of mock/ and
+ * selftest.c share this header; no other file of iommufd may include it.
  *
  * The ioctl handlers here are rows of the table in selftest.c; each implements
  * the operation that its name ends in, on a struct iommu_test_cmd.
@@ -17,8 +17,8 @@
 #include <linux/rwsem.h>
 #include <linux/spinlock.h>
 
-#include "iommufd_test.h"
-#include "object.h"
+#include "../iommufd_test.h"
+#include "../object.h"
 
 struct mock_viommu;
 
@@ -134,7 +134,7 @@ to_mock_nested(struct iommu_domain *domain)
 	return container_of(domain, struct mock_nested_domain, domain);
 }
 
-/* selftest_iommu.c: the IOMMU instance and its devices */
+/* iommu.c: the IOMMU instance and its devices */
 int mock_iommu_init(void);
 void mock_iommu_exit(void);
 void mock_iommu_get(void);
@@ -146,7 +146,7 @@ int mock_attach_dev(struct iommu_domain *domain, struct device *dev,
 int mock_set_dev_pasid(struct iommu_domain *domain, struct device *dev,
 		       ioasid_t pasid, struct iommu_domain *old);
 
-/* selftest_domain.c: paging and nested domains */
+/* domain.c: paging and nested domains */
 bool mock_domain_suits(struct iommu_domain *domain, struct mock_dev *mdev);
 struct iommu_domain *
 mock_domain_alloc_paging(struct device *dev, u32 flags,
@@ -161,7 +161,7 @@ int iommufd_test_md_check_map(struct iommufd_ucmd *ucmd);
 int iommufd_test_md_check_iotlb(struct iommufd_ucmd *ucmd);
 int iommufd_test_dirty(struct iommufd_ucmd *ucmd);
 
-/* selftest_viommu.c: vIOMMUs */
+/* viommu.c: vIOMMUs */
 size_t mock_get_viommu_size(struct device *dev, enum iommu_viommu_type type);
 int mock_viommu_init(struct iommufd_viommu *viommu,
 		     struct iommu_domain *parent_domain,
@@ -171,7 +171,7 @@ int mock_viommu_get_vdev_id(struct mock_viommu *viommu, struct device *dev,
 			    unsigned long *vdev_id);
 int mock_viommu_report_event(struct mock_viommu *viommu, u32 virt_id);
 
-/* selftest_device.c: IOMMUFD_OBJ_SELFTEST, a mock device in a context */
+/* device.c: IOMMUFD_OBJ_SELFTEST, a mock device in a context */
 int iommufd_test_mock_domain(struct iommufd_ucmd *ucmd);
 int iommufd_test_mock_domain_flags(struct iommufd_ucmd *ucmd);
 int iommufd_test_mock_device(struct iommufd_ucmd *ucmd);
@@ -185,14 +185,14 @@ int iommufd_test_trigger_iopf(struct iommufd_ucmd *ucmd);
 int iommufd_test_trigger_vevent(struct iommufd_ucmd *ucmd);
 int iommufd_test_dev_check_cache(struct iommufd_ucmd *ucmd);
 
-/* selftest_access.c: files that stand for an in-kernel user of an IOAS */
+/* access.c: files that stand for an in-kernel user of an IOAS */
 int iommufd_test_create_access(struct iommufd_ucmd *ucmd);
 int iommufd_test_access_replace_ioas(struct iommufd_ucmd *ucmd);
 int iommufd_test_access_pages(struct iommufd_ucmd *ucmd);
 int iommufd_test_destroy_access_pages(struct iommufd_ucmd *ucmd);
 int iommufd_test_access_rw(struct iommufd_ucmd *ucmd);
 
-/* selftest_dmabuf.c: a dma-buf exporter */
+/* dmabuf.c: a dma-buf exporter */
 int iommufd_test_dmabuf_get(struct iommufd_ucmd *ucmd);
 int iommufd_test_dmabuf_revoke(struct iommufd_ucmd *ucmd);
 

@@ -8,9 +8,9 @@
 #include <linux/mm.h>
 #include <linux/slab.h>
 
-#include "access.h"
+#include "../access.h"
+#include "../selftest.h"
 #include "mock.h"
-#include "selftest.h"
 
 #define ACCESS_MAX_LENGTH SZ_16M
 

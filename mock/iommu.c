@@ -9,9 +9,9 @@
 #include <linux/property.h>
 #include <linux/slab.h>
 
-#include "../iommu-priv.h"
+#include "../../iommu-priv.h"
+#include "../selftest.h"
 #include "mock.h"
-#include "selftest.h"
 
 #define MOCK_IOMMU_NAME "iommufd_selftest_iommu"
 

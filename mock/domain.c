@@ -9,8 +9,8 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 
-#include "../iommu-pages.h"
-#include "hw_pagetable.h"
+#include "../../iommu-pages.h"
+#include "../hw_pagetable.h"
 #include "mock.h"
 
 /* Limit of IOMMU_TEST_OP_DIRTY, a bitmap of 16 MiB */

@@ -8,8 +8,8 @@
 #include <linux/gfp.h>
 #include <linux/slab.h>
 
+#include "../selftest.h"
 #include "mock.h"
-#include "selftest.h"
 
 #define TEST_DMABUF_MAX_PAGES 512
 
