@@ -7,12 +7,6 @@
 #include "object.h"
 #include "selftest.h"
 
-/*
- * Longest time a kernel initiated destruction waits for running ioctls, which
- * only hold an object for short operations.
- */
-#define IOMMUFD_DESTROY_TIMEOUT (60 * HZ)
-
 struct iommufd_object *_iommufd_object_alloc(struct iommufd_ctx *ictx,
 					     size_t size,
 					     enum iommufd_object_type type)
@@ -150,14 +144,19 @@ static void iommufd_object_set_slot(struct iommufd_ctx *ictx,
 		__xa_erase(&ictx->objects, obj->id);
 }
 
-/* Nobody can get at the object any more, except those that hold wait_cnt */
+/*
+ * Nobody can get at the object any more, except those that hold wait_cnt. They
+ * are ioctls, and should take a moment, not a minute.
+ */
 static bool iommufd_object_drain(struct iommufd_ctx *ictx,
 				 struct iommufd_object *obj)
 {
+	unsigned int timeout_ms = iommufd_test_destroy_timeout_ms;
+
 	if (refcount_dec_and_test(&obj->wait_cnt) ||
 	    wait_event_timeout(ictx->destroy_wait,
 			       !refcount_read(&obj->wait_cnt),
-			       IOMMUFD_DESTROY_TIMEOUT))
+			       msecs_to_jiffies(timeout_ms)))
 		return true;
 
 	pr_crit("Time out waiting for iommufd object %u to become free\n",

@@ -6,6 +6,7 @@
 #include <linux/debugfs.h>
 #include <linux/fault-inject.h>
 #include <linux/mm.h>
+#include <linux/moduleparam.h>
 #include <linux/nospec.h>
 #include <linux/overflow.h>
 #include <linux/sched/signal.h>
@@ -15,6 +16,12 @@
 #include "selftest.h"
 
 size_t iommufd_test_memory_limit = SZ_64K;
+
+unsigned int iommufd_test_destroy_timeout_ms = 60000;
+module_param_named(test_destroy_timeout_ms, iommufd_test_destroy_timeout_ms,
+		   uint, 0600);
+MODULE_PARM_DESC(test_destroy_timeout_ms,
+		 "For tests: how long a driver that unbinds its device waits for running ioctls");
 
 static DECLARE_FAULT_ATTR(fail_iommufd);
 static struct dentry *fail_iommufd_dir;

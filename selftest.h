@@ -23,6 +23,11 @@ struct phys_vec;
  * sizeof(u32). A test may change it at any time, so read it once.
  */
 extern size_t iommufd_test_memory_limit;
+/*
+ * How long a kernel initiated destruction waits for running ioctls, in
+ * milliseconds. A parameter of the module, for tests that let it time out.
+ */
+extern unsigned int iommufd_test_destroy_timeout_ms;
 
 bool iommufd_should_fail(void);
 bool iommufd_selftest_is_mock_dev(struct device *dev);
@@ -51,6 +56,7 @@ static inline bool iommufd_selftest_is_mock_dev(struct device *dev)
 }
 
 #define iommufd_test_memory_limit ((size_t)SZ_64K)
+#define iommufd_test_destroy_timeout_ms 60000
 
 static inline void iommufd_test_syz_conv_iova_id(struct iommufd_ucmd *ucmd,
 						 unsigned int ioas_id,

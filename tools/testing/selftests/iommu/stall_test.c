@@ -4,128 +4,18 @@
  * nobody else. A userfaultfd makes such memory. Whoever waits here where nobody
  * should wait does so until the harness' timeout.
  */
-#include <linux/userfaultfd.h>
 #include <linux/vfio.h>
 #include <poll.h>
-#include <pthread.h>
-#include <sys/syscall.h>
 
 #include "kselftest_harness.h"
 #include "iommu_utils.h"
+#include "stall.h"
 
 #define TYPE IOMMU_VIOMMU_TYPE_SELFTEST
 #define VEVENT IOMMU_VEVENTQ_TYPE_SELFTEST
 #define REC sizeof(struct iommu_hwpt_pgfault)
 #define RESP sizeof(struct iommu_hwpt_page_response)
 #define ROUNDS 100
-
-/*
- * One page of memory that stalls whoever touches it, until it is released, and
- * an ordinary one behind it
- */
-struct stall {
-	int uffd;
-	void *page;
-	bool wp;	/* it can be read, only writing stalls */
-};
-
-/* 0 or an errno */
-static int stall_init(struct stall *s, bool wp, const void *content, size_t len)
-{
-	struct uffdio_api api = {
-		.api = UFFD_API,
-		.features = wp ? UFFD_FEATURE_PAGEFAULT_FLAG_WP : 0,
-	};
-	struct uffdio_register reg = {
-		.mode = wp ? UFFDIO_REGISTER_MODE_WP :
-			     UFFDIO_REGISTER_MODE_MISSING,
-	};
-	struct uffdio_writeprotect prot = {
-		.mode = UFFDIO_WRITEPROTECT_MODE_WP,
-	};
-
-	s->wp = wp;
-	s->uffd = syscall(__NR_userfaultfd, O_CLOEXEC);
-	if (s->uffd < 0)
-		return errno;
-	s->page = buf_alloc_private(2 * PAGE);
-	if (!s->page || ioctl(s->uffd, UFFDIO_API, &api))
-		return errno;
-	if (wp)
-		memcpy(s->page, content, len);
-	reg.range.start = (uintptr_t)s->page;
-	reg.range.len = PAGE;
-	prot.range = reg.range;
-	if (ioctl(s->uffd, UFFDIO_REGISTER, &reg) ||
-	    (wp && ioctl(s->uffd, UFFDIO_WRITEPROTECT, &prot)))
-		return errno;
-	return 0;
-}
-
-/* Wait until somebody is stalled; 0 or an errno */
-static int stall_wait(struct stall *s)
-{
-	struct uffd_msg msg;
-
-	if (read(s->uffd, &msg, sizeof(msg)) != sizeof(msg))
-		return errno;
-	return msg.event == UFFD_EVENT_PAGEFAULT ? 0 : EPROTO;
-}
-
-/* Let whoever is stalled go on, with that content if it wanted to read */
-static int stall_release(struct stall *s, const void *content, size_t len)
-{
-	struct uffdio_writeprotect prot = {
-		.range = { .start = (uintptr_t)s->page, .len = PAGE },
-	};
-	struct uffdio_copy copy = {
-		.dst = (uintptr_t)s->page,
-		.len = PAGE,
-	};
-	void *page;
-	int rc;
-
-	if (s->wp)
-		return ioctl(s->uffd, UFFDIO_WRITEPROTECT, &prot) ? errno : 0;
-
-	page = calloc(1, PAGE);
-	if (!page)
-		return errno;
-	memcpy(page, content, len);
-	copy.src = (uintptr_t)page;
-	rc = ioctl(s->uffd, UFFDIO_COPY, &copy) ? errno : 0;
-	free(page);
-	return rc;
-}
-
-/* A system call in a thread of its own */
-struct call {
-	pthread_t thread;
-	int nr;
-	long arg[3];
-	long ret;
-	int err;
-};
-
-static void *call_run(void *arg)
-{
-	struct call *c = arg;
-
-	c->ret = syscall(c->nr, c->arg[0], c->arg[1], c->arg[2]);
-	c->err = c->ret < 0 ? errno : 0;
-	return NULL;
-}
-
-static int call_start(struct call *c, int nr, long a, long b, long d)
-{
-	*c = (struct call){ .nr = nr, .arg = { a, b, d } };
-	return pthread_create(&c->thread, NULL, call_run, c);
-}
-
-static void call_join(struct call *c)
-{
-	pthread_join(c->thread, NULL);
-}
 
 FIXTURE(stall)
 {
