@@ -32,7 +32,12 @@ int _iommufd_object_depend(struct iommufd_object *obj_dependent,
 {
 	if (!object_may_depend(obj_dependent, obj_depended))
 		return -EINVAL;
-	refcount_inc(&obj_depended->users);
+	/*
+	 * A driver can find an object until its destroy operation for it runs,
+	 * which is after the last user was gone and the ID with it.
+	 */
+	if (!refcount_inc_not_zero(&obj_depended->users))
+		return -ENOENT;
 	return 0;
 }
 EXPORT_SYMBOL_NS_GPL(_iommufd_object_depend, "IOMMUFD");

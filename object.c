@@ -89,18 +89,17 @@ void iommufd_object_abort(struct iommufd_ctx *ictx, struct iommufd_object *obj)
  * @ictx: its context
  * @obj: the object
  *
- * Runs its abort operation, or destroy when it has none, under whatever locks
- * the caller holds.
+ * Runs its destroy operation, under whatever locks the caller holds. From here
+ * on no object of the same driver can come to depend on it. When one does
+ * already, the driver has shown it to others and then failed, which is a bug:
+ * the object is leaked, and its ID with it, since somebody uses its memory.
  */
 void iommufd_object_abort_and_destroy(struct iommufd_ctx *ictx,
 				      struct iommufd_object *obj)
 {
-	const struct iommufd_object_ops *ops = &iommufd_object_ops[obj->type];
-
-	if (ops->abort)
-		ops->abort(obj);
-	else
-		ops->destroy(obj);
+	if (WARN_ON_ONCE(!refcount_dec_if_one(&obj->users)))
+		return;
+	iommufd_object_ops[obj->type].destroy(obj);
 	iommufd_object_abort(ictx, obj);
 }
 

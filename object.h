@@ -31,14 +31,12 @@
  * @pre_destroy: optional; tells holders of a wait count to let go. Called
  *	before a kernel initiated destruction waits. May sleep.
  * @destroy: undo everything; the memory is freed by the caller. Called when no
- *	reference exists. May sleep.
- * @abort: optional; instead of @destroy for an object that never became
- *	visible, called under the locks its creator holds
+ *	reference exists, also for an object that never became visible and may
+ *	be incomplete, then under the locks its creator holds. May sleep.
  */
 struct iommufd_object_ops {
 	void (*pre_destroy)(struct iommufd_object *obj);
 	void (*destroy)(struct iommufd_object *obj);
-	void (*abort)(struct iommufd_object *obj);
 };
 
 /* By type, in main.c */

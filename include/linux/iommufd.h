@@ -609,7 +609,9 @@ struct iommufd_hw_queue {
  *     queues.
  * @hw_queue_init_phys: needed for hardware queues. Lets hardware use the queue
  *     at this physical address, which iommufd has pinned and found
- *     consecutive. Checks the index and the alignment.
+ *     consecutive. Checks the index and the alignment. A queue for which it
+ *     fails must not be found by others any more, nor have come to be
+ *     depended on meanwhile.
  *
  * All may sleep. Those that return int return 0 or a negative errno.
  */
@@ -633,13 +635,14 @@ struct iommufd_viommu_ops {
  * _iommufd_object_depend - Let one object keep another from being destroyed
  * @obj_dependent: the one that needs the other
  * @obj_depended: the one that is needed, of the same type; the caller makes
- *                sure it does not go during the call
+ *                sure its memory does not go during the call
  *
  * For iommufd_hw_queue_depend(); drivers do not call it directly.
  *
  * Context: Any.
  *
- * Return: 0, or -EINVAL for different types or twice the same object.
+ * Return: 0, -EINVAL for different types or twice the same object, or -ENOENT
+ * when @obj_depended is being destroyed.
  */
 int _iommufd_object_depend(struct iommufd_object *obj_dependent,
 			   struct iommufd_object *obj_depended);
@@ -853,10 +856,12 @@ __iommufd_hw_queue_undepend(struct iommufd_hw_queue *dependent,
  * Destroying @depended is EBUSY for user space from now on, and closing the
  * file destroys the two in the right order.
  *
- * Context: Any. The caller makes sure that @depended does not go meanwhile.
+ * Context: Any. The caller makes sure that the memory of @depended does not go
+ * meanwhile, usually by a lock that its destroy operation takes as well.
  *
- * Return: 0, or -EINVAL when both are the same queue, or are of different
- * vIOMMUs, which also warns.
+ * Return: 0, -EINVAL when both are the same queue, or are of different vIOMMUs,
+ * which also warns, or -ENOENT when @depended is being destroyed: user space
+ * has done so, and the destroy operation is about to be called.
  */
 #define iommufd_hw_queue_depend(dependent, depended, member)                  \
 	({                                                                    \

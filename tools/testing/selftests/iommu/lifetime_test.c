@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * How long objects live: what a call made is there for others only when the
+ * call cannot fail any more, and a driver gets rid of its device whatever user
+ * space does meanwhile.
+ */
+#include <linux/vfio.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "kselftest_harness.h"
+#include "iommu_utils.h"
+#include "stall.h"
+
+#define TYPE IOMMU_VIOMMU_TYPE_SELFTEST
+#define HWQ IOMMU_HW_QUEUE_TYPE_SELFTEST
+#define BASE ((__u64)MOCK_APERTURE_START)
+#define ROUNDS 3000
+
+/* Milliseconds that an unbind waits for ioctls, and what it is otherwise */
+#define TIMEOUT_PARAM "/sys/module/iommufd/parameters/test_destroy_timeout_ms"
+#define TIMEOUT_SHORT "200"
+#define TIMEOUT_USUAL "60000"
+
+static int timeout_set(const char *ms)
+{
+	int file = open(TIMEOUT_PARAM, O_WRONLY);
+	ssize_t rc;
+
+	if (file < 0)
+		return errno;
+	rc = write(file, ms, strlen(ms));
+	close(file);
+	return rc == (ssize_t)strlen(ms) ? 0 : EIO;
+}
+
+/* Repeat what becomes possible when a work item has run; the last errno */
+#define EVENTUALLY(expr)                             \
+	({                                           \
+		int __tries = 2000, __rc;            \
+		while ((__rc = (expr)) && --__tries) \
+			usleep(5000);                \
+		__rc;                                \
+	})
+
+FIXTURE(lifetime)
+{
+	int fd;
+	__u32 ioas, parent, viommu;
+	__u8 *buf;
+	struct mock_dev dev;	/* attached to the IOAS */
+	struct mock_dev idle;	/* bound, attached to nothing */
+	struct stall stall;
+	struct call call;
+};
+
+FIXTURE_SETUP(lifetime)
+{
+	const struct mock_config config = {};
+
+	OPEN_MOCK_OR_SKIP(self->fd);
+	self->buf = buf_alloc(2 * PAGE);
+	ASSERT_NE(NULL, self->buf);
+	ASSERT_EQ(0, ioas_alloc(self->fd, &self->ioas));
+	ASSERT_EQ(0, mock_attach(self->fd, self->ioas, 0, &self->dev));
+	ASSERT_EQ(0, mock_device(self->fd, 0, &config, &self->idle));
+	ASSERT_EQ(0, hwpt_alloc(self->fd, self->dev.idev, self->ioas,
+				IOMMU_HWPT_ALLOC_NEST_PARENT, &self->parent));
+	ASSERT_EQ(0, viommu_alloc(self->fd, self->dev.idev, self->parent, TYPE,
+				  NULL, 0, &self->viommu));
+	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf, PAGE, BASE));
+}
+
+FIXTURE_TEARDOWN(lifetime)
+{
+	timeout_set(TIMEOUT_USUAL);
+	EXPECT_EQ(0, close(self->fd));
+	EXPECT_EQ(0, EVENTUALLY(check_unpinned(self->buf, PAGE)));
+}
+
+/* A thread that allocates one queue and destroys it, over and over */
+struct queue_loop {
+	pthread_t thread;
+	int fd, index;
+	__u32 viommu;
+	int rc;		/* an errno that makes no sense */
+};
+
+static int queue_destroy(int fd, __u32 id)
+{
+	int rc;
+
+	/* Until the queue that depends on it goes */
+	do {
+		rc = iommu_destroy(fd, id);
+	} while (rc == EBUSY);
+	return rc;
+}
+
+static void *queue_loop_run(void *arg)
+{
+	struct queue_loop *loop = arg;
+	__u32 id;
+	int rc;
+
+	for (int i = 0; i < ROUNDS && !loop->rc; i++) {
+		rc = hw_queue_alloc(loop->fd, loop->viommu, HWQ, loop->index,
+				    BASE, PAGE, &id);
+		/* The one before it is not there, or just on its way out */
+		if (loop->index && (rc == EIO || rc == ENOENT))
+			continue;
+		loop->rc = rc ?: queue_destroy(loop->fd, id);
+	}
+	return NULL;
+}
+
+/* What is being destroyed cannot be depended on */
+TEST_F(lifetime, hw_queue_race)
+{
+	struct queue_loop loop[2] = {};
+
+	for (int i = 0; i < 2; i++) {
+		loop[i].fd = self->fd;
+		loop[i].viommu = self->viommu;
+		loop[i].index = i;
+		ASSERT_EQ(0, pthread_create(&loop[i].thread, NULL,
+					    queue_loop_run, &loop[i]));
+	}
+	for (int i = 0; i < 2; i++) {
+		ASSERT_EQ(0, pthread_join(loop[i].thread, NULL));
+		EXPECT_EQ(0, loop[i].rc);
+	}
+	/* Nothing depends on anything any more */
+	EXPECT_EQ(0, iommu_destroy(self->fd, self->viommu));
+}
+
+TEST_HARNESS_MAIN
