@@ -531,12 +531,16 @@ static int hw_queue_alloc(struct iommufd_ucmd *ucmd,
 	rc = hw_queue_access_init(hw_queue, &base_pa);
 	if (rc)
 		return rc;
-	rc = viommu->ops->hw_queue_init_phys(hw_queue, cmd->index, base_pa);
+
+	/*
+	 * Once the driver has accepted the queue it may let others depend on it,
+	 * and then the queue cannot be undone. So nothing may fail afterwards.
+	 */
+	cmd->out_hw_queue_id = obj->id;
+	rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));
 	if (rc)
 		return rc;
-
-	cmd->out_hw_queue_id = obj->id;
-	return iommufd_ucmd_respond(ucmd, sizeof(*cmd));
+	return viommu->ops->hw_queue_init_phys(hw_queue, cmd->index, base_pa);
 }
 
 /**

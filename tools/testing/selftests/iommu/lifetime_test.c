@@ -78,6 +78,57 @@ FIXTURE_TEARDOWN(lifetime)
 	EXPECT_EQ(0, EVENTUALLY(check_unpinned(self->buf, PAGE)));
 }
 
+#define STALL_OR_SKIP(wp, content, len)                                        \
+	do {                                                                   \
+		int __rc = stall_init(&self->stall, wp, content, len);         \
+		if (__rc)                                                      \
+			SKIP(return, "no userfaultfd: %s", strerror(__rc));    \
+	} while (0)
+
+#define QUEUE(index, id)                                                \
+	hw_queue_alloc(self->fd, self->viommu, HWQ, index, BASE, PAGE, id)
+
+/* Have an ioctl stall, in a thread of its own */
+#define START(cmd, arg)                                                  \
+	do {                                                             \
+		ASSERT_EQ(0, call_start(&self->call, __NR_ioctl,         \
+					self->fd, cmd, (long)(arg)));    \
+		ASSERT_EQ(0, stall_wait(&self->stall));                  \
+	} while (0)
+
+/* A queue may still be undone before its reply is out, so nobody builds on it */
+TEST_F(lifetime, hw_queue_reply)
+{
+	struct iommu_hw_queue_alloc cmd = {
+		.size = sizeof(cmd),
+		.viommu_id = self->viommu,
+		.type = HWQ,
+		.nesting_parent_iova = BASE,
+		.length = PAGE,
+	};
+	__u32 q0, q1;
+	int rc;
+
+	STALL_OR_SKIP(true, &cmd, sizeof(cmd));
+	START(IOMMU_HW_QUEUE_ALLOC, self->stall.page);
+	rc = QUEUE(1, &q1);
+	EXPECT_EQ(EIO, rc);
+	EXPECT_EQ(0, stall_refuse(&self->stall));
+	call_join(&self->call);
+	EXPECT_EQ(EFAULT, self->call.err);
+	if (!rc)
+		iommu_destroy(self->fd, q1);
+
+	/* It is as if it had never been */
+	EXPECT_EQ(EIO, QUEUE(1, &q1));
+	ASSERT_EQ(0, QUEUE(0, &q0));
+	ASSERT_EQ(0, QUEUE(1, &q1));
+	EXPECT_EQ(EBUSY, iommu_destroy(self->fd, q0));
+	EXPECT_EQ(0, iommu_destroy(self->fd, q1));
+	EXPECT_EQ(0, iommu_destroy(self->fd, q0));
+	EXPECT_EQ(0, iommu_destroy(self->fd, self->viommu));
+}
+
 /* A thread that allocates one queue and destroys it, over and over */
 struct queue_loop {
 	pthread_t thread;
