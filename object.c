@@ -72,6 +72,19 @@ void iommufd_object_finalize(struct iommufd_ctx *ictx,
 }
 
 /**
+ * iommufd_object_finalize_ucmd() - make the object of an ioctl visible early
+ * @ucmd: the call, which cannot fail any more
+ *
+ * For a handler that has to do so under a lock. Others leave it to the
+ * dispatcher.
+ */
+void iommufd_object_finalize_ucmd(struct iommufd_ucmd *ucmd)
+{
+	iommufd_object_finalize(ucmd->ictx, ucmd->new_obj);
+	ucmd->new_obj = NULL;
+}
+
+/**
  * iommufd_object_abort() - free an object that never became visible
  * @ictx: its context
  * @obj: the object, with nothing left to undo

@@ -8,10 +8,9 @@
  * device by iommufd_object.users and wait_cnt.
  *
  * To get rid of a device, iommufd_vdevice_revoke() first forbids new vDEVICEs
- * and destroys the one there is. If somebody else is creating or destroying one
- * at that moment, there is nothing to do: the creator finds out that the device
- * is going, and either way the wait_cnt on the device, for which its destruction
- * waits next, ends when they are through.
+ * and destroys the one there is. If user space is destroying it at that moment,
+ * there is nothing to do: the wait_cnt that the vDEVICE holds on the device, for
+ * which the device's destruction waits next, ends when user space is through.
  */
 #include <linux/io.h>
 #include <linux/mm.h>
@@ -167,21 +166,16 @@ static void vdevice_show(struct iommufd_vdevice *vdev)
 	xa_store(&vdev->viommu->vdevs, vdev->virt_id, vdev, GFP_KERNEL);
 }
 
-/* They do not any more, but virt_id is not free yet */
+/* The driver's lookups fail from here on, but virt_id is not free yet */
 static void vdevice_hide(struct iommufd_vdevice *vdev)
 {
 	xa_store(&vdev->viommu->vdevs, vdev->virt_id, XA_ZERO_ENTRY,
 		 GFP_KERNEL);
 }
 
-static bool vdevice_visible(struct iommufd_vdevice *vdev)
-{
-	return xa_load(&vdev->viommu->vdevs, vdev->virt_id) == vdev;
-}
-
 /**
  * iommufd_vdevice_destroy() - destroy operation of a vDEVICE
- * @obj: the vDEVICE
+ * @obj: the vDEVICE, possibly with nothing but memory
  *
  * The device may be freed before this returns, when it is being unbound.
  */
@@ -192,6 +186,8 @@ void iommufd_vdevice_destroy(struct iommufd_object *obj)
 	struct iommufd_viommu *viommu = vdev->viommu;
 	struct iommufd_device *idev = vdev->idev;
 
+	if (!viommu)
+		return;
 	scoped_guard(mutex, &idev->igroup->lock) {
 		vdevice_hide(vdev);
 		if (vdev->destroy)
@@ -217,8 +213,7 @@ void iommufd_vdevice_revoke(struct iommufd_device *idev)
 	scoped_guard(mutex, &idev->igroup->lock) {
 		idev->destroying = true;
 		vdev = idev->vdev;
-		if (!vdev || !vdevice_visible(vdev) ||
-		    !refcount_inc_not_zero(&vdev->obj.users))
+		if (!vdev || !refcount_inc_not_zero(&vdev->obj.users))
 			return;
 	}
 	iommufd_object_tombstone_user(idev->ictx, &vdev->obj);
@@ -234,101 +229,139 @@ static size_t vdevice_size(const struct iommufd_viommu_ops *ops)
 	return ops->vdevice_size;
 }
 
-/*
- * Returns a vDEVICE that is its device's but neither the driver nor user space
- * can find; iommufd_object_abort_and_destroy() undoes it.
- */
-static struct iommufd_vdevice *vdevice_create(struct iommufd_viommu *viommu,
-					      struct iommufd_device *idev,
-					      unsigned long virt_id)
+/* What stands against a vDEVICE, other than what its driver says */
+static int vdevice_check(struct iommufd_viommu *viommu,
+			 struct iommufd_device *idev, unsigned long virt_id)
 {
-	struct iommufd_ctx *ictx = viommu->ictx;
-	struct iommufd_vdevice *vdev;
-	struct iommufd_object *obj;
-	size_t size;
-	int rc;
-
 	lockdep_assert_held(&idev->igroup->lock);
-
-	if (idev->destroying)
-		return ERR_PTR(-ENOENT);
-	if (idev->vdev)
-		return ERR_PTR(-EEXIST);
-	size = vdevice_size(viommu->ops);
-	if (!size)
-		return ERR_PTR(-EOPNOTSUPP);
-
-	obj = _iommufd_object_alloc(ictx, size, IOMMUFD_OBJ_VDEVICE);
-	if (IS_ERR(obj))
-		return ERR_CAST(obj);
-	vdev = container_of(obj, struct iommufd_vdevice, obj);
-	vdev->virt_id = virt_id;
-	vdev->viommu = viommu;
-	vdev->idev = idev;
-
-	rc = xa_insert(&viommu->vdevs, virt_id, XA_ZERO_ENTRY,
-		       GFP_KERNEL_ACCOUNT);
-	if (rc) {
-		rc = rc == -EBUSY ? -EEXIST : rc;
-		goto err_abort;
-	}
-	if (viommu->ops->vdevice_init) {
-		rc = viommu->ops->vdevice_init(vdev);
-		if (rc)
-			goto err_erase;
-	}
-
-	/* Cannot fail, this call holds a reference already */
-	WARN_ON(!iommufd_lock_obj(ictx, &idev->obj));
-	refcount_inc(&viommu->obj.users);
-	idev->vdev = vdev;
-	return vdev;
-
-err_erase:
-	if (vdev->destroy)
-		vdev->destroy(vdev);
-	xa_erase(&viommu->vdevs, virt_id);
-err_abort:
-	iommufd_object_abort(ictx, obj);
-	return ERR_PTR(rc);
-}
-
-/* Let everybody find the vDEVICE unless its device is going */
-static int vdevice_publish(struct iommufd_ctx *ictx,
-			   struct iommufd_vdevice *vdev)
-{
-	guard(mutex)(&vdev->idev->igroup->lock);
-	if (vdev->idev->destroying)
-		return -ENOENT;
-	vdevice_show(vdev);
-	/* User space may destroy it now, but has to wait for the lock */
-	iommufd_object_finalize(ictx, &vdev->obj);
-	return 0;
-}
-
-static int vdevice_alloc(struct iommufd_ucmd *ucmd,
-			 struct iommufd_viommu *viommu,
-			 struct iommufd_device *idev)
-{
-	struct iommu_vdevice_alloc *cmd = ucmd->cmd;
-	struct iommufd_vdevice *vdev;
-	int rc;
 
 	if (idev->noiommu || idev->dev->iommu->iommu_dev != viommu->iommu_dev)
 		return -EINVAL;
+	if (idev->destroying)
+		return -ENOENT;
+	if (idev->vdev)
+		return -EEXIST;
+	if (!vdevice_size(viommu->ops))
+		return -EOPNOTSUPP;
+	return xa_load(&viommu->vdevs, virt_id) ? -EEXIST : 0;
+}
 
+/* Have the driver set the vDEVICE up, under a virt_id that is reserved */
+static int vdevice_driver_init(struct iommufd_vdevice *vdev,
+			       struct iommufd_viommu *viommu,
+			       struct iommufd_device *idev)
+{
+	int rc;
+
+	vdev->viommu = viommu;
+	vdev->idev = idev;
+	if (!viommu->ops->vdevice_init)
+		return 0;
+	rc = viommu->ops->vdevice_init(vdev);
+	if (!rc)
+		return 0;
+
+	if (vdev->destroy)
+		vdev->destroy(vdev);
+	vdev->viommu = NULL;
+	vdev->idev = NULL;
+	return rc;
+}
+
+/* Returns with the vDEVICE published, or with nothing to undo but its memory */
+static int vdevice_create(struct iommufd_ucmd *ucmd,
+			  struct iommufd_vdevice *vdev,
+			  struct iommufd_viommu *viommu,
+			  struct iommufd_device *idev)
+{
+	int rc;
+
+	guard(mutex)(&idev->igroup->lock);
+
+	rc = vdevice_check(viommu, idev, vdev->virt_id);
+	if (rc)
+		return rc;
+	rc = xa_insert(&viommu->vdevs, vdev->virt_id, XA_ZERO_ENTRY,
+		       GFP_KERNEL_ACCOUNT);
+	if (rc)
+		return rc == -EBUSY ? -EEXIST : rc;
+	rc = vdevice_driver_init(vdev, viommu, idev);
+	if (rc) {
+		xa_erase(&viommu->vdevs, vdev->virt_id);
+		return rc;
+	}
+
+	/* Cannot fail, this call holds a reference already */
+	WARN_ON(!iommufd_lock_obj(ucmd->ictx, &idev->obj));
+	refcount_inc(&viommu->obj.users);
+	idev->vdev = vdev;
+	vdevice_show(vdev);
+	/* Who destroys it now, user space or the device, waits for the lock */
+	iommufd_object_finalize_ucmd(ucmd);
+	return 0;
+}
+
+/* Returns a vDEVICE that is nothing but an ID, which the caller has got */
+static struct iommufd_vdevice *vdevice_respond(struct iommufd_ucmd *ucmd,
+					       struct iommufd_viommu *viommu)
+{
+	struct iommu_vdevice_alloc *cmd = ucmd->cmd;
+	struct iommufd_vdevice *vdev;
+	struct iommufd_object *obj;
+	int rc;
+
+	obj = _iommufd_object_alloc_ucmd(ucmd, vdevice_size(viommu->ops),
+					 IOMMUFD_OBJ_VDEVICE);
+	if (IS_ERR(obj))
+		return ERR_CAST(obj);
+	vdev = container_of(obj, struct iommufd_vdevice, obj);
+	vdev->virt_id = cmd->virt_id;
+	cmd->out_vdevice_id = obj->id;
+	rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));
+	return rc ? ERR_PTR(rc) : vdev;
+}
+
+static int vdevice_check_id(struct iommufd_ctx *ictx,
+			    struct iommufd_viommu *viommu,
+			    const struct iommu_vdevice_alloc *cmd)
+{
+	struct iommufd_device *idev = iommufd_get_device(ictx, cmd->dev_id);
+	int rc;
+
+	if (IS_ERR(idev))
+		return PTR_ERR(idev);
 	scoped_guard(mutex, &idev->igroup->lock)
-		vdev = vdevice_create(viommu, idev, cmd->virt_id);
+		rc = vdevice_check(viommu, idev, cmd->virt_id);
+	iommufd_put_object(ictx, &idev->obj);
+	return rc;
+}
+
+/*
+ * Nobody can undo a vDEVICE that the driver has shown to others, so the reply
+ * comes first; and not with the device held, as it waits for user memory. That
+ * is why everything is checked a second time. The first time gives the errors
+ * that are more telling than that of the reply.
+ */
+static int vdevice_alloc(struct iommufd_ucmd *ucmd,
+			 struct iommufd_viommu *viommu)
+{
+	struct iommu_vdevice_alloc *cmd = ucmd->cmd;
+	struct iommufd_vdevice *vdev;
+	struct iommufd_device *idev;
+	int rc;
+
+	rc = vdevice_check_id(ucmd->ictx, viommu, cmd);
+	if (rc)
+		return rc;
+	vdev = vdevice_respond(ucmd, viommu);
 	if (IS_ERR(vdev))
 		return PTR_ERR(vdev);
 
-	/* Without the lock, for attach and detach would wait for user memory */
-	cmd->out_vdevice_id = vdev->obj.id;
-	rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));
-	if (!rc)
-		rc = vdevice_publish(ucmd->ictx, vdev);
-	if (rc)
-		iommufd_object_abort_and_destroy(ucmd->ictx, &vdev->obj);
+	idev = iommufd_get_device(ucmd->ictx, cmd->dev_id);
+	if (IS_ERR(idev))
+		return PTR_ERR(idev);
+	rc = vdevice_create(ucmd, vdev, viommu, idev);
+	iommufd_put_object(ucmd->ictx, &idev->obj);
 	return rc;
 }
 
@@ -340,7 +373,6 @@ int iommufd_vdevice_alloc_ioctl(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_vdevice_alloc *cmd = ucmd->cmd;
 	struct iommufd_viommu *viommu;
-	struct iommufd_device *idev;
 	int rc;
 
 	/* An index of an xarray, and what drivers look it up with */
@@ -350,14 +382,7 @@ int iommufd_vdevice_alloc_ioctl(struct iommufd_ucmd *ucmd)
 	viommu = iommufd_get_viommu(ucmd->ictx, cmd->viommu_id);
 	if (IS_ERR(viommu))
 		return PTR_ERR(viommu);
-
-	idev = iommufd_get_device(ucmd->ictx, cmd->dev_id);
-	if (IS_ERR(idev)) {
-		rc = PTR_ERR(idev);
-	} else {
-		rc = vdevice_alloc(ucmd, viommu, idev);
-		iommufd_put_object(ucmd->ictx, &idev->obj);
-	}
+	rc = vdevice_alloc(ucmd, viommu);
 	iommufd_put_object(ucmd->ictx, &viommu->obj);
 	return rc;
 }

@@ -185,4 +185,26 @@ TEST_F(lifetime, hw_queue_race)
 	EXPECT_EQ(0, iommu_destroy(self->fd, self->viommu));
 }
 
+/* A vDEVICE whose reply cannot be written never was one */
+TEST_F(lifetime, vdevice_reply)
+{
+	struct iommu_vdevice_alloc cmd = {
+		.size = sizeof(cmd),
+		.viommu_id = self->viommu,
+		.dev_id = self->dev.idev,
+		.virt_id = 0x99,
+	};
+	__u32 vdev;
+
+	STALL_OR_SKIP(true, &cmd, sizeof(cmd));
+	START(IOMMU_VDEVICE_ALLOC, self->stall.page);
+	EXPECT_EQ(0, stall_refuse(&self->stall));
+	call_join(&self->call);
+	EXPECT_EQ(EFAULT, self->call.err);
+	ASSERT_EQ(0, vdevice_alloc(self->fd, self->viommu, self->dev.idev, 0x99,
+				   &vdev));
+	EXPECT_EQ(0, iommu_destroy(self->fd, vdev));
+	EXPECT_EQ(0, iommu_destroy(self->fd, self->viommu));
+}
+
 TEST_HARNESS_MAIN

@@ -194,8 +194,39 @@ TEST_F(stall, veventq_alloc)
 	EXPECT_EQ(0, close(reply->out_veventq_fd));
 }
 
-/* What the reply did not come through for does not exist yet */
+/* What the reply did not come through for is not there, and in nobody's way */
 TEST_F(stall, vdevice_alloc)
+{
+	struct iommu_vdevice_alloc cmd = {
+		.size = sizeof(cmd),
+		.viommu_id = self->viommu,
+		.dev_id = self->dev.idev,
+		.virt_id = 0x99,
+	}, *reply;
+	__u32 vdev;
+
+	STALL_OR_SKIP(true, &cmd, sizeof(cmd));
+	reply = self->stall.page;
+	ASSERT_EQ(0, call_start(&self->call, __NR_ioctl, self->fd,
+				IOMMU_VDEVICE_ALLOC, (long)reply));
+	ASSERT_EQ(0, stall_wait(&self->stall));
+
+	EXPECT_EQ(ENOENT, REPLACE(self->nested));
+	EXPECT_EQ(0, REPLACE(self->parent));
+	EXPECT_EQ(0, REPLACE(self->ioas));
+	ASSERT_EQ(0, vdevice_alloc(self->fd, self->viommu, self->dev.idev,
+				   0x99, &vdev));
+	EXPECT_EQ(0, iommu_destroy(self->fd, vdev));
+
+	EXPECT_EQ(0, stall_release(&self->stall, NULL, 0));
+	call_join(&self->call);
+	ASSERT_EQ(0, self->call.ret);
+	EXPECT_EQ(0, REPLACE(self->nested));
+	EXPECT_EQ(0, iommu_destroy(self->fd, reply->out_vdevice_id));
+}
+
+/* The virt_id is taken while the call is stalled */
+TEST_F(stall, vdevice_alloc_taken)
 {
 	struct iommu_vdevice_alloc cmd = {
 		.size = sizeof(cmd),
@@ -211,21 +242,16 @@ TEST_F(stall, vdevice_alloc)
 	ASSERT_EQ(0, call_start(&self->call, __NR_ioctl, self->fd,
 				IOMMU_VDEVICE_ALLOC, (long)reply));
 	ASSERT_EQ(0, stall_wait(&self->stall));
-
-	/* Neither device nor ID are free, but nobody finds one by the other */
-	EXPECT_EQ(EEXIST, vdevice_alloc(self->fd, self->viommu, self->dev.idev,
-					0x98, NULL));
-	EXPECT_EQ(EEXIST, vdevice_alloc(self->fd, self->viommu, other.idev,
-					0x99, NULL));
-	EXPECT_EQ(ENOENT, REPLACE(self->nested));
-	EXPECT_EQ(0, REPLACE(self->parent));
-	EXPECT_EQ(0, REPLACE(self->ioas));
-
+	ASSERT_EQ(0, vdevice_alloc(self->fd, self->viommu, other.idev, 0x99,
+				   NULL));
 	EXPECT_EQ(0, stall_release(&self->stall, NULL, 0));
 	call_join(&self->call);
-	ASSERT_EQ(0, self->call.ret);
-	EXPECT_EQ(0, REPLACE(self->nested));
-	EXPECT_EQ(0, iommu_destroy(self->fd, reply->out_vdevice_id));
+	EXPECT_EQ(-1, self->call.ret);
+	EXPECT_EQ(EEXIST, self->call.err);
+	EXPECT_EQ(ENOENT, iommu_destroy(self->fd, reply->out_vdevice_id));
+	/* The device is free, if not for that virt_id */
+	EXPECT_EQ(0, vdevice_alloc(self->fd, self->viommu, self->dev.idev,
+				   0x98, NULL));
 }
 
 /* The device goes while its vDEVICE is being made: then there is none */
@@ -237,35 +263,17 @@ TEST_F(stall, vdevice_alloc_unbind)
 		.dev_id = self->dev.idev,
 		.virt_id = 0x99,
 	}, *reply;
-	struct iommu_destroy destroy = {
-		.size = sizeof(destroy),
-		.id = self->dev.stdev,
-	};
-	struct call unbind;
-	__u32 vdev;
 
 	STALL_OR_SKIP(true, &cmd, sizeof(cmd));
 	reply = self->stall.page;
 	ASSERT_EQ(0, call_start(&self->call, __NR_ioctl, self->fd,
 				IOMMU_VDEVICE_ALLOC, (long)reply));
 	ASSERT_EQ(0, stall_wait(&self->stall));
-	ASSERT_EQ(0, call_start(&unbind, __NR_ioctl, self->fd, IOMMU_DESTROY,
-				(long)&destroy));
-	/* From now on or very soon it is too late for another one */
-	while (true) {
-		int rc = vdevice_alloc(self->fd, self->viommu, self->dev.idev,
-				       0x98, &vdev);
-
-		if (rc == ENOENT)
-			break;
-		ASSERT_EQ(EEXIST, rc);
-		usleep(1000);
-	}
+	/* It waits for nobody */
+	EXPECT_EQ(0, iommu_destroy(self->fd, self->dev.stdev));
 	EXPECT_EQ(0, stall_release(&self->stall, NULL, 0));
 	call_join(&self->call);
-	call_join(&unbind);
 	EXPECT_EQ(ENOENT, self->call.err);
-	EXPECT_EQ(0, unbind.ret);
 	EXPECT_EQ(ENOENT, iommu_destroy(self->fd, reply->out_vdevice_id));
 
 	/* Not even a tombstone: the ID and the virt_id are free */
