@@ -383,35 +383,32 @@ static int hw_info_copy_data(struct iommu_hw_info *cmd, const void *data,
 	return hw_info_clear_tail(uptr + copied, cmd->data_len - copied);
 }
 
-static int hw_info_fill_data(struct iommu_hw_info *cmd, struct device *dev)
+/* Returns what the driver says, to be freed, or NULL if it says nothing */
+static void *hw_info_get_data(struct iommu_hw_info *cmd, struct device *dev,
+			      u32 *data_len)
 {
 	const struct iommu_ops *ops = dev_iommu_ops(dev);
 	enum iommu_hw_info_type type = IOMMU_HW_INFO_TYPE_DEFAULT;
-	u32 data_len = 0;
 	void *data;
-	int rc;
 
+	*data_len = 0;
 	if (!ops->hw_info) {
 		cmd->out_data_type = IOMMU_HW_INFO_TYPE_NONE;
-		rc = hw_info_copy_data(cmd, NULL, 0);
-		cmd->data_len = 0;
-		return rc;
+		return NULL;
 	}
 
 	if (cmd->flags & IOMMU_HW_INFO_FLAG_INPUT_TYPE)
 		type = cmd->in_data_type;
-	data = ops->hw_info(dev, &data_len, &type);
+	data = ops->hw_info(dev, data_len, &type);
 	if (IS_ERR(data))
-		return PTR_ERR(data);
+		return data;
 	/* The driver has to say what it gave */
-	if (WARN_ON_ONCE(type == IOMMU_HW_INFO_TYPE_NONE))
-		rc = -EOPNOTSUPP;
-	else
-		rc = hw_info_copy_data(cmd, data, data_len);
-	kfree(data);
-	cmd->data_len = data_len;
+	if (WARN_ON_ONCE(type == IOMMU_HW_INFO_TYPE_NONE)) {
+		kfree(data);
+		return ERR_PTR(-EOPNOTSUPP);
+	}
 	cmd->out_data_type = type;
-	return rc;
+	return data;
 }
 
 static u64 hw_info_pasid_caps(struct pci_dev *pdev)
@@ -446,6 +443,23 @@ static void hw_info_fill_caps(struct iommu_hw_info *cmd, struct device *dev)
 		cmd->out_capabilities |= IOMMU_HW_CAP_PCI_ATS_NOT_SUPPORTED;
 }
 
+/* Everything that needs the device, which is not held when this returns */
+static void *hw_info_gather(struct iommufd_ctx *ictx, struct iommu_hw_info *cmd,
+			    u32 *data_len)
+{
+	struct iommufd_device *idev = iommufd_get_device(ictx, cmd->dev_id);
+	void *data = ERR_PTR(-EOPNOTSUPP);
+
+	if (IS_ERR(idev))
+		return ERR_CAST(idev);
+	if (!idev->noiommu) {
+		hw_info_fill_caps(cmd, idev->dev);
+		data = hw_info_get_data(cmd, idev->dev, data_len);
+	}
+	iommufd_put_object(ictx, &idev->obj);
+	return data;
+}
+
 /**
  * iommufd_get_hw_info() - IOMMU_GET_HW_INFO
  * @ucmd: the call
@@ -453,26 +467,21 @@ static void hw_info_fill_caps(struct iommu_hw_info *cmd, struct device *dev)
 int iommufd_get_hw_info(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_hw_info *cmd = ucmd->cmd;
-	struct iommufd_device *idev;
+	u32 data_len;
 	int rc;
 
 	if (cmd->flags & ~IOMMU_HW_INFO_FLAG_INPUT_TYPE ||
 	    cmd->__reserved[0] || cmd->__reserved[1] || cmd->__reserved[2])
 		return -EOPNOTSUPP;
 
-	idev = iommufd_get_device(ucmd->ictx, cmd->dev_id);
-	if (IS_ERR(idev))
-		return PTR_ERR(idev);
+	void *data __free(kfree) = hw_info_gather(ucmd->ictx, cmd, &data_len);
+	if (IS_ERR(data))
+		return PTR_ERR(data);
 
-	rc = -EOPNOTSUPP;
-	if (idev->noiommu)
-		goto out_put;
-	rc = hw_info_fill_data(cmd, idev->dev);
+	/* User memory may take long, so nothing is held by now */
+	rc = hw_info_copy_data(cmd, data, data_len);
 	if (rc)
-		goto out_put;
-	hw_info_fill_caps(cmd, idev->dev);
-	rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));
-out_put:
-	iommufd_put_object(ucmd->ictx, &idev->obj);
-	return rc;
+		return rc;
+	cmd->data_len = data_len;
+	return iommufd_ucmd_respond(ucmd, sizeof(*cmd));
 }

@@ -207,4 +207,65 @@ TEST_F(lifetime, vdevice_reply)
 	EXPECT_EQ(0, iommu_destroy(self->fd, self->viommu));
 }
 
+/*
+ * A device goes at once while a call that named it is stalled. The tests below
+ * destroy what stands for its driver, which waits for a minute if it has to.
+ */
+
+static int hw_info(int fd, __u32 idev)
+{
+	struct iommu_hw_info cmd = { .size = sizeof(cmd), .dev_id = idev };
+
+	return iommu_cmd(fd, IOMMU_GET_HW_INFO, &cmd);
+}
+
+#define EXPECT_GONE(dev)                                                \
+	do {                                                            \
+		EXPECT_EQ(ENOENT, iommu_destroy(self->fd, (dev).stdev)); \
+		EXPECT_EQ(ENOENT, iommu_destroy(self->fd, (dev).idev));  \
+		EXPECT_EQ(ENOENT, hw_info(self->fd, (dev).idev));        \
+	} while (0)
+
+TEST_F(lifetime, hw_info_data)
+{
+	struct iommu_test_hw_info *info;
+	struct iommu_hw_info cmd = {
+		.size = sizeof(cmd),
+		.dev_id = self->idle.idev,
+		.data_len = sizeof(*info),
+	};
+
+	STALL_OR_SKIP(true, "", 1);
+	info = self->stall.page;
+	cmd.data_uptr = (uintptr_t)info;
+	START(IOMMU_GET_HW_INFO, &cmd);
+	EXPECT_EQ(0, iommu_destroy(self->fd, self->idle.stdev));
+	EXPECT_GONE(self->idle);
+	EXPECT_EQ(0, stall_release(&self->stall, NULL, 0));
+	call_join(&self->call);
+	EXPECT_EQ(0, self->call.ret);
+	EXPECT_EQ(IOMMU_HW_INFO_SELFTEST_REGVAL, info->test_reg);
+	EXPECT_EQ(IOMMU_HW_INFO_TYPE_SELFTEST, cmd.out_data_type);
+	EXPECT_EQ(IOMMU_HW_CAP_DIRTY_TRACKING |
+		  IOMMU_HW_CAP_PCI_ATS_NOT_SUPPORTED, cmd.out_capabilities);
+}
+
+TEST_F(lifetime, hw_info_reply)
+{
+	struct iommu_hw_info cmd = {
+		.size = sizeof(cmd),
+		.dev_id = self->idle.idev,
+	}, *reply;
+
+	STALL_OR_SKIP(true, &cmd, sizeof(cmd));
+	reply = self->stall.page;
+	START(IOMMU_GET_HW_INFO, reply);
+	EXPECT_EQ(0, iommu_destroy(self->fd, self->idle.stdev));
+	EXPECT_GONE(self->idle);
+	EXPECT_EQ(0, stall_release(&self->stall, NULL, 0));
+	call_join(&self->call);
+	EXPECT_EQ(0, self->call.ret);
+	EXPECT_EQ(sizeof(struct iommu_test_hw_info), reply->data_len);
+}
+
 TEST_HARNESS_MAIN
