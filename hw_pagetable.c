@@ -442,38 +442,52 @@ hwpt_alloc_on(struct iommufd_ctx *ictx, struct iommufd_device *idev,
 	return &hwpt_nested->common;
 }
 
-static int hwpt_create(struct iommufd_ucmd *ucmd, struct iommufd_device *idev,
-		       struct iommufd_object *pt_obj)
+/* Everything that needs the device, which is not held when this returns */
+static struct iommufd_hw_pagetable *
+hwpt_create(struct iommufd_ctx *ictx, const struct iommu_hwpt_alloc *cmd)
 {
-	struct iommu_hwpt_alloc *cmd = ucmd->cmd;
 	const struct iommu_user_data user_data = {
 		.type = cmd->data_type,
 		.uptr = u64_to_user_ptr(cmd->data_uptr),
 		.len = cmd->data_len,
 	};
-	struct iommufd_ctx *ictx = ucmd->ictx;
 	struct iommufd_hw_pagetable *hwpt;
-	int rc = 0;
+	struct iommufd_object *pt_obj;
+	struct iommufd_device *idev;
 
+	idev = iommufd_get_device(ictx, cmd->dev_id);
+	if (IS_ERR(idev))
+		return ERR_CAST(idev);
+
+	/* Unlike elsewhere it is -EINVAL, which user space relies on */
+	pt_obj = iommufd_get_object(ictx, cmd->pt_id, IOMMUFD_OBJ_ANY);
+	if (IS_ERR(pt_obj)) {
+		hwpt = ERR_PTR(-EINVAL);
+		goto out_put_idev;
+	}
 	hwpt = hwpt_alloc_on(ictx, idev, pt_obj, cmd->flags,
 			     cmd->data_len ? &user_data : NULL);
-	if (IS_ERR(hwpt))
-		return PTR_ERR(hwpt);
+	iommufd_put_object(ictx, pt_obj);
+out_put_idev:
+	iommufd_put_object(ictx, &idev->obj);
+	return hwpt;
+}
+
+/* Filling and the reply may take long, for they wait for user memory */
+static int hwpt_complete(struct iommufd_ucmd *ucmd,
+			 struct iommufd_hw_pagetable *hwpt)
+{
+	struct iommu_hwpt_alloc *cmd = ucmd->cmd;
+	int rc = 0;
 
 	if (cmd->flags & IOMMU_HWPT_FAULT_ID_VALID)
-		rc = hwpt_set_fault(ictx, hwpt, cmd->fault_id);
+		rc = hwpt_set_fault(ucmd->ictx, hwpt, cmd->fault_id);
 	if (!rc && hwpt_is_paging(hwpt))
 		rc = iommufd_hwpt_paging_link(to_hwpt_paging(hwpt));
-	if (!rc) {
-		cmd->out_hwpt_id = hwpt->obj.id;
-		rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));
-	}
-	if (rc) {
-		iommufd_object_abort_and_destroy(ictx, &hwpt->obj);
+	if (rc)
 		return rc;
-	}
-	iommufd_object_finalize(ictx, &hwpt->obj);
-	return 0;
+	cmd->out_hwpt_id = hwpt->obj.id;
+	return iommufd_ucmd_respond(ucmd, sizeof(*cmd));
 }
 
 /**
@@ -483,8 +497,7 @@ static int hwpt_create(struct iommufd_ucmd *ucmd, struct iommufd_device *idev,
 int iommufd_hwpt_alloc(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_hwpt_alloc *cmd = ucmd->cmd;
-	struct iommufd_object *pt_obj;
-	struct iommufd_device *idev;
+	struct iommufd_hw_pagetable *hwpt;
 	bool no_type;
 	int rc;
 
@@ -495,20 +508,14 @@ int iommufd_hwpt_alloc(struct iommufd_ucmd *ucmd)
 	if (!cmd->data_len != no_type)
 		return -EINVAL;
 
-	idev = iommufd_get_device(ucmd->ictx, cmd->dev_id);
-	if (IS_ERR(idev))
-		return PTR_ERR(idev);
-
-	/* Unlike elsewhere it is -EINVAL, which user space relies on */
-	pt_obj = iommufd_get_object(ucmd->ictx, cmd->pt_id, IOMMUFD_OBJ_ANY);
-	if (IS_ERR(pt_obj)) {
-		rc = -EINVAL;
-		goto out_put_idev;
-	}
-	rc = hwpt_create(ucmd, idev, pt_obj);
-	iommufd_put_object(ucmd->ictx, pt_obj);
-out_put_idev:
-	iommufd_put_object(ucmd->ictx, &idev->obj);
+	hwpt = hwpt_create(ucmd->ictx, cmd);
+	if (IS_ERR(hwpt))
+		return PTR_ERR(hwpt);
+	rc = hwpt_complete(ucmd, hwpt);
+	if (rc)
+		iommufd_object_abort_and_destroy(ucmd->ictx, &hwpt->obj);
+	else
+		iommufd_object_finalize(ucmd->ictx, &hwpt->obj);
 	return rc;
 }
 

@@ -268,4 +268,53 @@ TEST_F(lifetime, hw_info_reply)
 	EXPECT_EQ(sizeof(struct iommu_test_hw_info), reply->data_len);
 }
 
+/* What the IOAS maps takes as long to load as it takes to fault in */
+TEST_F(lifetime, hwpt_fill)
+{
+	struct iommu_hwpt_alloc cmd = {
+		.size = sizeof(cmd),
+		.dev_id = self->idle.idev,
+	};
+	struct mock_dev dev;
+
+	ASSERT_EQ(0, ioas_alloc(self->fd, &cmd.pt_id));
+	STALL_OR_SKIP(false, NULL, 0);
+	ASSERT_EQ(0, ioas_map_at(self->fd, cmd.pt_id, self->stall.page, PAGE,
+				 BASE));
+	START(IOMMU_HWPT_ALLOC, &cmd);
+	EXPECT_EQ(0, iommu_destroy(self->fd, self->idle.stdev));
+	EXPECT_GONE(self->idle);
+	EXPECT_EQ(0, stall_release(&self->stall, "content", 8));
+	call_join(&self->call);
+	ASSERT_EQ(0, self->call.ret);
+
+	/* Good for another device */
+	EXPECT_EQ(0, mock_check_map(self->fd, cmd.out_hwpt_id, BASE,
+				    self->stall.page, PAGE));
+	ASSERT_EQ(0, mock_attach(self->fd, cmd.out_hwpt_id, 0, &dev));
+	EXPECT_EQ(0, iommu_destroy(self->fd, dev.stdev));
+	EXPECT_EQ(0, iommu_destroy(self->fd, cmd.out_hwpt_id));
+}
+
+TEST_F(lifetime, hwpt_reply)
+{
+	struct iommu_hwpt_alloc cmd = {
+		.size = sizeof(cmd),
+		.dev_id = self->idle.idev,
+		.pt_id = self->ioas,
+	}, *reply;
+
+	STALL_OR_SKIP(true, &cmd, sizeof(cmd));
+	reply = self->stall.page;
+	START(IOMMU_HWPT_ALLOC, reply);
+	EXPECT_EQ(0, iommu_destroy(self->fd, self->idle.stdev));
+	EXPECT_GONE(self->idle);
+	EXPECT_EQ(0, stall_release(&self->stall, NULL, 0));
+	call_join(&self->call);
+	ASSERT_EQ(0, self->call.ret);
+	EXPECT_EQ(0, mock_check_map(self->fd, reply->out_hwpt_id, BASE,
+				    self->buf, PAGE));
+	EXPECT_EQ(0, iommu_destroy(self->fd, reply->out_hwpt_id));
+}
+
 TEST_HARNESS_MAIN
