@@ -65,37 +65,6 @@ static void viommu_init(struct iommufd_viommu *viommu, struct iommufd_ctx *ictx,
 	__module_get(viommu->iommu_dev->ops->owner);
 }
 
-static int viommu_create(struct iommufd_ucmd *ucmd, struct iommufd_device *idev,
-			 struct iommufd_hwpt_paging *hwpt, size_t size)
-{
-	struct iommu_viommu_alloc *cmd = ucmd->cmd;
-	const struct iommu_user_data user_data = {
-		.type = cmd->type,
-		.uptr = u64_to_user_ptr(cmd->data_uptr),
-		.len = cmd->data_len,
-	};
-	struct iommufd_viommu *viommu;
-	struct iommufd_object *obj;
-	int rc;
-
-	obj = _iommufd_object_alloc_ucmd(ucmd, size, IOMMUFD_OBJ_VIOMMU);
-	if (IS_ERR(obj))
-		return PTR_ERR(obj);
-	viommu = container_of(obj, struct iommufd_viommu, obj);
-	viommu_init(viommu, ucmd->ictx, idev, hwpt, cmd->type);
-
-	rc = dev_iommu_ops(idev->dev)->viommu_init(viommu, hwpt->common.domain,
-						   cmd->data_len ? &user_data :
-								   NULL);
-	if (rc)
-		return rc;
-	if (WARN_ON_ONCE(!viommu->ops))
-		return -EOPNOTSUPP;
-
-	cmd->out_viommu_id = obj->id;
-	return iommufd_ucmd_respond(ucmd, sizeof(*cmd));
-}
-
 /* Returns the size of the driver's structure, or 0 if there is no support */
 static size_t viommu_size(struct iommufd_device *idev,
 			  enum iommu_viommu_type type)
@@ -114,6 +83,68 @@ static size_t viommu_size(struct iommufd_device *idev,
 	return size;
 }
 
+static struct iommufd_viommu *viommu_create(struct iommufd_ucmd *ucmd,
+					    struct iommufd_device *idev,
+					    struct iommufd_hwpt_paging *hwpt,
+					    size_t size)
+{
+	struct iommu_viommu_alloc *cmd = ucmd->cmd;
+	struct iommufd_viommu *viommu;
+	struct iommufd_object *obj;
+
+	/* A driver would take another driver's domain for one of its own */
+	if (!hwpt->nest_parent ||
+	    hwpt->common.domain->owner != dev_iommu_ops(idev->dev))
+		return ERR_PTR(-EINVAL);
+
+	obj = _iommufd_object_alloc_ucmd(ucmd, size, IOMMUFD_OBJ_VIOMMU);
+	if (IS_ERR(obj))
+		return ERR_CAST(obj);
+	viommu = container_of(obj, struct iommufd_viommu, obj);
+	viommu_init(viommu, ucmd->ictx, idev, hwpt, cmd->type);
+	return viommu;
+}
+
+/* Returns a vIOMMU that its driver has not seen yet */
+static struct iommufd_viommu *viommu_create_for(struct iommufd_ucmd *ucmd,
+						struct iommufd_device *idev)
+{
+	struct iommu_viommu_alloc *cmd = ucmd->cmd;
+	struct iommufd_hwpt_paging *hwpt;
+	struct iommufd_viommu *viommu;
+	size_t size;
+
+	size = viommu_size(idev, cmd->type);
+	if (!size)
+		return ERR_PTR(-EOPNOTSUPP);
+
+	hwpt = iommufd_get_hwpt_paging(ucmd->ictx, cmd->hwpt_id);
+	if (IS_ERR(hwpt))
+		return ERR_CAST(hwpt);
+	viommu = viommu_create(ucmd, idev, hwpt, size);
+	iommufd_put_object(ucmd->ictx, &hwpt->common.obj);
+	return viommu;
+}
+
+static int viommu_driver_init(struct iommufd_viommu *viommu,
+			      struct iommu_viommu_alloc *cmd)
+{
+	const struct iommu_user_data user_data = {
+		.type = cmd->type,
+		.uptr = u64_to_user_ptr(cmd->data_uptr),
+		.len = cmd->data_len,
+	};
+	int rc;
+
+	rc = viommu->iommu_dev->ops->viommu_init(viommu,
+						 viommu->hwpt->common.domain,
+						 cmd->data_len ? &user_data :
+								 NULL);
+	if (rc)
+		return rc;
+	return WARN_ON_ONCE(!viommu->ops) ? -EOPNOTSUPP : 0;
+}
+
 /**
  * iommufd_viommu_alloc_ioctl() - IOMMU_VIOMMU_ALLOC
  * @ucmd: the call
@@ -121,9 +152,8 @@ static size_t viommu_size(struct iommufd_device *idev,
 int iommufd_viommu_alloc_ioctl(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_viommu_alloc *cmd = ucmd->cmd;
-	struct iommufd_hwpt_paging *hwpt;
+	struct iommufd_viommu *viommu;
 	struct iommufd_device *idev;
-	size_t size;
 	int rc;
 
 	if (cmd->flags || cmd->type == IOMMU_VIOMMU_TYPE_DEFAULT)
@@ -132,29 +162,20 @@ int iommufd_viommu_alloc_ioctl(struct iommufd_ucmd *ucmd)
 	idev = iommufd_get_device(ucmd->ictx, cmd->dev_id);
 	if (IS_ERR(idev))
 		return PTR_ERR(idev);
-
-	size = viommu_size(idev, cmd->type);
-	if (!size) {
-		rc = -EOPNOTSUPP;
-		goto out_put_idev;
-	}
-
-	hwpt = iommufd_get_hwpt_paging(ucmd->ictx, cmd->hwpt_id);
-	if (IS_ERR(hwpt)) {
-		rc = PTR_ERR(hwpt);
-		goto out_put_idev;
-	}
-	/* A driver would take another driver's domain for one of its own */
-	if (!hwpt->nest_parent ||
-	    hwpt->common.domain->owner != dev_iommu_ops(idev->dev))
-		rc = -EINVAL;
-	else
-		rc = viommu_create(ucmd, idev, hwpt, size);
-
-	iommufd_put_object(ucmd->ictx, &hwpt->common.obj);
-out_put_idev:
+	viommu = viommu_create_for(ucmd, idev);
+	/*
+	 * The vIOMMU outlives the device, which may go from here on: the driver
+	 * and the reply wait for user memory.
+	 */
 	iommufd_put_object(ucmd->ictx, &idev->obj);
-	return rc;
+	if (IS_ERR(viommu))
+		return PTR_ERR(viommu);
+
+	rc = viommu_driver_init(viommu, cmd);
+	if (rc)
+		return rc;
+	cmd->out_viommu_id = viommu->obj.id;
+	return iommufd_ucmd_respond(ucmd, sizeof(*cmd));
 }
 
 /* ---- vDEVICE ---- */

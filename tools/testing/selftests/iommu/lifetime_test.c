@@ -317,4 +317,29 @@ TEST_F(lifetime, hwpt_reply)
 	EXPECT_EQ(0, iommu_destroy(self->fd, reply->out_hwpt_id));
 }
 
+/* A driver of an IOMMU reads what a vIOMMU of it should be like */
+TEST_F(lifetime, viommu_data)
+{
+	struct iommu_viommu_selftest data = { .in_data = 0x1234 }, *reply;
+	struct iommu_viommu_alloc cmd = {
+		.size = sizeof(cmd),
+		.type = TYPE,
+		.dev_id = self->idle.idev,
+		.hwpt_id = self->parent,
+		.data_len = sizeof(data),
+	};
+
+	STALL_OR_SKIP(false, NULL, 0);
+	reply = self->stall.page;
+	cmd.data_uptr = (uintptr_t)reply;
+	START(IOMMU_VIOMMU_ALLOC, &cmd);
+	EXPECT_EQ(0, iommu_destroy(self->fd, self->idle.stdev));
+	EXPECT_GONE(self->idle);
+	EXPECT_EQ(0, stall_release(&self->stall, &data, sizeof(data)));
+	call_join(&self->call);
+	ASSERT_EQ(0, self->call.ret);
+	EXPECT_EQ(0x1234, reply->out_data);
+	EXPECT_EQ(0, iommu_destroy(self->fd, cmd.out_viommu_id));
+}
+
 TEST_HARNESS_MAIN
