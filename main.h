@@ -10,7 +10,6 @@
 #include <linux/mutex.h>
 #include <linux/rwsem.h>
 #include <linux/uaccess.h>
-#include <linux/wait.h>
 #include <linux/xarray.h>
 
 struct file;
@@ -59,7 +58,6 @@ struct iommufd_sw_msi_maps {
  * @file: the file; its reference count is the context's
  * @objects: ID to object; see object.h for its rules
  * @groups: iommufd_group.key to struct iommufd_group; own lock, see device.c
- * @destroy_wait: woken when an object's wait_cnt drops to zero
  * @ioas_creation_lock: write side excludes IOAS creation, for operations over
  *	every IOAS of the context
  * @sw_msi_lock: protects the software MSI fields here and every
@@ -77,7 +75,6 @@ struct iommufd_ctx {
 	struct file *file;
 	struct xarray objects;
 	struct xarray groups;
-	wait_queue_head_t destroy_wait;
 	struct rw_semaphore ioas_creation_lock;
 
 	struct mutex sw_msi_lock; /* software MSI */

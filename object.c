@@ -3,6 +3,7 @@
  * The ID table of a context. object.h has the rules.
  */
 #include <linux/slab.h>
+#include <linux/wait_bit.h>
 
 #include "object.h"
 #include "selftest.h"
@@ -156,19 +157,51 @@ static void iommufd_object_set_slot(struct iommufd_ctx *ictx,
 		__xa_erase(&ictx->objects, obj->id);
 }
 
+/**
+ * iommufd_object_last_put() - the last wait count of an object is gone
+ * @obj: the object, of which only the address is good: whoever waits for it
+ *	may have freed it
+ *
+ * For iommufd_put_object() and iommufd_lock_obj().
+ */
+void iommufd_object_last_put(struct iommufd_object *obj)
+{
+	/*
+	 * Dropping a count is no full barrier, and wake_up_var() looks for
+	 * waiters without a lock. Orders the count's zero before that look;
+	 * pairs with the barrier of prepare_to_wait_event(), which orders the
+	 * waiter's entry before its look at the count.
+	 */
+	smp_mb();
+	wake_up_var(&obj->wait_cnt);
+}
+
+/* Whether nobody holds the object any more; its users are then as they stay */
+static bool iommufd_object_is_idle(struct iommufd_object *obj)
+{
+	if (refcount_read(&obj->wait_cnt))
+		return false;
+	/*
+	 * Every holder drops users before wait_cnt, whose decrement is a
+	 * release. All decrements of wait_cnt are one release sequence, so that
+	 * an acquire of its last value, the zero, sees users without any of
+	 * them.
+	 */
+	smp_acquire__after_ctrl_dep();
+	return true;
+}
+
 /*
  * Nobody can get at the object any more, except those that hold wait_cnt. They
  * are ioctls, and should take a moment, not a minute.
  */
-static bool iommufd_object_drain(struct iommufd_ctx *ictx,
-				 struct iommufd_object *obj)
+static bool iommufd_object_drain(struct iommufd_object *obj)
 {
 	unsigned int timeout_ms = iommufd_test_destroy_timeout_ms;
 
 	if (refcount_dec_and_test(&obj->wait_cnt) ||
-	    wait_event_timeout(ictx->destroy_wait,
-			       !refcount_read(&obj->wait_cnt),
-			       msecs_to_jiffies(timeout_ms)))
+	    wait_var_event_timeout(&obj->wait_cnt, iommufd_object_is_idle(obj),
+				   msecs_to_jiffies(timeout_ms)))
 		return true;
 
 	pr_crit("Time out waiting for iommufd object %u to become free\n",
@@ -210,7 +243,7 @@ int iommufd_object_destroy_id(struct iommufd_ctx *ictx, u32 id)
 	xa_unlock(&ictx->objects);
 
 	/* What is left are lookups that lost, and ioctls about to return */
-	if (!iommufd_object_drain(ictx, obj))
+	if (!iommufd_object_drain(obj))
 		return -EBUSY;
 	iommufd_object_teardown(obj);
 	return 0;
@@ -242,7 +275,7 @@ static void iommufd_object_remove(struct iommufd_ctx *ictx,
 	iommufd_object_set_slot(ictx, obj, XA_ZERO_ENTRY);
 	xa_unlock(&ictx->objects);
 
-	if (!iommufd_object_drain(ictx, obj)) {
+	if (!iommufd_object_drain(obj)) {
 		iommufd_object_reinstate(ictx, obj);
 		return;
 	}

@@ -102,6 +102,8 @@ void iommufd_object_abort_and_destroy(struct iommufd_ctx *ictx,
 struct iommufd_object *iommufd_get_object(struct iommufd_ctx *ictx, u32 id,
 					  enum iommufd_object_type type);
 
+void iommufd_object_last_put(struct iommufd_object *obj);
+
 /**
  * iommufd_put_object() - end of iommufd_get_object() or iommufd_lock_obj()
  * @ictx: context of the object
@@ -113,7 +115,7 @@ static inline void iommufd_put_object(struct iommufd_ctx *ictx,
 	/* Whoever sees wait_cnt at zero relies on nobody touching users */
 	refcount_dec(&obj->users);
 	if (refcount_dec_and_test(&obj->wait_cnt))
-		wake_up_all(&ictx->destroy_wait);
+		iommufd_object_last_put(obj);
 }
 
 /**
@@ -131,7 +133,7 @@ static inline bool iommufd_lock_obj(struct iommufd_ctx *ictx,
 	if (refcount_inc_not_zero(&obj->users))
 		return true;
 	if (refcount_dec_and_test(&obj->wait_cnt))
-		wake_up_all(&ictx->destroy_wait);
+		iommufd_object_last_put(obj);
 	return false;
 }
 

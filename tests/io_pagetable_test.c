@@ -1171,7 +1171,6 @@ static int io_pagetable_test_init(struct kunit *test)
 	m->test = test;
 	test->priv = m;
 	m->ictx.account_mode = IOMMUFD_ACCOUNT_USER;
-	init_waitqueue_head(&m->ictx.destroy_wait);
 	m->shadow = kunit_kzalloc(test, MEM_BYTES, GFP_KERNEL);
 	m->buf = kunit_kzalloc(test, MEM_BYTES, GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, m->shadow);
