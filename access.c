@@ -357,10 +357,12 @@ iommufd_access_create(struct iommufd_ctx *ictx,
 EXPORT_SYMBOL_NS_GPL(iommufd_access_create, "IOMMUFD");
 
 /**
- * iommufd_access_destroy_object() - destroy operation of an access
+ * iommufd_access_disown() - disown operation of an access
  * @obj: its object
+ *
+ * After this the driver's callback is not called.
  */
-void iommufd_access_destroy_object(struct iommufd_object *obj)
+void iommufd_access_disown(struct iommufd_object *obj)
 {
 	struct iommufd_access *access =
 		container_of(obj, struct iommufd_access, obj);
@@ -369,6 +371,17 @@ void iommufd_access_destroy_object(struct iommufd_object *obj)
 	if (access->ioas)
 		access_drain(access);
 	up_write(&access->lock);
+}
+
+/**
+ * iommufd_access_destroy_object() - destroy operation of an access
+ * @obj: its object
+ */
+void iommufd_access_destroy_object(struct iommufd_object *obj)
+{
+	struct iommufd_access *access =
+		container_of(obj, struct iommufd_access, obj);
+
 	iommufd_ctx_put(access->ictx);
 }
 

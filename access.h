@@ -38,6 +38,7 @@ struct iommufd_access {
 	bool internal;
 };
 
+void iommufd_access_disown(struct iommufd_object *obj);
 void iommufd_access_destroy_object(struct iommufd_object *obj);
 void iommufd_access_notify_unmap(struct io_pagetable *iopt, unsigned long iova,
 				 unsigned long length);

@@ -321,8 +321,27 @@ void iommufd_device_pre_destroy(struct iommufd_object *obj)
 }
 
 /**
- * iommufd_device_destroy() - destroy operation of a device
+ * iommufd_device_disown() - disown operation of a device
  * @obj: the device, attached to nothing
+ *
+ * The device may be removed from the machine when this returns. What still uses
+ * the binding then finds its struct device, but no IOMMU.
+ */
+void iommufd_device_disown(struct iommufd_object *obj)
+{
+	struct iommufd_device *idev =
+		container_of(obj, struct iommufd_device, obj);
+
+	group_remove_device(idev->igroup, idev);
+	/* Its driver may go with it, which the answers would call */
+	iommufd_attach_flush_faults(idev);
+	if (!idev->noiommu)
+		iommu_device_release_dma_owner(idev->dev);
+}
+
+/**
+ * iommufd_device_destroy() - destroy operation of a device
+ * @obj: the device
  */
 void iommufd_device_destroy(struct iommufd_object *obj)
 {
@@ -330,11 +349,6 @@ void iommufd_device_destroy(struct iommufd_object *obj)
 		container_of(obj, struct iommufd_device, obj);
 	bool holds_ctx = device_holds_ctx(idev);
 
-	group_remove_device(idev->igroup, idev);
-	/* Its driver may go with it, which the answers would call */
-	iommufd_attach_flush_faults(idev);
-	if (!idev->noiommu)
-		iommu_device_release_dma_owner(idev->dev);
 	group_put(idev->igroup);
 	put_device(idev->dev);
 	if (holds_ctx)

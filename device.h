@@ -108,6 +108,7 @@ u32 iommufd_group_faulting_id(struct iommufd_group *igroup, struct device *dev);
 void iommufd_attach_flush_faults(struct iommufd_device *idev);
 
 void iommufd_device_pre_destroy(struct iommufd_object *obj);
+void iommufd_device_disown(struct iommufd_object *obj);
 void iommufd_device_destroy(struct iommufd_object *obj);
 int iommufd_get_hw_info(struct iommufd_ucmd *ucmd);
 

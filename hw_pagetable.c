@@ -174,15 +174,17 @@ static int paging_check_flags(struct iommufd_device *idev, u32 flags,
 	return 0;
 }
 
+/*
+ * A driver that reads user data may be at it until the device is gone, see
+ * iommufd_device_disown(). That is why callers give it @ops, the device's, which
+ * they got before.
+ */
 static struct iommu_domain *
-paging_domain_alloc(struct iommufd_device *idev, u32 flags,
-		    const struct iommu_user_data *user_data)
+paging_domain_alloc(struct iommufd_device *idev, const struct iommu_ops *ops,
+		    u32 flags, const struct iommu_user_data *user_data)
 {
-	const struct iommu_ops *ops;
-
 	if (idev->noiommu)
 		return iommufd_noiommu_domain_alloc();
-	ops = dev_iommu_ops(idev->dev);
 	if (!ops->domain_alloc_paging_flags)
 		return iommu_paging_domain_alloc(idev->dev);
 	return ops->domain_alloc_paging_flags(idev->dev,
@@ -194,13 +196,14 @@ static int paging_make_domain(struct iommufd_hwpt_paging *hwpt_paging,
 			      struct iommufd_device *idev, u32 flags,
 			      const struct iommu_user_data *user_data)
 {
+	const struct iommu_ops *ops =
+		idev->noiommu ? NULL : dev_iommu_ops(idev->dev);
 	struct iommu_domain *domain;
 
-	domain = paging_domain_alloc(idev, flags, user_data);
+	domain = paging_domain_alloc(idev, ops, flags, user_data);
 	if (IS_ERR(domain))
 		return PTR_ERR(domain);
-	hwpt_set_domain(&hwpt_paging->common, domain,
-			idev->noiommu ? NULL : dev_iommu_ops(idev->dev));
+	hwpt_set_domain(&hwpt_paging->common, domain, ops);
 	hwpt_paging->iopt_domain.domain = domain;
 	hwpt_paging->iopt_domain.noiommu = idev->noiommu;
 
@@ -300,14 +303,13 @@ static bool nested_flags_valid(u32 flags)
 	return !(flags & ~(IOMMU_HWPT_FAULT_ID_VALID | IOMMU_HWPT_ALLOC_PASID));
 }
 
-/* On a vIOMMU or, without one, on a parent */
+/* On a vIOMMU or, without one, on a parent; @ops as for a paging one */
 static struct iommu_domain *
 nested_domain_alloc(struct iommufd_hwpt_nested *hwpt_nested,
-		    struct iommufd_device *idev, u32 flags,
-		    const struct iommu_user_data *user_data)
+		    struct iommufd_device *idev, const struct iommu_ops *ops,
+		    u32 flags, const struct iommu_user_data *user_data)
 {
 	struct iommufd_viommu *viommu = hwpt_nested->viommu;
-	const struct iommu_ops *ops = dev_iommu_ops(idev->dev);
 	struct iommu_domain *parent;
 
 	/* Where faults go is no business of drivers */
@@ -324,6 +326,7 @@ nested_alloc(struct iommufd_ctx *ictx, struct iommufd_device *idev,
 	     struct iommufd_hwpt_paging *parent, struct iommufd_viommu *viommu,
 	     u32 flags, const struct iommu_user_data *user_data)
 {
+	const struct iommu_ops *ops = dev_iommu_ops(idev->dev);
 	struct iommufd_hwpt_nested *hwpt_nested;
 	struct iommu_domain *domain;
 	int rc;
@@ -337,12 +340,12 @@ nested_alloc(struct iommufd_ctx *ictx, struct iommufd_device *idev,
 	refcount_inc(viommu ? &viommu->obj.users : &parent->common.obj.users);
 	hwpt_init(&hwpt_nested->common, idev, flags);
 
-	domain = nested_domain_alloc(hwpt_nested, idev, flags, user_data);
+	domain = nested_domain_alloc(hwpt_nested, idev, ops, flags, user_data);
 	if (IS_ERR(domain)) {
 		rc = PTR_ERR(domain);
 		goto err_abort;
 	}
-	hwpt_set_domain(&hwpt_nested->common, domain, dev_iommu_ops(idev->dev));
+	hwpt_set_domain(&hwpt_nested->common, domain, ops);
 	if (WARN_ON_ONCE(domain->type != IOMMU_DOMAIN_NESTED)) {
 		rc = -EOPNOTSUPP;
 		goto err_abort;

@@ -42,6 +42,7 @@ static struct miscdevice vfio_misc_dev;
 const struct iommufd_object_ops iommufd_object_ops[IOMMUFD_OBJ_MAX] = {
 	[IOMMUFD_OBJ_DEVICE] = {
 		.pre_destroy = iommufd_device_pre_destroy,
+		.disown = iommufd_device_disown,
 		.destroy = iommufd_device_destroy,
 	},
 	[IOMMUFD_OBJ_HWPT_PAGING] = {
@@ -54,6 +55,7 @@ const struct iommufd_object_ops iommufd_object_ops[IOMMUFD_OBJ_MAX] = {
 		.destroy = iommufd_ioas_destroy,
 	},
 	[IOMMUFD_OBJ_ACCESS] = {
+		.disown = iommufd_access_disown,
 		.destroy = iommufd_access_destroy_object,
 	},
 	[IOMMUFD_OBJ_FAULT] = {
@@ -424,9 +426,13 @@ static int __init iommufd_init(void)
 {
 	int ret;
 
-	ret = misc_register(&iommu_misc_dev);
+	ret = iommufd_object_init();
 	if (ret)
 		return ret;
+
+	ret = misc_register(&iommu_misc_dev);
+	if (ret)
+		goto err_object;
 
 	if (IS_ENABLED(CONFIG_IOMMUFD_VFIO_CONTAINER)) {
 		ret = misc_register(&vfio_misc_dev);
@@ -444,6 +450,8 @@ err_vfio_misc:
 		misc_deregister(&vfio_misc_dev);
 err_misc:
 	misc_deregister(&iommu_misc_dev);
+err_object:
+	iommufd_object_exit();
 	return ret;
 }
 
@@ -453,6 +461,7 @@ static void __exit iommufd_exit(void)
 	if (IS_ENABLED(CONFIG_IOMMUFD_VFIO_CONTAINER))
 		misc_deregister(&vfio_misc_dev);
 	misc_deregister(&iommu_misc_dev);
+	iommufd_object_exit();
 }
 
 module_init(iommufd_init);

@@ -2,8 +2,11 @@
 /*
  * The ID table of a context. object.h has the rules.
  */
+#include <linux/list.h>
 #include <linux/slab.h>
+#include <linux/spinlock.h>
 #include <linux/wait_bit.h>
+#include <linux/workqueue.h>
 
 #include "object.h"
 #include "selftest.h"
@@ -158,23 +161,23 @@ static void iommufd_object_set_slot(struct iommufd_ctx *ictx,
 }
 
 /**
- * iommufd_object_last_put() - the last wait count of an object is gone
- * @obj: the object, of which only the address is good: whoever waits for it
- *	may have freed it
- *
- * For iommufd_put_object() and iommufd_lock_obj().
+ * struct iommufd_orphan - what could not be destroyed in time
+ * @work: finishes the destruction
+ * @item: on iommufd_orphans until @work is queued, under iommufd_orphans_lock
+ * @ictx: its context, referenced
+ * @obj: the object, which nobody can find; whoever drops its last wait count
+ *	queues @work
  */
-void iommufd_object_last_put(struct iommufd_object *obj)
-{
-	/*
-	 * Dropping a count is no full barrier, and wake_up_var() looks for
-	 * waiters without a lock. Orders the count's zero before that look;
-	 * pairs with the barrier of prepare_to_wait_event(), which orders the
-	 * waiter's entry before its look at the count.
-	 */
-	smp_mb();
-	wake_up_var(&obj->wait_cnt);
-}
+struct iommufd_orphan {
+	struct work_struct work;
+	struct list_head item;
+	struct iommufd_ctx *ictx;
+	struct iommufd_object *obj;
+};
+
+static struct workqueue_struct *iommufd_orphan_wq;
+static DEFINE_SPINLOCK(iommufd_orphans_lock);
+static LIST_HEAD(iommufd_orphans);
 
 /* Whether nobody holds the object any more; its users are then as they stay */
 static bool iommufd_object_is_idle(struct iommufd_object *obj)
@@ -189,6 +192,37 @@ static bool iommufd_object_is_idle(struct iommufd_object *obj)
 	 */
 	smp_acquire__after_ctrl_dep();
 	return true;
+}
+
+/**
+ * iommufd_object_last_put() - the last wait count of an object is gone
+ * @obj: the object, of which only the address is good: whoever waits for it
+ *	may have freed it
+ *
+ * For iommufd_put_object() and iommufd_lock_obj().
+ */
+void iommufd_object_last_put(struct iommufd_object *obj)
+{
+	struct iommufd_orphan *orphan;
+
+	/*
+	 * Dropping a count is no full barrier, and wake_up_var() looks for
+	 * waiters without a lock. Orders the count's zero before that look;
+	 * pairs with the barrier of prepare_to_wait_event(), which orders the
+	 * waiter's entry before its look at the count.
+	 */
+	smp_mb();
+	wake_up_var(&obj->wait_cnt);
+
+	guard(spinlock)(&iommufd_orphans_lock);
+	list_for_each_entry(orphan, &iommufd_orphans, item) {
+		/* The address may have been used again since */
+		if (orphan->obj == obj && iommufd_object_is_idle(obj)) {
+			list_del(&orphan->item);
+			queue_work(iommufd_orphan_wq, &orphan->work);
+			return;
+		}
+	}
 }
 
 /*
@@ -209,10 +243,48 @@ static bool iommufd_object_drain(struct iommufd_object *obj)
 	return false;
 }
 
+/* The object is idle, and nobody can find it */
 static void iommufd_object_teardown(struct iommufd_object *obj)
 {
+	/* The table's at most; another one is a bug of the driver */
+	if (WARN_ON(refcount_read(&obj->users) > 1))
+		return;
 	iommufd_object_ops[obj->type].destroy(obj);
 	iommufd_object_free(obj);
+}
+
+static void iommufd_orphan_finish(struct work_struct *work)
+{
+	struct iommufd_orphan *orphan =
+		container_of(work, struct iommufd_orphan, work);
+	struct iommufd_ctx *ictx = orphan->ictx;
+
+	iommufd_object_teardown(orphan->obj);
+	kfree(orphan);
+	iommufd_ctx_put(ictx);
+}
+
+/*
+ * Destruction cannot wait any longer, and the caller goes on as if it had come
+ * to its end. The object is out of everybody's sight for good.
+ */
+static void iommufd_object_orphan(struct iommufd_ctx *ictx,
+				  struct iommufd_object *obj)
+{
+	struct iommufd_orphan *orphan;
+
+	/* There would be nobody to tell of an error */
+	orphan = kzalloc_obj(*orphan, GFP_KERNEL | __GFP_NOFAIL);
+	INIT_WORK(&orphan->work, iommufd_orphan_finish);
+	orphan->obj = obj;
+	orphan->ictx = ictx;
+	iommufd_ctx_get(ictx);
+
+	guard(spinlock)(&iommufd_orphans_lock);
+	if (iommufd_object_is_idle(obj))
+		queue_work(iommufd_orphan_wq, &orphan->work);
+	else
+		list_add(&orphan->item, &iommufd_orphans);
 }
 
 /**
@@ -243,29 +315,19 @@ int iommufd_object_destroy_id(struct iommufd_ctx *ictx, u32 id)
 	xa_unlock(&ictx->objects);
 
 	/* What is left are lookups that lost, and ioctls about to return */
-	if (!iommufd_object_drain(obj))
+	if (!iommufd_object_drain(obj)) {
+		iommufd_object_orphan(ictx, obj);
 		return -EBUSY;
+	}
 	iommufd_object_teardown(obj);
 	return 0;
-}
-
-/* The object could not be destroyed; the context's release will */
-static void iommufd_object_reinstate(struct iommufd_ctx *ictx,
-				     struct iommufd_object *obj)
-{
-	if (!refcount_inc_not_zero(&obj->wait_cnt))
-		refcount_set(&obj->wait_cnt, 1);
-	refcount_dec(&obj->users);
-
-	xa_lock(&ictx->objects);
-	iommufd_object_set_slot(ictx, obj, obj);
-	xa_unlock(&ictx->objects);
 }
 
 static void iommufd_object_remove(struct iommufd_ctx *ictx,
 				  struct iommufd_object *obj, void *final_entry)
 {
 	const struct iommufd_object_ops *ops = &iommufd_object_ops[obj->type];
+	bool idle;
 
 	if (ops->pre_destroy)
 		ops->pre_destroy(obj);
@@ -275,14 +337,13 @@ static void iommufd_object_remove(struct iommufd_ctx *ictx,
 	iommufd_object_set_slot(ictx, obj, XA_ZERO_ENTRY);
 	xa_unlock(&ictx->objects);
 
-	if (!iommufd_object_drain(obj)) {
-		iommufd_object_reinstate(ictx, obj);
-		return;
-	}
-
-	/* The caller's and the table's; a third is a bug of the driver */
-	if (WARN_ON(refcount_read(&obj->users) != 2)) {
-		iommufd_object_reinstate(ictx, obj);
+	/* The caller's, which leaves the table's */
+	refcount_dec(&obj->users);
+	idle = iommufd_object_drain(obj);
+	if (ops->disown)
+		ops->disown(obj);
+	if (!idle) {
+		iommufd_object_orphan(ictx, obj);
 		return;
 	}
 
@@ -300,9 +361,12 @@ static void iommufd_object_remove(struct iommufd_ctx *ictx,
  * @obj: the object; the caller's user count is consumed
  *
  * Has revocable holders let go, and sleeps until running ioctls are through
- * with it. No ioctl or callback uses the object after return. When somebody
- * else is still a user, which is a bug of the driver, the object stays until
- * the context is closed.
+ * with it. When one is not in a minute, which takes user memory that does not
+ * arrive, the object is orphaned: its driver is rid of it nevertheless, its ID is
+ * not used again, and the rest is done when that ioctl ends.
+ *
+ * When somebody else is still a user, which is a bug of the driver, the object
+ * is leaked.
  */
 void iommufd_object_destroy_user(struct iommufd_ctx *ictx,
 				 struct iommufd_object *obj)
@@ -322,6 +386,28 @@ void iommufd_object_tombstone_user(struct iommufd_ctx *ictx,
 				   struct iommufd_object *obj)
 {
 	iommufd_object_remove(ictx, obj, XA_ZERO_ENTRY);
+}
+
+/**
+ * iommufd_object_init() - set up what all contexts share
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int __init iommufd_object_init(void)
+{
+	iommufd_orphan_wq = alloc_workqueue("iommufd", WQ_UNBOUND, 0);
+	return iommufd_orphan_wq ? 0 : -ENOMEM;
+}
+
+/**
+ * iommufd_object_exit() - undo iommufd_object_init()
+ *
+ * There is no context any more, as orphans hold theirs, but the work that was
+ * the last to drop one may still be about to return.
+ */
+void iommufd_object_exit(void)
+{
+	destroy_workqueue(iommufd_orphan_wq);
 }
 
 /**

@@ -11,10 +11,17 @@
  *
  *  wait_cnt  Who has to let go soon. Held by running ioctls, and by holders
  *            that can be told to let go (a vDEVICE of its device). A driver
- *            that removes its own object sleeps until these are gone.
+ *            that removes its own object sleeps until these are gone, but
+ *            not longer than a minute.
  *
  * A user count therefore never blocks anybody, and a wait count never makes an
- * operation fail.
+ * operation fail. An ioctl lets go of a device, and of whatever else a driver
+ * may remove, before it waits for user memory. Drivers of IOMMUs that are given
+ * a device together with user data leave no choice.
+ *
+ * An object that is waited for in vain becomes an orphan: it stays hidden, and
+ * whoever drops the last wait count has a work item finish its destruction. It
+ * holds the context until then.
  *
  * Lookup runs under RCU only. An object becomes visible when
  * iommufd_object_finalize() stores it in the slot that was reserved when it was
@@ -30,12 +37,17 @@
  * struct iommufd_object_ops - how the table takes an object of some type down
  * @pre_destroy: optional; tells holders of a wait count to let go. Called
  *	before a kernel initiated destruction waits. May sleep.
- * @destroy: undo everything; the memory is freed by the caller. Called when no
+ * @disown: optional, for objects that only their driver removes; undoes all that
+ *	takes the driver or what it drives. Called when nobody can find the
+ *	object any more, before @destroy. Usually nobody holds a wait count
+ *	either; if somebody does, it may be long until @destroy. May sleep.
+ * @destroy: undo everything else; the memory is freed by the caller. Called when no
  *	reference exists, also for an object that never became visible and may
  *	be incomplete, then under the locks its creator holds. May sleep.
  */
 struct iommufd_object_ops {
 	void (*pre_destroy)(struct iommufd_object *obj);
+	void (*disown)(struct iommufd_object *obj);
 	void (*destroy)(struct iommufd_object *obj);
 };
 
@@ -143,5 +155,8 @@ void iommufd_object_destroy_user(struct iommufd_ctx *ictx,
 void iommufd_object_tombstone_user(struct iommufd_ctx *ictx,
 				   struct iommufd_object *obj);
 void iommufd_object_destroy_all(struct iommufd_ctx *ictx);
+
+int iommufd_object_init(void);
+void iommufd_object_exit(void);
 
 #endif

@@ -122,8 +122,8 @@ struct iommufd_device *iommufd_device_bind(struct iommufd_ctx *ictx,
  * @idev: bound device without any attachment; is freed
  *
  * Destroys the vDEVICE of the device, if user space has left it. Waits for
- * ioctls about the device to finish. When the last device of the group goes,
- * the group returns to the kernel.
+ * ioctls about the device to finish, but for a minute at most. When the last
+ * device of the group goes, the group returns to the kernel.
  *
  * Context: May sleep.
  */

@@ -342,4 +342,190 @@ TEST_F(lifetime, viommu_data)
 	EXPECT_EQ(0, iommu_destroy(self->fd, cmd.out_viommu_id));
 }
 
+/*
+ * There is one way left to hold a device as long as one likes: a driver of an
+ * IOMMU that is told the device reads user memory. The device goes all the
+ * same, after some time.
+ */
+
+#define NESTED(cmd, data)                                               \
+	struct iommu_hwpt_alloc cmd = {                                 \
+		.size = sizeof(cmd),                                    \
+		.dev_id = self->idle.idev,                              \
+		.pt_id = self->parent,                                  \
+		.data_type = IOMMU_HWPT_DATA_SELFTEST,                  \
+		.data_len = sizeof(data),                               \
+		.data_uptr = (uintptr_t)self->stall.page,               \
+	}
+
+TEST_F(lifetime, unbind_times_out)
+{
+	const struct iommu_hwpt_selftest data = { .iotlb = 0x5678 };
+	struct mock_dev dev;
+	__u32 id;
+
+	ASSERT_EQ(0, timeout_set(TIMEOUT_SHORT));
+	STALL_OR_SKIP(false, NULL, 0);
+	NESTED(cmd, data);
+	START(IOMMU_HWPT_ALLOC, &cmd);
+	EXPECT_EQ(0, iommu_destroy(self->fd, self->idle.stdev));
+	/* It is gone for everybody, and its ID is nobody else's */
+	EXPECT_GONE(self->idle);
+	EXPECT_EQ(ENOENT, hwpt_alloc(self->fd, self->idle.idev, self->ioas, 0,
+				     &id));
+	EXPECT_EQ(ENOENT, vdevice_alloc(self->fd, self->viommu,
+					self->idle.idev, 1, NULL));
+	for (int i = 0; i < 4; i++) {
+		ASSERT_EQ(0, ioas_alloc(self->fd, &id));
+		EXPECT_NE(self->idle.idev, id);
+	}
+	/* Others come and go */
+	ASSERT_EQ(0, mock_attach(self->fd, self->ioas, 0, &dev));
+	EXPECT_EQ(0, iommu_destroy(self->fd, dev.stdev));
+
+	EXPECT_EQ(0, stall_release(&self->stall, &data, sizeof(data)));
+	call_join(&self->call);
+	ASSERT_EQ(0, self->call.ret);
+	EXPECT_EQ(0, mock_check_iotlb_all(self->fd, cmd.out_hwpt_id, 0x5678));
+	EXPECT_EQ(0, iommu_destroy(self->fd, cmd.out_hwpt_id));
+	EXPECT_EQ(ENOENT, hw_info(self->fd, self->idle.idev));
+	EXPECT_EQ(0, iommu_destroy(self->fd, self->viommu));
+	EXPECT_EQ(0, iommu_destroy(self->fd, self->parent));
+}
+
+/* The vDEVICE goes with its device and at the same time */
+TEST_F(lifetime, unbind_times_out_vdevice)
+{
+	const struct iommu_hwpt_selftest data = {};
+	struct mock_dev dev;
+	__u32 vdev;
+
+	ASSERT_EQ(0, timeout_set(TIMEOUT_SHORT));
+	STALL_OR_SKIP(false, NULL, 0);
+	NESTED(cmd, data);
+	ASSERT_EQ(0, vdevice_alloc(self->fd, self->viommu, self->idle.idev,
+				   0x99, &vdev));
+	START(IOMMU_HWPT_ALLOC, &cmd);
+	EXPECT_EQ(0, iommu_destroy(self->fd, self->idle.stdev));
+	EXPECT_GONE(self->idle);
+	EXPECT_EQ(ENOENT, iommu_destroy(self->fd, vdev));
+	ASSERT_EQ(0, mock_attach(self->fd, self->ioas, 0, &dev));
+	EXPECT_EQ(0, vdevice_alloc(self->fd, self->viommu, dev.idev, 0x99,
+				   NULL));
+	EXPECT_EQ(0, stall_refuse(&self->stall));
+	call_join(&self->call);
+}
+
+/* The other device of the group keeps its translation */
+TEST_F(lifetime, unbind_times_out_sibling)
+{
+	const struct mock_config config = { .sibling = self->dev.stdev };
+	const struct iommu_hwpt_selftest data = {};
+	struct mock_dev again;
+
+	ASSERT_EQ(0, iommu_destroy(self->fd, self->idle.stdev));
+	ASSERT_EQ(0, mock_device(self->fd, self->dev.hwpt, &config,
+				 &self->idle));
+	ASSERT_EQ(0, timeout_set(TIMEOUT_SHORT));
+	STALL_OR_SKIP(false, NULL, 0);
+	NESTED(cmd, data);
+	START(IOMMU_HWPT_ALLOC, &cmd);
+	EXPECT_EQ(0, iommu_destroy(self->fd, self->idle.stdev));
+	EXPECT_GONE(self->idle);
+	EXPECT_EQ(0, mock_pasid_check(self->fd, self->dev.stdev, 0,
+				      self->dev.hwpt));
+	ASSERT_EQ(0, mock_device(self->fd, self->dev.hwpt, &config, &again));
+	EXPECT_EQ(0, iommu_destroy(self->fd, again.stdev));
+	/* The kernel complains if somebody claimed the DMA of the group still */
+	EXPECT_EQ(0, iommu_destroy(self->fd, self->dev.stdev));
+	EXPECT_EQ(0, stall_release(&self->stall, &data, sizeof(data)));
+	call_join(&self->call);
+	EXPECT_EQ(0, self->call.ret);
+}
+
+/* An automatic HWPT that is looked at is gone, and the IOAS follows later */
+TEST_F(lifetime, detach_times_out)
+{
+	struct iommu_test_cmd check = {
+		.size = sizeof(check),
+		.op = IOMMU_TEST_OP_MD_CHECK_MAP,
+		.check_map = { .iova = BASE, .length = PAGE },
+	};
+	struct mock_dev dev;
+	__u32 ioas;
+
+	ASSERT_EQ(0, timeout_set(TIMEOUT_SHORT));
+	ASSERT_EQ(0, ioas_alloc(self->fd, &ioas));
+	ASSERT_EQ(0, mock_attach(self->fd, ioas, 0, &dev));
+	STALL_OR_SKIP(false, NULL, 0);
+	check.id = dev.hwpt;
+	check.check_map.uptr = (uintptr_t)self->stall.page;
+	START(IOMMU_TEST_CMD, &check);
+	EXPECT_EQ(0, iommu_destroy(self->fd, dev.stdev));
+	EXPECT_EQ(ENOENT, iommu_destroy(self->fd, dev.hwpt));
+	EXPECT_EQ(ENOENT, mock_attach(self->fd, dev.hwpt, 0, NULL));
+	EXPECT_EQ(EBUSY, iommu_destroy(self->fd, ioas));
+
+	EXPECT_EQ(0, stall_release(&self->stall, "", 1));
+	call_join(&self->call);
+	EXPECT_EQ(0, EVENTUALLY(iommu_destroy(self->fd, ioas)));
+}
+
+/* Runs in a child: a device that goes and a call that never ends */
+static int stalled_for_good(void *buf, int ready)
+{
+	struct iommu_hwpt_alloc cmd = {
+		.size = sizeof(cmd),
+		.data_type = IOMMU_HWPT_DATA_SELFTEST,
+		.data_len = sizeof(struct iommu_hwpt_selftest),
+	};
+	struct stall stall = {};
+	struct mock_dev dev;
+	struct call call;
+	int fd = iommu_open();
+	__u32 ioas;
+
+	if (fd < 0 || ioas_alloc(fd, &ioas) ||
+	    ioas_map_at(fd, ioas, buf, PAGE, BASE) ||
+	    mock_attach(fd, ioas, 0, &dev) ||
+	    hwpt_alloc(fd, dev.idev, ioas, IOMMU_HWPT_ALLOC_NEST_PARENT,
+		       &cmd.pt_id) ||
+	    stall_init(&stall, false, NULL, 0))
+		return 1;
+	cmd.dev_id = dev.idev;
+	cmd.data_uptr = (uintptr_t)stall.page;
+	if (call_start(&call, __NR_ioctl, fd, IOMMU_HWPT_ALLOC, (long)&cmd) ||
+	    stall_wait(&stall) || iommu_destroy(fd, dev.stdev) ||
+	    write(ready, "", 1) != 1)
+		return 1;
+	pause();
+	return 1;
+}
+
+/* The context goes when its process is killed, with everything it had pinned */
+TEST_F(lifetime, unbind_times_out_killed)
+{
+	int ready[2];
+	pid_t pid;
+	char c;
+
+	STALL_OR_SKIP(false, NULL, 0);
+	ASSERT_EQ(0, timeout_set(TIMEOUT_SHORT));
+	ASSERT_EQ(0, pipe(ready));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		close(ready[0]);
+		_exit(stalled_for_good(self->buf + PAGE, ready[1]));
+	}
+	close(ready[1]);
+	EXPECT_EQ(1, read(ready[0], &c, 1));
+	close(ready[0]);
+	EXPECT_EQ(EIO, mock_check_pins(self->fd, self->buf + PAGE, PAGE, 0));
+	EXPECT_EQ(0, kill(pid, SIGKILL));
+	EXPECT_EQ(pid, waitpid(pid, NULL, 0));
+	EXPECT_EQ(0, EVENTUALLY(mock_check_pins(self->fd, self->buf + PAGE,
+						PAGE, 0)));
+}
+
 TEST_HARNESS_MAIN
