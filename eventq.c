@@ -89,11 +89,52 @@ static struct iommufd_fault *file_fault(struct file *file)
 				  struct iommufd_fault, common);
 }
 
-static struct iopf_group *fault_first(struct iommufd_fault *fault)
+static void fault_answer(struct iopf_group *group,
+			 enum iommu_page_response_code code)
+{
+	iopf_group_response(group, code);
+	iopf_free_group(group);
+}
+
+static void fault_dequeue(struct iommufd_fault *fault, struct iopf_group *group)
 {
 	guard(spinlock)(&fault->common.lock);
-	return list_first_entry_or_null(&fault->common.deliver,
-					struct iopf_group, node);
+	list_del(&group->node);
+}
+
+static u32 fault_dev_id(struct iopf_group *group)
+{
+	struct iommufd_attach_handle *handle =
+		to_iommufd_handle(group->attach_handle);
+
+	return iommufd_group_faulting_id(handle->igroup,
+					 group->fault_param->dev);
+}
+
+/*
+ * The first group of the queue that user space can be told about, and the ID of
+ * its device. A device that is being unbound has no ID any more and waits for
+ * @fault->mutex to have its faults answered, so those are answered right here.
+ */
+static struct iopf_group *fault_first(struct iommufd_fault *fault, u32 *dev_id)
+{
+	struct iopf_group *group;
+
+	lockdep_assert_held(&fault->mutex);
+
+	for (;;) {
+		scoped_guard(spinlock, &fault->common.lock)
+			group = list_first_entry_or_null(&fault->common.deliver,
+							 struct iopf_group,
+							 node);
+		if (!group)
+			return NULL;
+		*dev_id = fault_dev_id(group);
+		if (*dev_id)
+			return group;
+		fault_dequeue(fault, group);
+		fault_answer(group, IOMMU_PAGE_RESP_INVALID);
+	}
 }
 
 /* The core has flags of its own among these */
@@ -108,13 +149,9 @@ static u32 fault_flags(u32 flags)
 	return ret;
 }
 
-static void fault_fill_records(struct iopf_group *group,
+static void fault_fill_records(struct iopf_group *group, u32 dev_id,
 			       struct iommu_hwpt_pgfault *records)
 {
-	struct iommufd_attach_handle *handle =
-		to_iommufd_handle(group->attach_handle);
-	u32 dev_id = iommufd_group_faulting_id(handle->igroup,
-					       group->fault_param->dev);
 	struct iopf_fault *iopf;
 
 	static_assert((int)IOMMU_PGFAULT_PERM_READ ==
@@ -150,10 +187,11 @@ static ssize_t fault_take(struct iommufd_fault *fault, size_t room,
 			  struct iommu_hwpt_pgfault **records)
 {
 	struct iopf_group *group;
+	u32 dev_id;
 	int rc;
 
 	guard(mutex)(&fault->mutex);
-	group = fault_first(fault);
+	group = fault_first(fault, &dev_id);
 	if (!group)
 		return -ENODATA;
 	if (group->fault_count > room / sizeof(**records))
@@ -171,9 +209,8 @@ static ssize_t fault_take(struct iommufd_fault *fault, size_t room,
 		return rc;
 	}
 
-	fault_fill_records(group, *records);
-	scoped_guard(spinlock, &fault->common.lock)
-		list_del(&group->node);
+	fault_fill_records(group, dev_id, *records);
+	fault_dequeue(fault, group);
 	return group->fault_count * sizeof(**records);
 }
 
@@ -232,13 +269,6 @@ static ssize_t fault_fops_read(struct file *file, char __user *buf,
 	if (done || rc == -ENODATA)
 		return done;
 	return rc;
-}
-
-static void fault_answer(struct iopf_group *group,
-			 enum iommu_page_response_code code)
-{
-	iopf_group_response(group, code);
-	iopf_free_group(group);
 }
 
 static int fault_write_response(struct iommufd_fault *fault,

@@ -7,6 +7,7 @@
  * can be attached and detached while it stays bound.
  */
 #include <poll.h>
+#include <pthread.h>
 #include <linux/vfio.h>
 
 #include "kselftest_harness.h"
@@ -17,6 +18,7 @@
 #define RESV (BASE + 64 * PAGE)
 #define RESV_LEN (4 * PAGE)
 #define REC sizeof(struct iommu_hwpt_pgfault)
+#define BURST 200
 
 FIXTURE(group)
 {
@@ -551,6 +553,66 @@ TEST_F(group_fault, unbind)
 	FAULT(self->b, 6);
 	ASSERT_EQ(REC, read(self->q, f, REC));
 	EXPECT_EQ(6, f[0].grpid);
+}
+
+struct reader {
+	int q;
+	volatile bool stop;
+	unsigned int unnamed, records;
+};
+
+/* Whether another one unbinds or not, each record names a device */
+static void *read_faults(void *arg)
+{
+	struct iommu_hwpt_pgfault f[BURST];
+	struct reader *r = arg;
+	bool stop;
+
+	do {
+		ssize_t size;
+
+		stop = r->stop;
+		size = read(r->q, f, sizeof(f));
+		for (ssize_t i = 0; i < size / (ssize_t)REC; i++) {
+			r->records++;
+			if (!f[i].dev_id)
+				r->unnamed++;
+			respond(r->q, f[i].cookie);
+		}
+	} while (!stop);
+	return NULL;
+}
+
+/* A reader is at work while a device goes */
+TEST_F_TIMEOUT(group_fault, unbind_while_read, 60)
+{
+	struct mock_config config = {
+		.flags = MOCK_FLAGS_DEVICE_PASID,
+		.sibling = self->b.stdev,
+	};
+	struct reader r = { .q = self->q };
+	struct mock_dev dev;
+	pthread_t thread;
+
+	for (int round = 0; round < 30; round++) {
+		ASSERT_EQ(0, mock_device(self->fd, self->hwpt, &config, &dev));
+		for (int i = 0; i < BURST; i++)
+			FAULT(dev, i);
+		r.stop = false;
+		ASSERT_EQ(0, pthread_create(&thread, NULL, read_faults, &r));
+		EXPECT_EQ(0, DESTROY(dev.stdev));
+		r.stop = true;
+		ASSERT_EQ(0, pthread_join(thread, NULL));
+		ASSERT_EQ(0, r.unnamed)
+			TH_LOG("round %d, record %u", round, r.records);
+	}
+	/* What the others wait for is delivered as before */
+	r.records = 0;
+	FAULT(self->b, 1);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, read_faults, &r));
+	ASSERT_EQ(0, pthread_join(thread, NULL));
+	EXPECT_EQ(1, r.records);
+	EXPECT_EQ(0, r.unnamed);
 }
 
 /* The same of a PASID */
