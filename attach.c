@@ -61,39 +61,49 @@ static int reserve_region(struct io_pagetable *iopt,
 			    idev);
 }
 
+/**
+ * struct msi_window - where the doorbells of a device go
+ * @start: first byte
+ * @size: bytes, 0 when its IOMMU driver asks for no software MSI
+ */
+struct msi_window {
+	phys_addr_t start;
+	phys_addr_t size;
+};
+
 /*
  * Find the window for software MSI in a device's regions. Returns -EINVAL when
  * the IOMMU driver contradicts itself.
  */
-static int find_sw_msi(struct list_head *regions,
-		       struct iommu_resv_region **sw_msi)
+static int find_sw_msi(struct list_head *regions, struct msi_window *window)
 {
 	struct iommu_resv_region *resv;
 	bool hw_msi = false;
 
-	*sw_msi = NULL;
+	*window = (struct msi_window){};
 	list_for_each_entry(resv, regions, list) {
 		if (resv->type == IOMMU_RESV_MSI)
 			hw_msi = true;
 		if (resv->type != IOMMU_RESV_SW_MSI)
 			continue;
-		if (WARN_ON_ONCE(*sw_msi))
+		if (WARN_ON_ONCE(window->size))
 			return -EINVAL;
-		*sw_msi = resv;
+		window->start = resv->start;
+		window->size = resv->length;
 	}
-	if (WARN_ON_ONCE(*sw_msi && hw_msi))
+	if (WARN_ON_ONCE(window->size && hw_msi))
 		return -EINVAL;
 	return 0;
 }
 
 /*
  * Reserve all regions of a device in an IOVA space, or on failure none. With
- * @attach, the software MSI window becomes that of the group.
+ * @window, tell which of them is for software MSI.
  */
 static int reserve_regions(struct iommufd_device *idev,
-			   struct io_pagetable *iopt, bool attach)
+			   struct io_pagetable *iopt, struct msi_window *window)
 {
-	struct iommu_resv_region *resv, *sw_msi;
+	struct iommu_resv_region *resv;
 	LIST_HEAD(regions);
 	int rc = 0;
 
@@ -106,13 +116,8 @@ static int reserve_regions(struct iommufd_device *idev,
 		if (rc)
 			goto out;
 	}
-	if (attach) {
-		rc = find_sw_msi(&regions, &sw_msi);
-		if (!rc && sw_msi)
-			rc = iommufd_sw_msi_set_window(idev->igroup,
-						       sw_msi->start,
-						       sw_msi->length);
-	}
+	if (window)
+		rc = find_sw_msi(&regions, window);
 out:
 	if (rc)
 		iopt_unreserve(iopt, idev);
@@ -275,6 +280,7 @@ static int attach_add_device(struct iommufd_attach *attach,
 {
 	struct iommufd_hw_pagetable *hwpt = attach->hwpt;
 	bool regions = attach_has_regions(idev, pasid);
+	struct msi_window window = {};
 	int rc;
 
 	rc = xa_insert(&attach->devices, idev->obj.id, idev,
@@ -282,11 +288,15 @@ static int attach_add_device(struct iommufd_attach *attach,
 	if (rc)
 		return rc;
 	if (regions) {
-		rc = reserve_regions(idev, hwpt_iopt(hwpt), true);
+		rc = reserve_regions(idev, hwpt_iopt(hwpt), &window);
 		if (rc)
 			goto err_erase;
 	}
 	rc = check_device(idev, pasid, hwpt);
+	/* The group keeps its window for as long as it is attached: last */
+	if (!rc && window.size)
+		rc = iommufd_sw_msi_set_window(idev->igroup, window.start,
+					       window.size);
 	if (rc)
 		goto err_unreserve;
 
@@ -404,7 +414,7 @@ static int reserve_all(struct iommufd_attach *attach, struct io_pagetable *iopt)
 	int rc;
 
 	xa_for_each(&attach->devices, id, idev) {
-		rc = reserve_regions(idev, iopt, false);
+		rc = reserve_regions(idev, iopt, NULL);
 		if (rc) {
 			unreserve_all(attach, iopt);
 			return rc;

@@ -296,7 +296,9 @@ static struct iommufd_sw_msi_map *sw_msi_get_map(struct iommufd_group *igroup,
 		if (map->sw_msi_start != igroup->sw_msi_start)
 			continue;
 		if (map->msi_addr == msi_addr)
-			return map;
+			return iommufd_sw_msi_in_window(igroup, map) ?
+				       map :
+				       ERR_PTR(-EOVERFLOW);
 		pgoff = max(pgoff, map->pgoff + 1);
 	}
 

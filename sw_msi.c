@@ -14,12 +14,10 @@ static void sw_msi_unmap_required(struct iommufd_group *igroup,
 {
 	struct iommufd_sw_msi_map *map;
 
-	if (!igroup->sw_msi_size)
-		return;
 	list_for_each_entry(map, &igroup->ictx->sw_msi_list, sw_msi_item) {
 		if (map == end)
 			break;
-		if (map->sw_msi_start == igroup->sw_msi_start &&
+		if (iommufd_sw_msi_in_window(igroup, map) &&
 		    test_bit(map->id, igroup->required_sw_msi.bitmap))
 			iommufd_sw_msi_uninstall(igroup->ictx, hwpt_paging,
 						 map);
@@ -34,10 +32,8 @@ static int sw_msi_map_required(struct iommufd_group *igroup,
 
 	lockdep_assert_held(&igroup->ictx->sw_msi_lock);
 
-	if (!igroup->sw_msi_size)
-		return 0;
 	list_for_each_entry(map, &igroup->ictx->sw_msi_list, sw_msi_item) {
-		if (map->sw_msi_start != igroup->sw_msi_start ||
+		if (!iommufd_sw_msi_in_window(igroup, map) ||
 		    !test_bit(map->id, igroup->required_sw_msi.bitmap))
 			continue;
 		rc = iommufd_sw_msi_install(igroup->ictx, hwpt_paging, map);
