@@ -7,12 +7,20 @@
 #include <linux/module.h>
 #include <linux/overflow.h>
 #include <linux/slab.h>
+#include <linux/wait_bit.h>
 
 #include "access.h"
 #include "area.h"
 #include "dirty_log.h"
 #include "io_pagetable.h"
 #include "pages.h"
+
+/*
+ * Mark in io_pagetable.accesses: the driver is being told to drop all pins of
+ * the access, which leaves the space then. An unmap waits for that, instead of
+ * telling the driver the same a second time.
+ */
+#define ACCESS_LEAVING XA_MARK_1
 
 /*
  * The IOVA space
@@ -58,6 +66,9 @@ void iopt_remove_access(struct io_pagetable *iopt,
 	guard(rwsem_write)(&iopt->iova_rwsem);
 	WARN_ON(xa_erase(&iopt->accesses, id) != access);
 	iopt_update_alignment(iopt);
+	/* Who does not see it gone is seen waiting here */
+	smp_mb();
+	wake_up_var(&iopt->accesses);
 }
 
 /* What an access wants to do with an area */
@@ -243,32 +254,82 @@ int iopt_rw(struct io_pagetable *iopt, unsigned long iova, void *data,
 	}
 }
 
+static bool access_has_unmap(const struct iommufd_access *access)
+{
+	return access->ops && access->ops->unmap;
+}
+
+/* Returns -EINTR when the caller is killed meanwhile */
+static int access_wait_left(struct io_pagetable *iopt, unsigned long index)
+{
+	int rc = wait_var_event_killable(&iopt->accesses,
+					 !xa_get_mark(&iopt->accesses, index,
+						      ACCESS_LEAVING));
+
+	return rc ? -EINTR : 0;
+}
+
+/* Ends what raised access->callbacks; the access may be gone then */
+static void access_call_unmap(struct iommufd_access *access, unsigned long iova,
+			      unsigned long length)
+{
+	access->ops->unmap(access->data, iova, length);
+	if (atomic_dec_and_test(&access->callbacks))
+		wake_up_var(&access->callbacks);
+}
+
 /**
  * iommufd_access_notify_unmap() - have accesses drop their pins
  * @iopt: the space
  * @iova: first byte
  * @length: bytes
  *
- * Called without locks. Several may run at a time.
+ * When it succeeds, each driver has been told to, and each access that was on
+ * its way out of the space has left it.
+ *
+ * Context: May sleep, for as long as drivers take. Called without locks. Several
+ * may run at a time.
+ *
+ * Return: 0, or -EINTR when the caller is killed while an access leaves.
  */
-void iommufd_access_notify_unmap(struct io_pagetable *iopt, unsigned long iova,
-				 unsigned long length)
+int iommufd_access_notify_unmap(struct io_pagetable *iopt, unsigned long iova,
+				unsigned long length)
 {
 	struct iommufd_access *access;
 	unsigned long index;
+	bool leaving;
+	int rc = 0;
 
 	xa_lock(&iopt->accesses);
 	xa_for_each(&iopt->accesses, index, access) {
-		/* Destruction of the access waits for the callback */
-		if (!access->ops || !access->ops->unmap ||
-		    !iommufd_lock_obj(access->ictx, &access->obj))
+		if (!access_has_unmap(access))
 			continue;
+		leaving = xa_get_mark(&iopt->accesses, index, ACCESS_LEAVING);
+		if (!leaving)
+			atomic_inc(&access->callbacks);
 		xa_unlock(&iopt->accesses);
-		access->ops->unmap(access->data, iova, length);
-		iommufd_put_object(access->ictx, &access->obj);
+
+		if (leaving)
+			rc = access_wait_left(iopt, index);
+		else
+			access_call_unmap(access, iova, length);
+
 		xa_lock(&iopt->accesses);
+		if (rc)
+			break;
 	}
 	xa_unlock(&iopt->accesses);
+	return rc;
+}
+
+/* Have the driver drop all pins, when nobody else talks to it about them */
+static void access_drop_pins(struct iommufd_access *access,
+			     struct io_pagetable *iopt, u32 id)
+{
+	xa_set_mark(&iopt->accesses, id, ACCESS_LEAVING);
+	wait_var_event(&access->callbacks,
+		       !atomic_read_acquire(&access->callbacks));
+	access->ops->unmap(access->data, 0, ULONG_MAX);
 }
 
 /*
@@ -305,9 +366,9 @@ static void access_drain(struct iommufd_access *access)
 
 	access->ioas = NULL;
 	access->changing = true;
-	if (access->ops && access->ops->unmap) {
+	if (access_has_unmap(access)) {
 		up_write(&access->lock);
-		access->ops->unmap(access->data, 0, ULONG_MAX);
+		access_drop_pins(access, &ioas->iopt, id);
 		down_write(&access->lock);
 	}
 	access_leave(access, ioas, id);

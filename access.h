@@ -18,6 +18,8 @@
  *	told to drop its pins; under @lock
  * @ioas_link: from iopt_add_access() for @ioas_unpin, under @lock
  * @changing: it is on its way out of @ioas_unpin; under @lock
+ * @callbacks: how many unmaps are in the callback of @ops right now; it stays
+ *	attached meanwhile. Raised under xa_lock of io_pagetable.accesses.
  * @alignment: bytes; what it needs of every area
  * @ops: of the driver, NULL when @internal
  * @data: of the driver, passed back to @ops
@@ -32,6 +34,7 @@ struct iommufd_access {
 	struct iommufd_ioas *ioas_unpin;
 	u32 ioas_link;
 	bool changing;
+	atomic_t callbacks;
 	unsigned long alignment;
 	const struct iommufd_access_ops *ops;
 	void *data;
@@ -40,8 +43,8 @@ struct iommufd_access {
 
 void iommufd_access_disown(struct iommufd_object *obj);
 void iommufd_access_destroy_object(struct iommufd_object *obj);
-void iommufd_access_notify_unmap(struct io_pagetable *iopt, unsigned long iova,
-				 unsigned long length);
+int iommufd_access_notify_unmap(struct io_pagetable *iopt, unsigned long iova,
+				unsigned long length);
 
 struct iommufd_access *iommufd_access_create_internal(struct iommufd_ioas *ioas,
 						      struct iommufd_ctx *ictx);

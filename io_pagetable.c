@@ -618,6 +618,7 @@ static bool area_is_idle(struct iopt_area *area)
 static int iopt_unmap_drain(struct io_pagetable *iopt, struct iopt_area *area)
 {
 	unsigned int rounds = 0;
+	int rc;
 
 	/* Nothing starts any more, except to unpin */
 	for (;;) {
@@ -628,8 +629,10 @@ static int iopt_unmap_drain(struct io_pagetable *iopt, struct iopt_area *area)
 			continue;
 		if (WARN_ON(rounds++ == UNMAP_MAX_ROUNDS))
 			return -EDEADLOCK;
-		iommufd_access_notify_unmap(iopt, area->node.iova,
-					    area_length(area));
+		rc = iommufd_access_notify_unmap(iopt, area->node.iova,
+						 area_length(area));
+		if (rc)
+			return rc;
 		if (rounds > 1)
 			usleep_range(10, 100);
 	}
@@ -711,8 +714,9 @@ static int iopt_unmap_range(struct io_pagetable *iopt, unsigned long iova,
  * no device and no access reaches the pages.
  *
  * Returns -ENOENT when there is nothing or a mapping is not wholly inside,
- * -EBUSY when one is under construction or locked, -EINVAL, -EOVERFLOW, or
- * -EDEADLOCK when pins remain.
+ * -EBUSY when one is under construction or locked, -EINVAL, -EOVERFLOW,
+ * -EDEADLOCK when pins remain, or -EINTR when the caller is killed while it
+ * waits for an access to leave.
  */
 int iopt_unmap(struct io_pagetable *iopt, unsigned long iova,
 	       unsigned long length, unsigned long *unmapped)

@@ -78,6 +78,12 @@ enum {
 /* Flags of CREATE_ACCESS */
 enum {
 	MOCK_FLAGS_ACCESS_CREATE_NEEDS_PIN_PAGES = 1 << 0,
+	/*
+	 * Of this implementation only: the driver takes half a second before it
+	 * does what the first call of its unmap callback asks for. Closing the
+	 * file leaves unpinning to that callback.
+	 */
+	MOCK_FLAGS_ACCESS_CREATE_SLOW_UNMAP = 1 << 16,
 };
 
 /* dev_flags of MOCK_DOMAIN_FLAGS and MOCK_DEVICE */

@@ -4,6 +4,7 @@
  * of an IOAS, and does what the test tells it.
  */
 #include <linux/anon_inodes.h>
+#include <linux/delay.h>
 #include <linux/file.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
@@ -13,11 +14,14 @@
 #include "mock.h"
 
 #define ACCESS_MAX_LENGTH SZ_16M
+#define ACCESS_SLOW_UNMAP_MS 500
 
 /**
  * struct test_access - the driver behind an access file
  * @access: owned
  * @pins: made with needs_pin_pages
+ * @slow: made with MOCK_FLAGS_ACCESS_CREATE_SLOW_UNMAP
+ * @slow_next: the next unmap callback is the slow one
  * @lock: protects @items and @next_item_id, and keeps a pin and its item
  *	together for the unmap callback
  * @items: struct test_access_item
@@ -26,6 +30,8 @@
 struct test_access {
 	struct iommufd_access *access;
 	bool pins;
+	bool slow;
+	bool slow_next;
 	struct mutex lock; /* @items, @next_item_id */
 	struct list_head items;
 	u32 next_item_id;
@@ -69,7 +75,11 @@ static void test_access_drop_range(struct test_access *ta, unsigned long iova,
 static void test_access_unmap(void *data, unsigned long iova,
 			      unsigned long length)
 {
-	test_access_drop_range(data, iova, iova + length - 1);
+	struct test_access *ta = data;
+
+	if (xchg(&ta->slow_next, false))
+		msleep(ACCESS_SLOW_UNMAP_MS);
+	test_access_drop_range(ta, iova, iova + length - 1);
 }
 
 static const struct iommufd_access_ops test_access_pin_ops = {
@@ -83,7 +93,8 @@ static const struct iommufd_access_ops test_access_rw_ops = {
 
 static void test_access_free(struct test_access *ta)
 {
-	test_access_drop_range(ta, 0, ULONG_MAX);
+	if (!ta->slow)
+		test_access_drop_range(ta, 0, ULONG_MAX);
 	iommufd_access_destroy(ta->access);
 	kfree(ta);
 }
@@ -100,6 +111,8 @@ static struct test_access *test_access_alloc(struct iommufd_ctx *ictx,
 	if (!ta)
 		return ERR_PTR(-ENOMEM);
 	ta->pins = flags & MOCK_FLAGS_ACCESS_CREATE_NEEDS_PIN_PAGES;
+	ta->slow = flags & MOCK_FLAGS_ACCESS_CREATE_SLOW_UNMAP;
+	ta->slow_next = ta->slow;
 	mutex_init(&ta->lock);
 	INIT_LIST_HEAD(&ta->items);
 
@@ -163,7 +176,8 @@ int iommufd_test_create_access(struct iommufd_ucmd *ucmd)
 	struct file *filp;
 	int rc;
 
-	if (flags & ~MOCK_FLAGS_ACCESS_CREATE_NEEDS_PIN_PAGES)
+	if (flags & ~(MOCK_FLAGS_ACCESS_CREATE_NEEDS_PIN_PAGES |
+		      MOCK_FLAGS_ACCESS_CREATE_SLOW_UNMAP))
 		return -EOPNOTSUPP;
 
 	CLASS(get_unused_fd, fd)(O_CLOEXEC);

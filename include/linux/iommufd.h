@@ -296,7 +296,8 @@ int iommufd_access_attach(struct iommufd_access *access, u32 ioas_id);
  * @access: access, attached
  * @ioas_id: ID of the IOAS
  *
- * What is pinned in the old IOAS is given up through the unmap callback.
+ * What is pinned in the old IOAS is given up through the unmap callback. After
+ * the return no callback is about the old IOAS.
  *
  * Context: May sleep. The caller holds no lock that the unmap callback takes.
  *
@@ -311,7 +312,7 @@ int iommufd_access_replace(struct iommufd_access *access, u32 ioas_id);
  * @access: access, attached (else this warns)
  *
  * First nothing new can be pinned, then what is pinned is given up through the
- * unmap callback, then the IOAS is left.
+ * unmap callback, then the IOAS is left. No callback runs after the return.
  *
  * Context: May sleep. The caller holds no lock that the unmap callback takes.
  */

@@ -3,6 +3,7 @@
  * In-kernel users of an IOAS, through the mock's access files: pinning,
  * reading and writing, and being told to let go.
  */
+#include <pthread.h>
 #include <sys/wait.h>
 
 #include "kselftest_harness.h"
@@ -394,6 +395,130 @@ TEST_F(access, close_with_pins)
 	self->pinner = -1;
 	EXPECT_PINS(DOM, self->buf, self->len);
 	EXPECT_EQ(DOM * NR, vm_pin(0));
+}
+
+/* Something that a slow driver keeps another thread at */
+struct slow {
+	int fd, access;
+	__u32 ioas;
+	__u64 unmapped;
+	int rc;
+};
+
+static void *slow_close(void *arg)
+{
+	struct slow *s = arg;
+
+	s->rc = close(s->access) ? errno : 0;
+	return NULL;
+}
+
+static void *slow_replace(void *arg)
+{
+	struct slow *s = arg;
+
+	s->rc = access_replace(s->fd, s->access, s->ioas);
+	return NULL;
+}
+
+static void *slow_unmap(void *arg)
+{
+	struct slow *s = arg;
+
+	s->rc = ioas_unmap_all(s->fd, s->ioas, &s->unmapped);
+	return NULL;
+}
+
+#define SLOW_ACCESS(file)                                                     \
+	ASSERT_EQ(0, access_create(self->fd, self->ioas,                      \
+				   MOCK_FLAGS_ACCESS_CREATE_NEEDS_PIN_PAGES | \
+				   MOCK_FLAGS_ACCESS_CREATE_SLOW_UNMAP,       \
+				   file))
+
+/* Enough for the other thread to get to the callback, too little to leave it */
+static void wait_for_callback(void)
+{
+	usleep(100000);
+}
+
+/*
+ * An access is destroyed, and its driver takes its time to drop the pins: the
+ * unmap waits for that. What others pinned is taken from them as ever.
+ */
+TEST_F(access, unmap_while_destroyed)
+{
+	struct slow s = { .fd = self->fd };
+	pthread_t thread;
+	__u64 unmapped;
+
+	MAP_BUF();
+	SLOW_ACCESS(&s.access);
+	ASSERT_EQ(0, access_pin(self->fd, s.access, BASE, 4 * PAGE, self->buf,
+				WRITE, NULL));
+	ASSERT_EQ(0, PIN(BASE + 8 * PAGE, PAGE, self->buf + 8 * PAGE, WRITE,
+			 NULL));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, slow_close, &s));
+	wait_for_callback();
+	EXPECT_EQ(0, ioas_unmap_all(self->fd, self->ioas, &unmapped));
+	EXPECT_EQ(self->len, unmapped);
+	EXPECT_PINS(0, self->buf, self->len);
+	EXPECT_EQ(0, vm_pin(0));
+	ASSERT_EQ(0, pthread_join(thread, NULL));
+	EXPECT_EQ(0, s.rc);
+	/* Nothing is left of either */
+	MAP_BUF();
+	EXPECT_PINS(DOM, self->buf, self->len);
+}
+
+/* The same of one that moves on */
+TEST_F(access, unmap_while_replaced)
+{
+	struct slow s = { .fd = self->fd };
+	pthread_t thread;
+	__u64 unmapped;
+
+	MAP_BUF();
+	SLOW_ACCESS(&s.access);
+	ASSERT_EQ(0, access_pin(self->fd, s.access, BASE, 4 * PAGE, self->buf,
+				WRITE, NULL));
+	ASSERT_EQ(0, ioas_alloc(self->fd, &s.ioas));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, slow_replace, &s));
+	wait_for_callback();
+	EXPECT_EQ(0, ioas_unmap_all(self->fd, self->ioas, &unmapped));
+	EXPECT_EQ(self->len, unmapped);
+	EXPECT_PINS(0, self->buf, self->len);
+	ASSERT_EQ(0, pthread_join(thread, NULL));
+	EXPECT_EQ(0, s.rc);
+	EXPECT_EQ(0, close(s.access));
+}
+
+/* No callback about the former IOAS takes pins of the new one */
+TEST_F(access, replaced_while_unmapped)
+{
+	struct slow s = { .fd = self->fd, .ioas = self->ioas };
+	__u64 iova = BASE;
+	pthread_t thread;
+	__u32 ioas2, item;
+
+	MAP_BUF();
+	SLOW_ACCESS(&s.access);
+	ASSERT_EQ(0, access_pin(self->fd, s.access, BASE, 4 * PAGE, self->buf,
+				WRITE, NULL));
+	ASSERT_EQ(0, ioas_alloc(self->fd, &ioas2));
+	ASSERT_EQ(0, ioas_copy(self->fd, ioas2, self->ioas, BASE, self->len,
+			       MAP_FIX_RW, &iova));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, slow_unmap, &s));
+	wait_for_callback();
+	ASSERT_EQ(0, access_replace(self->fd, s.access, ioas2));
+	ASSERT_EQ(0, access_pin(self->fd, s.access, BASE, 4 * PAGE, self->buf,
+				WRITE, &item));
+	ASSERT_EQ(0, pthread_join(thread, NULL));
+	EXPECT_EQ(0, s.rc);
+	EXPECT_EQ(self->len, s.unmapped);
+	EXPECT_PINS(1, self->buf, 4 * PAGE);
+	EXPECT_EQ(0, access_unpin(self->fd, s.access, item));
+	EXPECT_PINS(0, self->buf, self->len);
+	EXPECT_EQ(0, close(s.access));
 }
 
 /* Random overlapping pins of two accesses against counters */
