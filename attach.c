@@ -669,7 +669,7 @@ static bool auto_hwpt_suits(struct iommufd_hwpt_paging *hwpt_paging,
 	if (hwpt_is_foreign(idev, &hwpt_paging->common))
 		return false;
 	return &hwpt_paging->common == current_hwpt ||
-	       hwpt_paging->enforce_cache_coherency ||
+	       hwpt_paging->iopt_domain.coherent ||
 	       !idev->enforce_cache_coherency;
 }
 

@@ -212,7 +212,7 @@ static int paging_make_domain(struct iommufd_hwpt_paging *hwpt_paging,
 		if (WARN_ON_ONCE(!domain->ops->enforce_cache_coherency ||
 				 !domain->ops->enforce_cache_coherency(domain)))
 			return -EINVAL;
-		hwpt_paging->enforce_cache_coherency = true;
+		hwpt_paging->iopt_domain.coherent = true;
 	}
 	return 0;
 }

@@ -44,7 +44,6 @@ struct iommufd_hw_pagetable {
  * @attached: attached (device, PASID) if @auto_domain, under
  *	iommufd_ioas.mutex; 0 of a published one is final: it is going
  * @auto_domain: made by an attach to an IOAS; goes with its last attachment
- * @enforce_cache_coherency: no-snoop of devices is overridden
  * @nest_parent: allocated with IOMMU_HWPT_ALLOC_NEST_PARENT
  * @linked: @iopt_domain is in @ioas' IOVA space
  * @sw_msi_users: by iommufd_sw_msi_map.id, how many times groups need that
@@ -57,7 +56,6 @@ struct iommufd_hwpt_paging {
 	struct list_head hwpt_item;
 	unsigned int attached;
 	bool auto_domain : 1;
-	bool enforce_cache_coherency : 1;
 	bool nest_parent : 1;
 	bool linked : 1;
 #if IS_ENABLED(CONFIG_IRQ_MSI_IOMMU)

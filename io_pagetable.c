@@ -1091,6 +1091,57 @@ void iopt_remove_domain(struct io_pagetable *iopt, struct iopt_domain *idom)
  * Queries
  */
 
+/**
+ * iopt_is_coherent() - can no device be incoherent
+ * @iopt: the space
+ *
+ * Return: 1 when every domain that mirrors the space overrides the no-snoop
+ * attribute of devices, also when there is none; otherwise 0; -EINTR when the
+ * caller is killed while the domains change.
+ */
+int iopt_is_coherent(struct io_pagetable *iopt)
+{
+	struct iopt_domain *idom;
+	int ret = 1;
+
+	if (down_read_killable(&iopt->domains_rwsem))
+		return -EINTR;
+	list_for_each_entry(idom, &iopt->domains, item) {
+		if (!idom->coherent)
+			ret = 0;
+	}
+	up_read(&iopt->domains_rwsem);
+	return ret;
+}
+
+/**
+ * iopt_page_sizes() - page sizes that every domain can map
+ * @iopt: the space
+ * @sizes: gets a bit for each; PAGE_SIZE and all above it when there is no domain
+ *
+ * A domain with pages smaller than the CPU's has to be used in units of CPU
+ * pages all the same.
+ *
+ * Return: 0, or -EINTR when the caller is killed while the domains change.
+ */
+int iopt_page_sizes(struct io_pagetable *iopt, u64 *sizes)
+{
+	struct iopt_domain *idom;
+
+	*sizes = PAGE_MASK;
+	if (down_read_killable(&iopt->domains_rwsem))
+		return -EINTR;
+	list_for_each_entry(idom, &iopt->domains, item) {
+		u64 domain = idom->domain->pgsize_bitmap;
+
+		if (domain & ~PAGE_MASK)
+			domain |= PAGE_SIZE;
+		*sizes &= domain;
+	}
+	up_read(&iopt->domains_rwsem);
+	return 0;
+}
+
 static int area_phys_dmabuf(struct iopt_area *area, unsigned long iova,
 			    u64 *phys)
 {

@@ -53,7 +53,8 @@ struct io_pagetable {
  * struct iopt_domain - a domain that mirrors an IOVA space
  * @item: on io_pagetable.domains
  * @domain: the domain, owned by whoever embeds this
- * @noiommu: a software page table; IOAS_NOIOMMU_GET_PA may rely on it
+ * @noiommu: a software page table; IOAS_NOIOMMU_GET_PA may rely on it; constant
+ * @coherent: it overrides the no-snoop attribute of devices; constant
  * @tracked: it tracks what devices write to because user space said so; under
  *	io_pagetable.domains_rwsem
  * @logged: it does for the dirty log; likewise
@@ -62,6 +63,7 @@ struct iopt_domain {
 	struct list_head item;
 	struct iommu_domain *domain;
 	bool noiommu;
+	bool coherent;
 	bool tracked;
 	bool logged;
 };
@@ -103,6 +105,8 @@ int iopt_set_huge_pages(struct io_pagetable *iopt, bool enable);
 /* Mirrors */
 int iopt_add_domain(struct io_pagetable *iopt, struct iopt_domain *idom);
 void iopt_remove_domain(struct io_pagetable *iopt, struct iopt_domain *idom);
+int iopt_is_coherent(struct io_pagetable *iopt);
+int iopt_page_sizes(struct io_pagetable *iopt, u64 *sizes);
 int iopt_add_access(struct io_pagetable *iopt, struct iommufd_access *access,
 		    u32 *id);
 void iopt_remove_access(struct io_pagetable *iopt,

@@ -19,7 +19,6 @@
 #include <linux/vfio.h>
 
 #include "dirty_log.h"
-#include "hw_pagetable.h"
 #include "ioas.h"
 #include "vfio_compat.h"
 
@@ -165,30 +164,18 @@ int iommufd_vfio_ioas(struct iommufd_ucmd *ucmd)
  * VFIO_CHECK_EXTENSION, VFIO_SET_IOMMU
  */
 
-static bool ioas_enforces_coherency(struct iommufd_ioas *ioas)
-{
-	struct iommufd_hwpt_paging *hwpt_paging;
-
-	guard(mutex)(&ioas->mutex);
-	list_for_each_entry(hwpt_paging, &ioas->hwpt_list, hwpt_item) {
-		if (!hwpt_paging->enforce_cache_coherency)
-			return false;
-	}
-	return true;
-}
-
 /* Do the IOMMUs override the no-snoop attribute of every device? */
 static int vfio_is_dma_coherent(struct iommufd_ctx *ictx)
 {
 	struct iommufd_ioas *ioas = vfio_get_ioas(ictx);
-	bool coherent;
+	int ret;
 
 	/* A container without a group promises nothing */
 	if (IS_ERR(ioas))
 		return 0;
-	coherent = ioas_enforces_coherency(ioas);
+	ret = iopt_is_coherent(&ioas->iopt);
 	vfio_put_ioas(ictx, ioas);
-	return coherent;
+	return ret;
 }
 
 static int vfio_check_extension(struct iommufd_ctx *ictx, unsigned long type)
@@ -256,26 +243,6 @@ static_assert(offsetof(struct vfio_info_reply, migration) ==
 static_assert(IS_ALIGNED(offsetof(struct vfio_info_reply, dma_avail), 8));
 static_assert(IS_ALIGNED(offsetof(struct vfio_info_reply, ranges), 8));
 
-/*
- * Page sizes that every domain can map. One with pages smaller than the CPU's
- * has to be used in units of CPU pages all the same.
- */
-static u64 ioas_page_sizes(struct iommufd_ioas *ioas)
-{
-	struct iommufd_hwpt_paging *hwpt_paging;
-	u64 sizes = PAGE_MASK;
-
-	guard(mutex)(&ioas->mutex);
-	list_for_each_entry(hwpt_paging, &ioas->hwpt_list, hwpt_item) {
-		u64 domain = hwpt_paging->common.domain->pgsize_bitmap;
-
-		if (domain & ~PAGE_MASK)
-			domain |= PAGE_SIZE;
-		sizes &= domain;
-	}
-	return sizes;
-}
-
 static u32 ioas_dma_avail(struct iommufd_ioas *ioas)
 {
 	u32 avail = READ_ONCE(dma_entry_limit);
@@ -332,12 +299,12 @@ static struct vfio_info_reply *vfio_info_alloc(struct iommufd_ioas *ioas)
 }
 
 static void vfio_info_fill(struct vfio_info_reply *reply,
-			   struct iommufd_ioas *ioas)
+			   struct iommufd_ioas *ioas, u64 page_sizes)
 {
 	reply->info.argsz = struct_size(reply, ranges.iova_ranges,
 					reply->ranges.nr_iovas);
 	reply->info.flags = VFIO_IOMMU_INFO_PGSIZES | VFIO_IOMMU_INFO_CAPS;
-	reply->info.iova_pgsizes = ioas_page_sizes(ioas);
+	reply->info.iova_pgsizes = page_sizes;
 	reply->info.cap_offset = offsetof(struct vfio_info_reply, migration);
 
 	reply->migration.header = (struct vfio_info_cap_header) {
@@ -366,13 +333,18 @@ static void vfio_info_fill(struct vfio_info_reply *reply,
 static int vfio_info_reply(struct iommufd_ioas *ioas, void __user *uinfo,
 			   u32 argsz)
 {
-	struct vfio_info_reply *reply = vfio_info_alloc(ioas);
+	struct vfio_info_reply *reply;
+	u64 page_sizes;
 	size_t size;
-	int rc = 0;
+	int rc;
 
+	rc = iopt_page_sizes(&ioas->iopt, &page_sizes);
+	if (rc)
+		return rc;
+	reply = vfio_info_alloc(ioas);
 	if (IS_ERR(reply))
 		return PTR_ERR(reply);
-	vfio_info_fill(reply, ioas);
+	vfio_info_fill(reply, ioas, page_sizes);
 	size = reply->info.argsz;
 	/* The capabilities are of use only together */
 	if (argsz < size) {

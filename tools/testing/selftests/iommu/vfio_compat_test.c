@@ -664,6 +664,55 @@ TEST_F(compat, info)
 }
 
 /* With any size of buffer, nothing is written behind it */
+static __u64 page_sizes(int fd)
+{
+	struct vfio_iommu_type1_info info = { .argsz = sizeof(info) };
+
+	return vfio_cmd(fd, VFIO_IOMMU_GET_INFO, &info) ? 0 :
+							  info.iova_pgsizes;
+}
+
+/* What user space makes by hand counts like what an attach makes */
+TEST_F(fresh, hand_made_hwpts)
+{
+	const struct mock_config enforce = {
+		.flags = MOCK_FLAGS_DEVICE_ENFORCE,
+	};
+	const struct mock_config lax = {};
+	const __u64 all = -(__u64)PAGE;
+	const __u64 few = MOCK_HUGE_PAGE_SIZE | PAGE;
+	struct mock_dev a, b;
+	__u32 ioas, strict, huge;
+
+	ASSERT_EQ(0, ioas_alloc(self->fd, &ioas));
+	ASSERT_EQ(0, vfio_ioas_set(self->fd, ioas));
+	ASSERT_EQ(0, mock_device(self->fd, 0, &enforce, &a));
+	ASSERT_EQ(0, mock_device(self->fd, 0, &lax, &b));
+	EXPECT_EQ(1, check_extension(self->fd, VFIO_DMA_CC_IOMMU));
+	EXPECT_EQ(all, page_sizes(self->fd));
+
+	ASSERT_EQ(0, hwpt_alloc(self->fd, a.idev, ioas, 0, &strict));
+	ASSERT_EQ(0, mock_pasid_attach(self->fd, a.stdev, 0,
+				       &(__u32){ strict }));
+	EXPECT_EQ(1, check_extension(self->fd, VFIO_DMA_CC_IOMMU));
+	EXPECT_NE(few, page_sizes(self->fd));
+
+	ASSERT_EQ(0, hwpt_alloc_huge(self->fd, b.idev, ioas, 0, &huge));
+	ASSERT_EQ(0, mock_pasid_attach(self->fd, b.stdev, 0,
+				       &(__u32){ huge }));
+	EXPECT_EQ(0, check_extension(self->fd, VFIO_DMA_CC_IOMMU));
+	EXPECT_EQ(few, page_sizes(self->fd));
+
+	/* It makes no difference to a device that comes by another way */
+	ASSERT_EQ(0, mock_device(self->fd, ioas, &enforce, NULL));
+	EXPECT_EQ(0, check_extension(self->fd, VFIO_DMA_CC_IOMMU));
+
+	ASSERT_EQ(0, iommu_destroy(self->fd, b.stdev));
+	ASSERT_EQ(0, iommu_destroy(self->fd, huge));
+	EXPECT_EQ(1, check_extension(self->fd, VFIO_DMA_CC_IOMMU));
+	EXPECT_NE(few, page_sizes(self->fd));
+}
+
 TEST_F(compat, info_small_buffer)
 {
 	struct vfio_iommu_type1_info *info;
