@@ -41,6 +41,16 @@
 /* An unmap gives accesses this many chances to drop their pins */
 #define UNMAP_MAX_ROUNDS 100
 
+/*
+ * An IOVA that the kernel chooses is aligned to this at most, which allows large
+ * IOPTEs. Some architectures do not define HPAGE_SIZE without huge pages.
+ */
+#ifdef CONFIG_TRANSPARENT_HUGEPAGE
+#define IOVA_ALIGN_MAX HPAGE_SIZE
+#else
+#define IOVA_ALIGN_MAX PAGE_SIZE
+#endif
+
 /**
  * iopt_init() - make an empty IOVA space
  * @iopt: the space
@@ -175,15 +185,12 @@ static void iopt_map_free(struct iopt_map *map)
 
 static int iopt_find_iova(struct iopt_map *map, unsigned long *iova)
 {
-	unsigned long align = PAGE_SIZE;
+	unsigned long align;
 
 	if (map->length >= ULONG_MAX / 2)
 		return -EOVERFLOW;
 
-	/* Alignment that is good for large IOPTEs, as far as it can matter */
-	if (IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE))
-		align = HPAGE_SIZE;
-	align = min(align, roundup_pow_of_two(map->length));
+	align = min(IOVA_ALIGN_MAX, roundup_pow_of_two(map->length));
 	if (map->addr)
 		align = min(align, 1UL << __ffs(map->addr));
 	if (align < map->iopt->iova_alignment)
