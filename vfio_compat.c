@@ -227,21 +227,18 @@ static int vfio_set_iommu(struct iommufd_ctx *ictx, unsigned long type)
  */
 
 /*
- * What the reply consists of, in this order. Every part has a size that is a
- * multiple of 8.
+ * What the reply consists of, in this order. Every part begins at a multiple of
+ * 8, also on 32-bit machines that align a u64 to 4 only.
  */
 struct vfio_info_reply {
 	struct vfio_iommu_type1_info info;
-	struct vfio_iommu_type1_info_cap_migration migration;
-	struct vfio_iommu_type1_info_dma_avail dma_avail;
-	u32 pad;
-	struct vfio_iommu_type1_info_cap_iova_range ranges;
+	struct vfio_iommu_type1_info_cap_migration migration __aligned(8);
+	struct vfio_iommu_type1_info_dma_avail dma_avail __aligned(8);
+	struct vfio_iommu_type1_info_cap_iova_range ranges __aligned(8);
 };
 
 static_assert(offsetof(struct vfio_info_reply, migration) ==
 	      sizeof(struct vfio_iommu_type1_info));
-static_assert(IS_ALIGNED(offsetof(struct vfio_info_reply, dma_avail), 8));
-static_assert(IS_ALIGNED(offsetof(struct vfio_info_reply, ranges), 8));
 
 static u32 ioas_dma_avail(struct iommufd_ioas *ioas)
 {
