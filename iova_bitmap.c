@@ -328,8 +328,8 @@ static void fill_bytes(struct iova_bitmap *bitmap, unsigned long index,
 	fill_memory(bitmap, index, num);
 }
 
-static void set_bits(struct iova_bitmap *bitmap, unsigned long first,
-		     unsigned long last)
+static void set_range(struct iova_bitmap *bitmap, unsigned long first,
+		      unsigned long last)
 {
 	unsigned long first_byte = first / BITS_PER_BYTE;
 	unsigned long last_byte = last / BITS_PER_BYTE;
@@ -376,7 +376,7 @@ void iova_bitmap_set(struct iova_bitmap *bitmap, unsigned long iova,
 
 	iova = max(iova, bitmap->iova);
 	last = min(last, bitmap_last);
-	set_bits(bitmap, (iova - bitmap->iova) >> bitmap->pgshift,
-		 (last - bitmap->iova) >> bitmap->pgshift);
+	set_range(bitmap, (iova - bitmap->iova) >> bitmap->pgshift,
+		  (last - bitmap->iova) >> bitmap->pgshift);
 }
 EXPORT_SYMBOL_NS_GPL(iova_bitmap_set, "IOMMUFD");
