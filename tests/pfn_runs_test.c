@@ -91,12 +91,13 @@ static void pfn_runs_long(struct kunit *test)
 
 static void pfn_runs_range(struct kunit *test)
 {
-	const u64 last_pfn = BIT_ULL(PFN_RUN_PFN_BITS) - 1;
+	const unsigned long last_pfn =
+		(unsigned long)(BIT_ULL(PFN_RUN_PFN_BITS) - 1);
 	struct pfn_runs runs;
 	struct pfn_cursor cur;
 	unsigned long pfn;
 
-	if (last_pfn > ULONG_MAX)
+	if (BITS_PER_LONG <= PFN_RUN_PFN_BITS)
 		kunit_skip(test, "no such frame numbers on this machine");
 
 	pfn_runs_init(&runs);
