@@ -60,6 +60,12 @@ FIXTURE_TEARDOWN(access)
 	EXPECT_EQ(0, vm_pin(0));
 }
 
+/* Where only accesses pin, as long as no domain comes */
+FIXTURE_LIKE(access_alone, access)
+
+FIXTURE_VARIANT_ADD(access_alone, no_domain) {};
+FIXTURE_VARIANT_ADD(access_alone, no_domain_limit) { .limit = 16 };
+
 #define DOM (variant->domain ? 1 : 0)
 #define EXPECT_PINS(want, va, len) \
 	EXPECT_EQ(0, mock_check_pins(self->fd, va, len, want))
@@ -225,13 +231,11 @@ TEST_F(access, pins_stack)
 }
 
 /* Domains come and go around pinned pages */
-TEST_F(access, pins_and_domains)
+TEST_F(access_alone, pins_and_domains)
 {
 	struct mock_dev dev;
 	__u32 item;
 
-	if (variant->domain)
-		SKIP(return, "starts without a domain");
 	MAP_BUF();
 	ASSERT_EQ(0, PIN(BASE + 4 * PAGE, 8 * PAGE, self->buf + 4 * PAGE,
 			 WRITE, &item));
@@ -256,14 +260,12 @@ TEST_F(access, pins_and_domains)
 }
 
 /* The same page while it stays pinned, whatever the process does */
-TEST_F(access, pinned_page_is_kept)
+TEST_F(access_alone, pinned_page_is_kept)
 {
 	__u8 *priv = buf_alloc_private(PAGE);
 	struct mock_dev dev;
 	__u32 item;
 
-	if (variant->domain)
-		SKIP(return, "starts without a domain");
 	ASSERT_NE(NULL, priv);
 	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, priv, PAGE, BASE));
 	ASSERT_EQ(0, PIN(BASE, PAGE, priv, WRITE, &item));
@@ -624,6 +626,12 @@ FIXTURE_TEARDOWN(access_rw)
 	free(self->tmp);
 }
 
+/* Where nothing is pinned meanwhile, and no domain needs whole pages of its */
+FIXTURE_LIKE(access_rw_alone, access_rw)
+
+FIXTURE_VARIANT_ADD(access_rw_alone, no_domain) {};
+FIXTURE_VARIANT_ADD(access_rw_alone, no_domain_slow) { .flags = SLOW };
+
 #define RW(iova, len, dir) \
 	access_rw(self->fd, self->access, iova, self->tmp, len, \
 		  (dir) | variant->flags)
@@ -727,15 +735,13 @@ TEST_F(access_rw, errors)
 }
 
 /* Any byte of a space without further users */
-TEST_F(access_rw, odd_mappings)
+TEST_F(access_rw_alone, odd_mappings)
 {
-	if (variant->domain)
-		SKIP(return, "the domain needs whole pages of its");
 	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf + 13,
 				 PAGE + 77, 1));
 	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf + 3 * PAGE,
 				 5, PAGE + 78));
-	check_rw(_metadata, self, variant, 1, 13, PAGE + 77);
+	check_rw(_metadata, (void *)self, (void *)variant, 1, 13, PAGE + 77);
 	ASSERT_EQ(0, RW(PAGE + 70, 13, 0));
 	EXPECT_EQ(0, memcmp(self->tmp, self->buf + 13 + PAGE + 69, 8));
 	EXPECT_EQ(0, memcmp(self->tmp + 8, self->buf + 3 * PAGE, 5));
@@ -794,10 +800,8 @@ TEST_F(access_rw, owner_elsewhere)
 	munmap(priv, self->len);
 }
 
-TEST_F(access_rw, unmapped_memory)
+TEST_F(access_rw_alone, unmapped_memory)
 {
-	if (variant->domain)
-		SKIP(return, "the memory is held");
 	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf, self->len,
 				 BASE));
 	ASSERT_EQ(0, munmap(self->buf + 2 * PAGE, PAGE));

@@ -15,6 +15,7 @@
 #ifndef __IOMMU_UTILS_H
 #define __IOMMU_UTILS_H
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -78,6 +79,31 @@ bool has_mock(int fd);
 		if (!has_mock(fd))                                             \
 			SKIP(return, "kernel without CONFIG_IOMMUFD_TEST");    \
 	} while (0)
+
+/*
+ * A fixture with the data, the setup and the teardown of @base, for tests that
+ * not every variant of @base can have. Add the variants that can.
+ */
+#define FIXTURE_LIKE(name, base)                                               \
+	FIXTURE(name)                                                          \
+	{                                                                      \
+		FIXTURE_DATA(base);                                            \
+	};                                                                     \
+	FIXTURE_VARIANT(name)                                                  \
+	{                                                                      \
+		FIXTURE_VARIANT(base);                                         \
+	};                                                                     \
+	/* A pointer to one is a pointer to the other, too */                  \
+	static_assert(sizeof(FIXTURE_DATA(name)) ==                            \
+		      sizeof(FIXTURE_DATA(base)), #name);                      \
+	FIXTURE_SETUP(name)                                                    \
+	{                                                                      \
+		base##_setup(_metadata, (void *)self, (void *)variant);        \
+	}                                                                      \
+	FIXTURE_TEARDOWN(name)                                                 \
+	{                                                                      \
+		base##_teardown(_metadata, (void *)self, (void *)variant);     \
+	}
 
 /* The core ioctls */
 int iommu_cmd(int fd, unsigned int cmd, void *arg);

@@ -63,6 +63,16 @@ FIXTURE_TEARDOWN(limits)
 	EXPECT_EQ(0, vm_lck(0));
 }
 
+/* Whoever may lock any amount */
+FIXTURE_LIKE(limits_privileged, limits)
+
+FIXTURE_VARIANT_ADD(limits_privileged, none) { .mode = NONE };
+
+/* Whose limit is their own, not that of the user */
+FIXTURE_LIKE(limits_process, limits)
+
+FIXTURE_VARIANT_ADD(limits_process, process) { .mode = PROCESS };
+
 #define EXPECT_CHARGE(n)                                                       \
 	do {                                                                   \
 		EXPECT_EQ(n, vm_pin(0));                                       \
@@ -327,10 +337,8 @@ TEST_F(limits, limit_of_the_owner)
 }
 
 /* How a mapping is accounted is settled when it is made */
-TEST_F(limits, capability_lost_later)
+TEST_F(limits_privileged, capability_lost_later)
 {
-	if (variant->mode != NONE)
-		SKIP(return, "has no capability to lose");
 	ASSERT_EQ(0, MAP(0, LIMIT + 1));
 	ASSERT_EQ(0, cap_drop(CAP_IPC_LOCK));
 	ASSERT_EQ(0, memlock_limit_set(0));
@@ -438,12 +446,6 @@ TEST_F(limits, change_process)
 	int file = memfd_of(NR * PAGE, 0);
 	__u64 iova = BASE;
 
-	/*
-	 * Mode "none" leaves VmPin where it was in the reference, see the
-	 * defects test.
-	 */
-	if (variant->mode == NONE)
-		SKIP(return, "nothing is charged to move");
 	ASSERT_LE(0, file);
 	EXPECT_EQ(0, ioas_change_process(self->fd));
 	ASSERT_EQ(0, ATTACH());
@@ -456,11 +458,9 @@ TEST_F(limits, change_process)
 	EXPECT_EQ(0, child_takes_over(self->fd, 0, LIMIT,
 				      variant->mode == PROCESS));
 	EXPECT_CHARGE(0);
-	/* From a process that is no more; see D22 for why not by PROCESS */
-	if (variant->mode == USER) {
-		EXPECT_EQ(0, ioas_change_process(self->fd));
-		EXPECT_CHARGE(LIMIT);
-	}
+	/* From a process that is no more */
+	EXPECT_EQ(0, ioas_change_process(self->fd));
+	EXPECT_CHARGE(LIMIT);
 	EXPECT_EQ(0, ioas_unmap_all(self->fd, self->ioas, NULL));
 	EXPECT_CHARGE(0);
 	close(file);
@@ -489,15 +489,13 @@ TEST_F(limits, change_process_refused)
 }
 
 /* No room at the new owner: all stays with the old */
-TEST_F(limits, change_process_over_limit)
+TEST_F(limits_process, change_process_over_limit)
 {
 	int file = memfd_of(NR * PAGE, 0), status;
 	struct rlimit lim = { (LIMIT - 1) * PAGE, LIMIT * PAGE };
 	__u64 iova = BASE;
 	pid_t pid;
 
-	if (variant->mode != PROCESS)
-		SKIP(return, "the limit is not the process'");
 	ASSERT_LE(0, file);
 	ASSERT_EQ(0, ATTACH());
 	for (int i = 0; i < LIMIT; i++) {
@@ -528,8 +526,6 @@ TEST_F(limits, change_process_shared)
 	__u64 iova = BASE;
 	__u32 ioas2;
 
-	if (variant->mode == NONE)
-		SKIP(return, "nothing is charged to move");
 	ASSERT_LE(0, file);
 	ASSERT_EQ(0, ATTACH());
 	ASSERT_EQ(0, ioas_map_file(self->fd, self->ioas, file, 0, LIMIT * PAGE,

@@ -62,6 +62,18 @@ FIXTURE_TEARDOWN(map)
 	EXPECT_EQ(0, vm_pin(0));
 }
 
+/* Where memory is pinned as soon as it is mapped */
+FIXTURE_LIKE(map_pinned, map)
+
+FIXTURE_VARIANT_ADD(map_pinned, domain) { .domains = 1 };
+FIXTURE_VARIANT_ADD(map_pinned, two_domains) { .domains = 2 };
+FIXTURE_VARIANT_ADD(map_pinned, domain_limit) { .domains = 1, .limit = 16 };
+
+/* Where nobody looks at it before the first domain comes */
+FIXTURE_LIKE(map_lazy, map)
+
+FIXTURE_VARIANT_ADD(map_lazy, no_domain) {};
+
 /* Each domain agrees: @want 0 for mapped so, EINVAL for not */
 #define EXPECT_MAPPED(want, iova, va, len)                                     \
 	do {                                                                   \
@@ -259,10 +271,8 @@ TEST_F(map, sub_page)
 	}
 }
 
-TEST_F(map, any_byte_without_users)
+TEST_F(map_lazy, any_byte)
 {
-	if (variant->domains)
-		SKIP(return, "the domains need whole pages of theirs");
 	for (unsigned int off = 0; off < 70; off += 3) {
 		__u64 unmapped = 0;
 
@@ -291,14 +301,12 @@ TEST_F(map, same_memory_twice)
 }
 
 /* Memory is touched when the first domain comes and let go with the last */
-TEST_F(map, lazy_pinning)
+TEST_F(map_lazy, pinning)
 {
 	struct mock_dev dev;
 	__u64 unmapped;
 	__u32 hwpt;
 
-	if (variant->domains)
-		SKIP(return, "starts without a domain");
 	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf, self->len,
 				 BASE));
 	EXPECT_PINS(0, self->buf, self->len);
@@ -331,13 +339,11 @@ TEST_F(map, lazy_pinning)
 }
 
 /* What is at the address when it gets pinned counts */
-TEST_F(map, lazy_follows_the_address)
+TEST_F(map_lazy, follows_the_address)
 {
 	struct mock_dev dev;
 	void *hole = self->buf + 4 * PAGE, *again;
 
-	if (variant->domains)
-		SKIP(return, "starts without a domain");
 	memset(self->buf, 1, self->len);
 	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf, self->len,
 				 BASE));
@@ -355,10 +361,8 @@ TEST_F(map, lazy_follows_the_address)
 	EXPECT_PINS(1, self->buf, self->len);
 }
 
-TEST_F(map, hole_in_memory)
+TEST_F(map_pinned, hole_in_memory)
 {
-	if (!variant->domains)
-		SKIP(return, "memory is not looked at");
 	for (unsigned int hole = 0; hole < NR; hole += 5) {
 		__u8 *at = self->buf + hole * PAGE;
 
@@ -384,12 +388,10 @@ TEST_F(map, hole_in_memory)
 	}
 }
 
-TEST_F(map, protection)
+TEST_F(map_pinned, protection)
 {
 	__u64 iova;
 
-	if (!variant->domains)
-		SKIP(return, "memory is not looked at");
 	ASSERT_EQ(0, mprotect(self->buf, self->len, PROT_READ));
 	EXPECT_EQ(EFAULT, ioas_map(self->fd, self->ioas, self->buf, PAGE,
 				   MAP_RW, &iova));
@@ -414,14 +416,12 @@ TEST_F(map, protection)
 }
 
 /* A device that only reads still reads what the process writes afterwards */
-TEST_F(map, read_only_private)
+TEST_F(map_pinned, read_only_private)
 {
 	int file = memfd_of(NR * PAGE, 0);
 	__u8 *priv;
 	__u64 iova;
 
-	if (!variant->domains)
-		SKIP(return, "memory is not looked at");
 	ASSERT_LE(0, file);
 	for (int kind = 0; kind < 2; kind++) {
 		priv = kind ? mmap(NULL, self->len, PROT_READ | PROT_WRITE,
@@ -442,14 +442,12 @@ TEST_F(map, read_only_private)
 	close(file);
 }
 
-TEST_F(map, memory_that_cannot_be_pinned)
+TEST_F(map_pinned, memory_that_cannot_be_pinned)
 {
 	__u64 iova;
 	void *va;
 	int file;
 
-	if (!variant->domains)
-		SKIP(return, "memory is not looked at");
 	/* The kernel's half, and nothing at all */
 	EXPECT_EQ(EFAULT, ioas_map(self->fd, self->ioas,
 				   (void *)0xffff800000000000UL, PAGE, MAP_RW,
@@ -473,15 +471,13 @@ TEST_F(map, memory_that_cannot_be_pinned)
 }
 
 /* Device memory that a driver lets user space map has no pages to pin */
-TEST_F(map, pfn_map)
+TEST_F(map_pinned, pfn_map)
 {
 	struct iommu_viommu_selftest data = { .in_data = 1 };
 	__u32 hwpt, viommu;
 	__u64 iova;
 	void *va;
 
-	if (!variant->domains)
-		SKIP(return, "memory is not looked at");
 	ASSERT_EQ(0, hwpt_alloc(self->fd, self->dev[0].idev, self->ioas,
 				IOMMU_HWPT_ALLOC_NEST_PARENT, &hwpt));
 	ASSERT_EQ(0, viommu_alloc(self->fd, self->dev[0].idev, hwpt,
@@ -608,12 +604,10 @@ TEST_F(map, memory_goes_away)
 	close(file);
 }
 
-TEST_F(map, memory_is_replaced)
+TEST_F(map_pinned, memory_is_replaced)
 {
 	__u8 *priv = buf_alloc_private(self->len);
 
-	if (!variant->domains)
-		SKIP(return, "memory is not looked at");
 	ASSERT_NE(NULL, priv);
 	memset(priv, 1, self->len);
 	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, priv, self->len, BASE));
@@ -630,14 +624,12 @@ TEST_F(map, memory_is_replaced)
 }
 
 /* A fork leaves the parent its pinned pages, whoever writes first */
-TEST_F(map, fork_keeps_pages)
+TEST_F(map_pinned, fork_keeps_pages)
 {
 	__u8 *priv = buf_alloc_private(self->len);
 	int status;
 	pid_t pid;
 
-	if (!variant->domains)
-		SKIP(return, "memory is not looked at");
 	ASSERT_NE(NULL, priv);
 	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, priv, self->len, BASE));
 	pid = fork();
@@ -693,15 +685,13 @@ TEST_F(map, owner_exits)
 }
 
 /* While it lives its memory can be pinned from outside */
-TEST_F(map, owner_elsewhere)
+TEST_F(map_lazy, owner_elsewhere)
 {
 	struct mock_dev dev;
 	int go[2], done[2], status;
 	char c = 0;
 	pid_t pid;
 
-	if (variant->domains)
-		SKIP(return, "pins at once");
 	ASSERT_EQ(0, pipe(go));
 	ASSERT_EQ(0, pipe(done));
 	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf, PAGE,
@@ -732,10 +722,8 @@ TEST_F(map, owner_elsewhere)
 	EXPECT_EQ(0, status);
 }
 
-TEST_F(map, small_io_pages)
+TEST_F(map_pinned, small_io_pages)
 {
-	if (!variant->domains)
-		SKIP(return, "no domain to look at");
 	ASSERT_EQ(0, option_set(self->fd, IOMMU_OPTION_HUGE_PAGES, self->ioas,
 				0));
 	EXPECT_EQ(EINVAL, ioas_map_at(self->fd, self->ioas, self->buf,

@@ -515,6 +515,50 @@ FIXTURE_TEARDOWN(compat)
 	EXPECT_EQ(0, vm_pin(0));
 }
 
+/* Type 1 only, which cuts mappings */
+FIXTURE_LIKE(type1, compat)
+
+FIXTURE_VARIANT_ADD(type1, no_domain)
+{
+	.type = VFIO_TYPE1_IOMMU,
+};
+
+FIXTURE_VARIANT_ADD(type1, domain)
+{
+	.type = VFIO_TYPE1_IOMMU, .domains = 1,
+};
+
+FIXTURE_VARIANT_ADD(type1, two_domains)
+{
+	.type = VFIO_TYPE1_IOMMU, .domains = 2,
+};
+
+/* Type 1 v2 only, which does not */
+FIXTURE_LIKE(type1v2, compat)
+
+FIXTURE_VARIANT_ADD(type1v2, no_domain)
+{
+	.type = VFIO_TYPE1v2_IOMMU,
+};
+
+FIXTURE_VARIANT_ADD(type1v2, domain)
+{
+	.type = VFIO_TYPE1v2_IOMMU, .domains = 1,
+};
+
+FIXTURE_VARIANT_ADD(type1v2, two_domains)
+{
+	.type = VFIO_TYPE1v2_IOMMU, .domains = 2,
+};
+
+/* And with mappings of any alignment, for want of a domain */
+FIXTURE_LIKE(type1v2_odd, compat)
+
+FIXTURE_VARIANT_ADD(type1v2_odd, no_domain)
+{
+	.type = VFIO_TYPE1v2_IOMMU,
+};
+
 #define IS_V1 (variant->type == VFIO_TYPE1_IOMMU)
 
 /* Each domain agrees: @want 0 for mapped so, EINVAL for not */
@@ -562,12 +606,10 @@ TEST_F(compat, type)
 	EXPECT_EQ(!IS_V1 && variant->domains, val);
 }
 
-TEST_F(compat, type1_needs_whole_pages)
+TEST_F(type1v2_odd, type1_needs_whole_pages)
 {
 	__u64 iova = BASE;
 
-	if (IS_V1 || variant->domains)
-		return;
 	/* Of an odd length that only the native ioctl lets pass */
 	ASSERT_EQ(0, ioas_map(self->fd, self->ioas, self->buf, 17, MAP_FIX_RW,
 			      &iova));
@@ -994,13 +1036,11 @@ TEST_F(compat, unmap_unaligned)
 	EXPECT_UNMAP(0, BASE + 1, 2 * PAGE, PAGE);
 }
 
-/* Version 2: only whole mappings, and all or none of them */
-TEST_F(compat, v2_bisect)
+/* Only whole mappings, and all or none of them */
+TEST_F(type1v2, bisect)
 {
 	__u64 len = 4 * PAGE;
 
-	if (IS_V1)
-		return;
 	ASSERT_EQ(0, dma_map(self->fd, self->buf, BASE, len));
 	ASSERT_EQ(0, dma_map(self->fd, self->buf + len, BASE + len, len));
 	EXPECT_UNMAP(ENOENT, BASE, PAGE, PAGE);
@@ -1015,11 +1055,9 @@ TEST_F(compat, v2_bisect)
 	EXPECT_UNMAP(0, BASE, 2 * len, 2 * len);
 }
 
-/* Version 1 cuts; what is left stays mapped and pinned as it was */
-TEST_F(compat, v1_bisect)
+/* What is left stays mapped and pinned as it was */
+TEST_F(type1, bisect)
 {
-	if (!IS_V1)
-		return;
 	ASSERT_EQ(0, dma_map(self->fd, self->buf, BASE, self->len));
 	EXPECT_UNMAP(0, BASE, PAGE, PAGE);
 	EXPECT_UNMAP(0, BASE + 15 * PAGE, PAGE, PAGE);
@@ -1046,14 +1084,12 @@ TEST_F(compat, v1_bisect)
 }
 
 /* Page by page, in random order */
-TEST_F(compat, v1_random)
+TEST_F(type1, random)
 {
 	unsigned int order[NR];
 	__u64 seed = rnd_seed();
 	__u64 state = seed;
 
-	if (!IS_V1)
-		return;
 	TH_LOG("TEST_SEED=%llu", (unsigned long long)seed);
 	for (unsigned int i = 0; i < NR; i++)
 		order[i] = i;
@@ -1075,13 +1111,11 @@ TEST_F(compat, v1_random)
 	EXPECT_UNMAP(0, BASE, self->len, 0);
 }
 
-TEST_F(compat, v1_hugetlb)
+TEST_F(type1, hugetlb)
 {
 	unsigned int nr, step = 32;
 	__u8 *huge;
 
-	if (!IS_V1)
-		return;
 	huge = huge_size ? buf_alloc_hugetlb(huge_size) : NULL;
 	if (!huge)
 		SKIP(return, "no huge page: write to nr_hugepages");
