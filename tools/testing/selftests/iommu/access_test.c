@@ -52,7 +52,7 @@ FIXTURE_SETUP(access)
 
 FIXTURE_TEARDOWN(access)
 {
-	mock_memory_limit(self->fd, 65536);
+	EXPECT_EQ(0, mock_memory_limit(self->fd, 65536));
 	if (self->pinner >= 0)
 		EXPECT_EQ(0, close(self->pinner));
 	EXPECT_EQ(0, close(self->fd));
@@ -618,7 +618,7 @@ FIXTURE_SETUP(access_rw)
 
 FIXTURE_TEARDOWN(access_rw)
 {
-	mock_memory_limit(self->fd, 65536);
+	EXPECT_EQ(0, mock_memory_limit(self->fd, 65536));
 	EXPECT_EQ(0, close(self->access));
 	EXPECT_EQ(0, close(self->fd));
 	EXPECT_EQ(0, check_unpinned(self->buf, self->len));

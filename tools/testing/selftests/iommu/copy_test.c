@@ -57,7 +57,7 @@ FIXTURE_SETUP(copy)
 
 FIXTURE_TEARDOWN(copy)
 {
-	mock_memory_limit(self->fd, 65536);
+	EXPECT_EQ(0, mock_memory_limit(self->fd, 65536));
 	EXPECT_EQ(0, close(self->fd));
 	EXPECT_EQ(0, check_unpinned(self->buf, self->len));
 	EXPECT_EQ(0, vm_pin(0));

@@ -7,7 +7,7 @@
  *
  *   abi      32-bit tasks had ENOTTY for everything.
  *   copy     The inner pieces of a copy did not have to be aligned.
- *   dirty    Holes, errors of drivers and an unwritable bitmap were no errors, the
+ *   dirty    Errors of drivers and an unwritable bitmap were no errors, the
  *            latter lost what was dirty; a unit that is no power of two was
  *            rounded; bits were set past the end of the bitmap.
  *   limits   Going over the limit was noticed after the device could see it.

@@ -67,7 +67,7 @@ static inline int edu_bind(struct edu *edu, int iommufd, __u32 *devid)
 {
 	int rc = vfio_bind(edu->dev, iommufd, devid);
 
-	if (rc != EPERM || sysfs_write(UNSAFE_MSI, "Y"))
+	if (rc != EPERM || write_text(UNSAFE_MSI, "Y"))
 		return rc;
 	edu->unsafe = true;
 	return vfio_bind(edu->dev, iommufd, devid);
@@ -111,7 +111,7 @@ static inline void edu_close(struct edu *edu)
 	if (edu->dev >= 0)
 		close(edu->dev);
 	if (edu->unsafe)
-		sysfs_write(UNSAFE_MSI, "N");
+		write_text(UNSAFE_MSI, "N");
 	*edu = (struct edu){ .dev = -1 };
 }
 

@@ -612,13 +612,9 @@ int mock_count_mapped(int fd, __u32 hwpt, __u64 iova, __u64 length,
 	memset(map, 0xff, bits / 8 + 8);
 	rc = mock_dirty(fd, hwpt, iova, length, MOCK_PAGE_SIZE, map, NULL);
 	memset(map, 0, bits / 8 + 8);
-	if (!rc) {
+	if (!rc)
 		rc = hwpt_get_dirty(fd, hwpt, 0, iova, length, MOCK_PAGE_SIZE,
 				    map);
-		/* A hole is one of the things to be found */
-		if (rc == ENOENT)
-			rc = 0;
-	}
 	for (size_t i = 0; i < bits; i++)
 		*units += bit_get(map, i);
 	free(map);
@@ -781,6 +777,59 @@ void *buf_alloc_hugetlb(size_t length)
 			MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
 
 	return va == MAP_FAILED ? NULL : va;
+}
+
+size_t huge_mapped(const void *va)
+{
+	unsigned long start = 0, end = 0, kib;
+	FILE *f = fopen("/proc/self/smaps", "re");
+	size_t bytes = 0;
+	char line[512];
+
+	while (f && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
+			continue;
+		if ((uintptr_t)va < start || (uintptr_t)va >= end)
+			continue;
+		if (sscanf(line, "AnonHugePages: %lu", &kib) == 1 ||
+		    sscanf(line, "ShmemPmdMapped: %lu", &kib) == 1)
+			bytes += kib * 1024;
+	}
+	if (f)
+		fclose(f);
+	return bytes;
+}
+
+int write_text(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC), rc = 0;
+	ssize_t len = strlen(text), done;
+
+	if (fd < 0)
+		return errno;
+	done = write(fd, text, len);
+	if (done != len)
+		rc = done < 0 ? errno : EIO;
+	close(fd);
+	return rc;
+}
+
+bool read_choice(const char *path, char *choice, size_t len)
+{
+	FILE *f = fopen(path, "re");
+	char line[256] = {}, *from, *to;
+
+	if (!f)
+		return false;
+	if (!fgets(line, sizeof(line), f))
+		line[0] = 0;
+	fclose(f);
+	from = strchr(line, '[');
+	to = from ? strchr(from, ']') : NULL;
+	if (!to)
+		return false;
+	*to = 0;
+	return snprintf(choice, len, "%s", from + 1) < (int)len;
 }
 
 int memfd_of(size_t length, unsigned int flags)

@@ -217,6 +217,8 @@ void *buf_alloc_private(size_t length);
 void *buf_alloc_scattered(size_t length);
 /* Memory of PMD huge pages from hugetlbfs, or NULL when none are reserved */
 void *buf_alloc_hugetlb(size_t length);
+/* Bytes that huge page table entries map, of the VMA at that address */
+size_t huge_mapped(const void *va);
 /* A memfd of that size, or -1. @flags as of memfd_create() */
 int memfd_of(size_t length, unsigned int flags);
 
@@ -227,6 +229,11 @@ long vm_lck(int pid);
 int cap_drop(int cap);
 bool cap_have(int cap);
 int memlock_limit_set(__u64 bytes);
+
+/* Write to a file such as those of sysfs and debugfs */
+int write_text(const char *path, const char *text);
+/* The choice in brackets, of all that its line offers. False if there is none. */
+bool read_choice(const char *path, char *choice, size_t len);
 
 /* A fresh context says: no page there is pinned. */
 int check_unpinned(const void *va, size_t length);

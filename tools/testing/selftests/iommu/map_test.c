@@ -56,7 +56,7 @@ FIXTURE_SETUP(map)
 
 FIXTURE_TEARDOWN(map)
 {
-	mock_memory_limit(self->fd, 65536);
+	EXPECT_EQ(0, mock_memory_limit(self->fd, 65536));
 	EXPECT_EQ(0, close(self->fd));
 	EXPECT_EQ(0, check_unpinned(self->buf, self->len));
 	EXPECT_EQ(0, vm_pin(0));
@@ -445,8 +445,6 @@ TEST_F(map_pinned, read_only_private)
 TEST_F(map_pinned, memory_that_cannot_be_pinned)
 {
 	__u64 iova;
-	void *va;
-	int file;
 
 	/* The kernel's half, and nothing at all */
 	EXPECT_EQ(EFAULT, ioas_map(self->fd, self->ioas,
@@ -454,20 +452,26 @@ TEST_F(map_pinned, memory_that_cannot_be_pinned)
 				   &iova));
 	EXPECT_EQ(EFAULT, ioas_map(self->fd, self->ioas, NULL, PAGE, MAP_RW,
 				   &iova));
-#ifdef SYS_memfd_secret
-	file = syscall(SYS_memfd_secret, 0);
-	if (file >= 0) {
-		ASSERT_EQ(0, ftruncate(file, PAGE));
-		va = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, file,
-			  0);
-		ASSERT_NE(MAP_FAILED, va);
-		EXPECT_EQ(EFAULT, ioas_map(self->fd, self->ioas, va, PAGE,
-					   MAP_RW, &iova));
-		close(file);
-	}
-#endif
 	EXPECT_EQ(ENOENT, ioas_unmap(self->fd, self->ioas, BASE, PAGE, NULL));
 	EXPECT_EQ(0, vm_pin(0));
+}
+
+TEST_F(map_pinned, secret_memory)
+{
+	int file = syscall(SYS_memfd_secret, O_CLOEXEC);
+	void *va;
+
+	if (file < 0)
+		SKIP(return, "no memfd_secret(): %s", strerror(errno));
+	ASSERT_EQ(0, ftruncate(file, PAGE));
+	va = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+	ASSERT_NE(MAP_FAILED, va);
+	memset(va, 1, PAGE);
+	EXPECT_EQ(EFAULT, ioas_map_at(self->fd, self->ioas, va, PAGE, BASE));
+	EXPECT_EQ(ENOENT, ioas_unmap(self->fd, self->ioas, BASE, PAGE, NULL));
+	EXPECT_EQ(0, vm_pin(0));
+	munmap(va, PAGE);
+	close(file);
 }
 
 /* Device memory that a driver lets user space map has no pages to pin */
@@ -778,6 +782,8 @@ TEST_F(map, transparent_huge)
 	if (madvise(va, 2 * huge_size, MADV_HUGEPAGE))
 		SKIP(return, "no MADV_HUGEPAGE: %s", strerror(errno));
 	memset(va, 1, 2 * huge_size);
+	if (huge_mapped(va) < 2 * huge_size)
+		SKIP(return, "no huge pages to be had");
 	/* The byte behind what gets mapped has to exist for the check */
 	va[2 * huge_size] = 1;
 	CHECK_HUGE(va, 2 * huge_size);

@@ -44,7 +44,7 @@ FIXTURE_SETUP(selftest)
 
 FIXTURE_TEARDOWN(selftest)
 {
-	mock_memory_limit(self->fd, 65536);
+	EXPECT_EQ(0, mock_memory_limit(self->fd, 65536));
 	EXPECT_EQ(0, close(self->fd));
 	EXPECT_EQ(0, check_unpinned(self->buf, NR * PAGE));
 	EXPECT_EQ(0, vm_pin(0));
@@ -478,7 +478,6 @@ TEST_F(selftest, check_map)
 TEST_F(selftest, check_refs)
 {
 	const __u64 va = (uintptr_t)self->buf;
-	__u8 *huge;
 
 #define REFS(len_, va_, refs_) \
 	CALL(MD_CHECK_REFS, .check_refs = { len_, va_, refs_ })
@@ -490,12 +489,18 @@ TEST_F(selftest, check_refs)
 	EXPECT_EQ(0, REFS(NR * PAGE, va, 0));
 	EXPECT_EQ(EIO, REFS(NR * PAGE, va, 1));
 	EXPECT_EQ(0, REFS(0, va, 7));
+}
+
+/* Pins of huge pages are not told apart from references */
+TEST_F(selftest, check_refs_of_huge)
+{
+	__u8 *huge;
+
 	if (!huge_size)
 		SKIP(return, "size of huge pages unknown");
 	huge = buf_alloc_hugetlb(huge_size);
 	if (!huge)
 		SKIP(return, "1 huge page needed: %s", strerror(errno));
-	/* Not told apart from references */
 	EXPECT_EQ(0, REFS(huge_size, (uintptr_t)huge, 77));
 	munmap(huge, huge_size);
 }

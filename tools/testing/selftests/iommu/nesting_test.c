@@ -183,7 +183,7 @@ FIXTURE_SETUP(nesting)
 	rc = hwpt_alloc(self->fd, self->devid, self->ioas,
 			IOMMU_HWPT_ALLOC_NEST_PARENT, &self->parent);
 	if ((smmu.idr[0] & IDR0_BOTH_STAGES) != IDR0_BOTH_STAGES) {
-		EXPECT_EQ(EOPNOTSUPP, rc);
+		ASSERT_EQ(EOPNOTSUPP, rc);
 		SKIP(return, "an SMMUv3 with one stage only");
 	}
 	ASSERT_EQ(0, rc);

@@ -32,7 +32,7 @@ FIXTURE_SETUP(noiommu)
 	snprintf(path, sizeof(path), PCI "/devices/%s/iommu", bdf);
 	if (!access(path, F_OK))
 		SKIP(return, "%s is behind an IOMMU", bdf);
-	if (sysfs_write(NOIOMMU_MODE, "Y"))
+	if (write_text(NOIOMMU_MODE, "Y"))
 		SKIP(return, "kernel without CONFIG_VFIO_NOIOMMU");
 	self->dev = open_pci_cdev(bdf);
 	if (self->dev < 0)
@@ -50,7 +50,7 @@ FIXTURE_TEARDOWN(noiommu)
 	EXPECT_EQ(0, close(self->dev));
 	EXPECT_EQ(0, close(self->fd));
 	EXPECT_EQ(0, vm_pin(0));
-	EXPECT_EQ(0, sysfs_write(NOIOMMU_MODE, "N"));
+	EXPECT_EQ(0, write_text(NOIOMMU_MODE, "N"));
 }
 
 static int get_pa(int fd, __u32 ioas, __u64 iova, __u64 *length, __u64 *phys)

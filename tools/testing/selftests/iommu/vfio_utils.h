@@ -31,18 +31,6 @@ static inline long sysfs_num(const char *bdf, const char *name)
 	return strtol(text, NULL, 16);
 }
 
-static inline int sysfs_write(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC), rc = 0;
-
-	if (fd < 0)
-		return errno;
-	if (write(fd, text, strlen(text)) < 0)
-		rc = errno;
-	close(fd);
-	return rc;
-}
-
 /* Name of the PCI device number @nr of QEMU's "edu" devices, by address */
 static inline bool find_edu(unsigned int nr, char *bdf, size_t len)
 {
@@ -106,8 +94,8 @@ static inline int open_pci_cdev(const char *bdf)
 	char path[600];
 
 	snprintf(path, sizeof(path), PCI "/devices/%s/driver_override", bdf);
-	sysfs_write(path, "vfio-pci");
-	sysfs_write(PCI "/drivers_probe", bdf);
+	write_text(path, "vfio-pci");
+	write_text(PCI "/drivers_probe", bdf);
 	snprintf(path, sizeof(path), PCI "/devices/%s", bdf);
 	return open_cdev_of(path);
 }
