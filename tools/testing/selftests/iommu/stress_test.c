@@ -7,10 +7,11 @@
  *
  * Each thread has a slice of IOVA where only it maps, and only memory filled
  * with its mark. So whatever it reads there through an access is its mark, or
- * the call fails. No call may take long or give an answer that makes no sense.
- * Afterwards nothing is pinned or charged.
+ * the call fails. No call may take long or give an answer that makes no sense,
+ * and each kind of call has to succeed sometimes. Afterwards nothing is pinned
+ * or charged.
  *
- *	TEST_SECONDS	how long (10)
+ *	TEST_SECONDS	how long (10), or until everything has succeeded once
  *	TEST_THREADS	how many threads (6)
  *	TEST_SEED	to choose alike again; races will not repeat
  */
@@ -20,10 +21,8 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/wait.h>
-#include <time.h>
 
-#include "kselftest_harness.h"
-#include "iommu_utils.h"
+#include "stress.h"
 
 #define BASE ((__u64)MOCK_APERTURE_START)
 #define SLICE (1ULL << 24)
@@ -32,18 +31,17 @@
 #define NIOAS 3
 #define MAX_ID 48
 #define MAX_THREADS 32
-/* A wait that went wrong gives up after a minute only */
-#define LONG_CALL 25
 
 /* IDs lately made, whether or not they still are */
-enum kind { STDEV, IDEV, HWPT, PARENT, VIOMMU, NESTED, NKINDS };
+enum kind { STDEV, IDEV, HWPT, PASID, PARENT, VIOMMU, NESTED, VDEVICE, NKINDS };
+
+#define PER_KIND 4
 
 struct shared {
+	struct stress stress;
 	int fd[NCTX];
-	time_t end;
-	bool failed;
-	unsigned long calls[64], done[64];
-	__u32 ids[NCTX][NKINDS][4];
+	/* Both IDs of a device are in the same place of their kinds */
+	__u32 ids[NCTX][NKINDS][PER_KIND];
 };
 
 struct worker {
@@ -53,20 +51,11 @@ struct worker {
 	__u64 seed;
 	__u8 mark;
 	__u8 *buf;
-	int file, dmabuf;	/* -1: could not be had */
-	int access[4];
+	int file, dmabuf;
+	int access[4];		/* -1: none */
 	int access_ctx[4];
 	__u8 tmp[8192];
-	char msg[200];
 };
-
-static time_t now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec;
-}
 
 static unsigned int pick(struct worker *w, unsigned int n)
 {
@@ -91,12 +80,33 @@ static __u32 any_id(struct worker *w)
 	return 1 + pick(w, MAX_ID);
 }
 
-/* Most often one of the kind asked for, in the context of any_fd() */
-static __u32 an_id(struct worker *w, enum kind kind)
+/* Most often what is there, in the context of any_fd() */
+static __u32 id_at(struct worker *w, enum kind kind, unsigned int at)
 {
-	__u32 id = w->sh->ids[w->ctx][kind][pick(w, 4)];
+	__u32 id = w->sh->ids[w->ctx][kind][at];
 
 	return id && pick(w, 8) ? id : any_id(w);
+}
+
+static __u32 an_id(struct worker *w, enum kind kind)
+{
+	return id_at(w, kind, pick(w, PER_KIND));
+}
+
+/* Something to attach to */
+static __u32 any_pt(struct worker *w)
+{
+	static const enum kind kinds[] = { HWPT, PASID, PARENT, NESTED };
+
+	return pick(w, 4) ? an_id(w, kinds[pick(w, 4)]) : any_ioas(w);
+}
+
+/* That most likely goes with PASIDs */
+static __u32 any_pasid_pt(struct worker *w)
+{
+	static const enum kind kinds[] = { PASID, PARENT, NESTED };
+
+	return an_id(w, kinds[pick(w, 3)]);
 }
 
 /* No more than IDs that can be met by chance */
@@ -105,7 +115,29 @@ static void keep_id(struct worker *w, enum kind kind, __u32 id)
 	if (id > MAX_ID)
 		iommu_destroy(w->sh->fd[w->ctx], id);
 	else
-		w->sh->ids[w->ctx][kind][pick(w, 4)] = id;
+		w->sh->ids[w->ctx][kind][pick(w, PER_KIND)] = id;
+}
+
+static void keep_device(struct worker *w, const struct mock_dev *dev)
+{
+	unsigned int at = pick(w, PER_KIND);
+
+	if (dev->stdev > MAX_ID || dev->idev > MAX_ID) {
+		iommu_destroy(w->sh->fd[w->ctx], dev->stdev);
+		return;
+	}
+	w->sh->ids[w->ctx][STDEV][at] = dev->stdev;
+	w->sh->ids[w->ctx][IDEV][at] = dev->idev;
+}
+
+static struct mock_dev a_device(struct worker *w)
+{
+	unsigned int at = pick(w, PER_KIND);
+
+	return (struct mock_dev){
+		.stdev = id_at(w, STDEV, at),
+		.idev = id_at(w, IDEV, at),
+	};
 }
 
 static __u64 any_iova(struct worker *w)
@@ -118,17 +150,17 @@ static void fill(struct worker *w)
 	memset(w->buf, w->mark, NR * page_size);
 }
 
-/* The file of the worker, from nothing */
+/* The file of the worker, from nothing; 0 or an errno */
 static int fill_file(struct worker *w)
 {
 	__u8 page[4096];
 
 	memset(page, w->mark, sizeof(page));
 	if (ftruncate(w->file, 0))
-		return -1;
+		return errno;
 	for (size_t at = 0; at < NR * page_size; at += sizeof(page))
 		if (pwrite(w->file, page, sizeof(page), at) != sizeof(page))
-			return -1;
+			return errno ?: ENOSPC;
 	return 0;
 }
 
@@ -161,15 +193,15 @@ static int do_truncate(struct worker *w)
 
 static int do_dmabuf(struct worker *w)
 {
-	int fd = any_fd(w);
 	__u64 iova = any_iova(w);
 
-	if (w->dmabuf < 0)
-		return 0;
-	if (!pick(w, 4))
-		return mock_dmabuf_revoke(fd, w->dmabuf, pick(w, 2));
-	return ioas_map_file(fd, any_ioas(w), w->dmabuf, 0, 4 * page_size,
-			     MAP_FIX_RW, &iova);
+	return ioas_map_file(any_fd(w), any_ioas(w), w->dmabuf, 0,
+			     4 * page_size, MAP_FIX_RW, &iova);
+}
+
+static int do_revoke(struct worker *w)
+{
+	return mock_dmabuf_revoke(any_fd(w), w->dmabuf, pick(w, 2));
 }
 
 static int do_allow(struct worker *w)
@@ -195,7 +227,7 @@ static int do_unmap_one(struct worker *w)
 
 static int do_unmap_all(struct worker *w)
 {
-	return pick(w, 4) ? 0 : ioas_unmap_all(any_fd(w), any_ioas(w), NULL);
+	return ioas_unmap_all(any_fd(w), any_ioas(w), NULL);
 }
 
 static int do_copy(struct worker *w)
@@ -210,34 +242,36 @@ static int do_attach(struct worker *w)
 {
 	int fd = any_fd(w);
 	struct mock_dev dev;
-	int rc = mock_attach(fd, pick(w, 2) ? any_ioas(w) : an_id(w, HWPT),
-			     pick(w, 2) ? MOCK_FLAGS_DEVICE_PASID : 0, &dev);
+	int rc = mock_attach(fd, pick(w, 2) ? any_ioas(w) : any_pt(w),
+			     pick(w, 4) ? MOCK_FLAGS_DEVICE_PASID : 0, &dev);
 
-	if (!rc) {
-		keep_id(w, IDEV, dev.idev);
-		keep_id(w, STDEV, dev.stdev);
-	}
+	if (!rc)
+		keep_device(w, &dev);
 	return rc;
 }
 
 static int do_replace(struct worker *w)
 {
-	static const enum kind kinds[] = { HWPT, PARENT, NESTED };
 	int fd = any_fd(w);
-	__u32 pt = pick(w, 3) ? an_id(w, kinds[pick(w, 3)]) : any_ioas(w);
+	__u32 pt = any_pt(w);
 
 	return mock_replace(fd, an_id(w, STDEV), &pt);
 }
 
 static int do_destroy(struct worker *w)
 {
-	int fd = any_fd(w);
-	__u32 id = pick(w, 2) ? any_id(w) : an_id(w, pick(w, NKINDS));
+	int fd = any_fd(w), rc;
+	__u32 *kept = &w->sh->ids[w->ctx][pick(w, NKINDS)][pick(w, PER_KIND)];
+	__u32 id = pick(w, 2) ? any_id(w) : *kept;
 
 	/* IOAS are needed more than they are in the way */
-	if (id <= NIOAS && pick(w, 8))
-		return 0;
-	return iommu_destroy(fd, id);
+	if (!id || (id <= NIOAS && pick(w, 8)))
+		return NOT_NOW;
+	rc = iommu_destroy(fd, id);
+	/* It is left there now and then, for others to meet what has gone */
+	if (!rc && *kept == id && pick(w, 4))
+		*kept = 0;
+	return rc;
 }
 
 static int do_ioas(struct worker *w)
@@ -251,29 +285,44 @@ static int do_ioas(struct worker *w)
 	return rc;
 }
 
-static int do_hwpt(struct worker *w)
+static int alloc_hwpt(struct worker *w, enum kind kind, __u32 flags)
 {
-	static const __u32 flags[] = {
-		0, IOMMU_HWPT_ALLOC_DIRTY_TRACKING, IOMMU_HWPT_ALLOC_PASID,
-		IOMMU_HWPT_ALLOC_NEST_PARENT | IOMMU_HWPT_ALLOC_PASID,
-	};
 	int fd = any_fd(w);
-	unsigned int f = pick(w, 4);
 	__u32 id;
-	int rc = hwpt_alloc(fd, an_id(w, IDEV), any_ioas(w), flags[f], &id);
+	int rc = hwpt_alloc(fd, an_id(w, IDEV), any_ioas(w), flags, &id);
 
 	if (!rc)
-		keep_id(w, f == 3 ? PARENT : HWPT, id);
+		keep_id(w, kind, id);
 	return rc;
 }
 
-static int do_nested(struct worker *w)
+static int do_hwpt(struct worker *w)
+{
+	return alloc_hwpt(w, HWPT, 0);
+}
+
+static int do_hwpt_dirty(struct worker *w)
+{
+	return alloc_hwpt(w, HWPT, IOMMU_HWPT_ALLOC_DIRTY_TRACKING);
+}
+
+static int do_hwpt_pasid(struct worker *w)
+{
+	return alloc_hwpt(w, PASID, IOMMU_HWPT_ALLOC_PASID);
+}
+
+static int do_hwpt_parent(struct worker *w)
+{
+	return alloc_hwpt(w, PARENT, IOMMU_HWPT_ALLOC_NEST_PARENT |
+				     IOMMU_HWPT_ALLOC_PASID);
+}
+
+static int alloc_nested(struct worker *w, enum kind below)
 {
 	int fd = any_fd(w);
 	__u32 id;
-	int rc = hwpt_alloc_nested(fd, an_id(w, IDEV),
-				   an_id(w, pick(w, 2) ? PARENT : VIOMMU),
-				   pick(w, 2) ? IOMMU_HWPT_ALLOC_PASID : 0, 0,
+	int rc = hwpt_alloc_nested(fd, an_id(w, IDEV), an_id(w, below),
+				   pick(w, 4) ? IOMMU_HWPT_ALLOC_PASID : 0, 0,
 				   0, &id);
 
 	if (!rc)
@@ -281,50 +330,85 @@ static int do_nested(struct worker *w)
 	return rc;
 }
 
-/* Some with memory to map, which keeps the vIOMMU for that time */
+static int do_nested(struct worker *w)
+{
+	return alloc_nested(w, PARENT);
+}
+
+static int do_nested_viommu(struct worker *w)
+{
+	return alloc_nested(w, VIOMMU);
+}
+
 static int do_viommu(struct worker *w)
 {
+	int fd = any_fd(w);
+	__u32 id;
+	int rc = viommu_alloc(fd, an_id(w, IDEV), an_id(w, PARENT),
+			      IOMMU_VIOMMU_TYPE_SELFTEST, NULL, 0, &id);
+
+	if (!rc)
+		keep_id(w, VIOMMU, id);
+	return rc;
+}
+
+/* With memory to map, which keeps the vIOMMU for that time */
+static int do_viommu_region(struct worker *w)
+{
 	struct iommu_viommu_selftest data = { .in_data = w->mark };
-	bool region = pick(w, 2);
 	int fd = any_fd(w);
 	__u32 id, *va;
 	int rc = viommu_alloc(fd, an_id(w, IDEV), an_id(w, PARENT),
-			      IOMMU_VIOMMU_TYPE_SELFTEST,
-			      region ? &data : NULL,
-			      region ? sizeof(data) : 0, &id);
+			      IOMMU_VIOMMU_TYPE_SELFTEST, &data, sizeof(data),
+			      &id);
 
 	if (rc)
 		return rc;
 	keep_id(w, VIOMMU, id);
-	if (!region)
-		return 0;
 	va = mmap(NULL, data.out_mmap_length, PROT_READ, MAP_SHARED, fd,
 		  data.out_mmap_offset);
 	/* Gone already, and perhaps somebody else's by now */
 	if (va == MAP_FAILED)
-		return 0;
-	if (!*va) {
-		snprintf(w->msg, sizeof(w->msg), "a region of zeroes");
-		rc = -1;
-	}
+		return NOT_NOW;
+	if (!*va)
+		stress_fail(&w->sh->stress, "a region of zeroes");
 	munmap(va, data.out_mmap_length);
-	return rc;
+	return 0;
 }
 
-static int do_pasid(struct worker *w)
+static __u32 any_pasid(struct worker *w)
 {
-	__u32 pasid = 1 + pick(w, 3), pt;
+	return 1 + pick(w, 3);
+}
+
+/* The RID may have to move first to where it goes with PASIDs */
+static int do_pasid_attach(struct worker *w)
+{
+	int fd = any_fd(w);
+	__u32 stdev = an_id(w, STDEV), pt = any_pasid_pt(w);
+
+	mock_replace(fd, stdev, &(__u32){ pt });
+	return mock_pasid_attach(fd, stdev, any_pasid(w), &pt);
+}
+
+/* What may not be attached yet */
+static int do_pasid_replace(struct worker *w)
+{
+	int fd = any_fd(w);
+	__u32 stdev = an_id(w, STDEV), pasid = any_pasid(w);
+	__u32 pt = any_pasid_pt(w);
+
+	mock_replace(fd, stdev, &(__u32){ pt });
+	mock_pasid_attach(fd, stdev, pasid, &(__u32){ pt });
+	pt = any_pasid_pt(w);
+	return mock_pasid_replace(fd, stdev, pasid, &pt);
+}
+
+static int do_pasid_detach(struct worker *w)
+{
 	int fd = any_fd(w);
 
-	pt = an_id(w, pick(w, 2) ? HWPT : NESTED);
-	switch (pick(w, 3)) {
-	case 0:
-		return mock_pasid_attach(fd, an_id(w, STDEV), pasid, &pt);
-	case 1:
-		return mock_pasid_replace(fd, an_id(w, STDEV), pasid, &pt);
-	default:
-		return mock_pasid_detach(fd, an_id(w, STDEV), pasid);
-	}
+	return mock_pasid_detach(fd, an_id(w, STDEV), any_pasid(w));
 }
 
 static int do_vdevice(struct worker *w)
@@ -334,75 +418,107 @@ static int do_vdevice(struct worker *w)
 	int rc = vdevice_alloc(fd, an_id(w, VIOMMU), an_id(w, IDEV),
 			       pick(w, 8), &id);
 
-	if (!rc && id > MAX_ID)
-		iommu_destroy(fd, id);
+	if (!rc)
+		keep_id(w, VDEVICE, id);
 	return rc;
 }
 
 static int do_hw_queue(struct worker *w)
 {
-	int fd = any_fd(w);
+	__u64 iova = any_iova(w);
+	int fd = any_fd(w), rc;
 	__u32 id;
-	int rc = hw_queue_alloc(fd, an_id(w, VIOMMU),
-				IOMMU_HW_QUEUE_TYPE_SELFTEST, pick(w, 2),
-				any_iova(w), page_size, &id);
 
+	for (__u32 ioas = 1; ioas <= NIOAS; ioas++)
+		ioas_map_at(fd, ioas, w->buf, page_size, iova);
+	rc = hw_queue_alloc(fd, an_id(w, VIOMMU), IOMMU_HW_QUEUE_TYPE_SELFTEST,
+			    pick(w, 2), iova, page_size, &id);
 	/* Or it would hold against the unmaps of others for good */
 	if (!rc)
 		iommu_destroy(fd, id);
 	return rc;
 }
 
-/* Events with and without a queue, and who reads them */
+/* A device on a nested page table of the vIOMMU, and what it reports there */
+static int report_event(struct worker *w, int fd, __u32 viommu, int q)
+{
+	struct mock_dev dev = a_device(w);
+	__u8 buf[256];
+	ssize_t len;
+	__u32 hwpt;
+	int rc;
+
+	/* It may be there already */
+	if (!vdevice_alloc(fd, viommu, dev.idev, 1 + pick(w, 7), &hwpt))
+		keep_id(w, VDEVICE, hwpt);
+	rc = hwpt_alloc_nested(fd, dev.idev, viommu, 0, 0, 0, &hwpt);
+	if (rc)
+		return rc;
+	rc = mock_replace(fd, dev.stdev, &(__u32){ hwpt });
+	if (!rc)
+		rc = mock_vevent(fd, dev.idev);
+	if (!rc) {
+		len = read(q, buf, sizeof(buf));
+		if (len <= 0)
+			rc = len ? errno : NOT_NOW;
+	}
+	mock_replace(fd, dev.stdev, &(__u32){ any_ioas(w) });
+	iommu_destroy(fd, hwpt);
+	return rc;
+}
+
 static int do_events(struct worker *w)
 {
 	int fd = any_fd(w), q, rc;
-	__u8 buf[256];
-	__u32 id;
+	__u32 viommu = an_id(w, VIOMMU), id;
 
-	rc = veventq_alloc(fd, an_id(w, VIOMMU), IOMMU_VEVENTQ_TYPE_SELFTEST,
-			   4, &id, &q);
-	for (int i = 0; i < 6; i++)
-		mock_vevent(fd, an_id(w, IDEV));
+	rc = veventq_alloc(fd, viommu, IOMMU_VEVENTQ_TYPE_SELFTEST, 4, &id, &q);
 	if (rc)
 		return rc;
-	if (read(q, buf, sizeof(buf)) < 0)
-		rc = errno;
+	rc = report_event(w, fd, viommu, q);
 	close(q);
 	iommu_destroy(fd, id);
 	return rc;
 }
 
-/* The same of page faults, through a nested page table of one's own */
+/* The same of page faults, some of which are answered */
+static int report_faults(struct worker *w, int fd, __u32 fault, int q)
+{
+	struct mock_dev dev = a_device(w);
+	struct iommu_hwpt_page_response r = {};
+	struct iommu_hwpt_pgfault f[4];
+	__u32 hwpt;
+	int rc;
+
+	rc = hwpt_alloc_nested(fd, dev.idev, an_id(w, PARENT),
+			       IOMMU_HWPT_FAULT_ID_VALID, fault, 0, &hwpt);
+	if (rc)
+		return rc;
+	rc = mock_replace(fd, dev.stdev, &(__u32){ hwpt });
+	for (__u32 group = 1; !rc && group <= 2; group++)
+		rc = mock_iopf(fd, dev.idev, 0, group, 1, 0x1000);
+	if (!rc) {
+		rc = NOT_NOW;
+		if (read(q, f, sizeof(f)) > 0) {
+			r.cookie = f[0].cookie;
+			/* Expired, if the device is elsewhere by now */
+			rc = write(q, &r, sizeof(r)) < 0 ? errno : 0;
+		}
+	}
+	mock_replace(fd, dev.stdev, &(__u32){ any_ioas(w) });
+	iommu_destroy(fd, hwpt);
+	return rc;
+}
+
 static int do_faults(struct worker *w)
 {
-	__u32 id, hwpt, stdev, idev;
 	int fd = any_fd(w), q, rc;
-	struct iommu_hwpt_pgfault f[4];
+	__u32 id;
 
 	rc = fault_alloc(fd, &id, &q);
 	if (rc)
 		return rc;
-	stdev = an_id(w, STDEV);
-	/* The device is the object made right after its owner */
-	idev = stdev + 1;
-	rc = hwpt_alloc_nested(fd, idev, an_id(w, PARENT),
-			       IOMMU_HWPT_FAULT_ID_VALID, id, 0, &hwpt);
-	if (!rc) {
-		rc = mock_replace(fd, stdev, &(__u32){ hwpt });
-		mock_iopf(fd, idev, 0, 1, 1, 0x1000);
-		mock_iopf(fd, idev, 0, 2, 1, 0x1000);
-		if (read(q, f, sizeof(f)) > 0) {
-			struct iommu_hwpt_page_response r = {
-				.cookie = f[0].cookie,
-			};
-
-			if (write(q, &r, sizeof(r)) < 0 && errno != EINVAL)
-				rc = errno;
-		}
-		mock_replace(fd, stdev, &(__u32){ any_ioas(w) });
-		iommu_destroy(fd, hwpt);
-	}
+	rc = report_faults(w, fd, id, q);
 	close(q);
 	iommu_destroy(fd, id);
 	return rc;
@@ -412,16 +528,25 @@ static int do_access(struct worker *w)
 {
 	unsigned int i = pick(w, 4), c = pick(w, NCTX);
 
-	if (w->access[i] >= 0) {
-		close(w->access[i]);
-		w->access[i] = -1;
-		return 0;
-	}
+	if (w->access[i] >= 0)
+		return NOT_NOW;
 	w->access_ctx[i] = c;
 	return access_create(w->sh->fd[c], any_ioas(w),
 			     pick(w, 2) ? 0 :
 			     MOCK_FLAGS_ACCESS_CREATE_NEEDS_PIN_PAGES,
 			     &w->access[i]);
+}
+
+static int do_access_close(struct worker *w)
+{
+	unsigned int i = pick(w, 4);
+	int rc;
+
+	if (w->access[i] < 0)
+		return NOT_NOW;
+	rc = close(w->access[i]) ? errno : 0;
+	w->access[i] = -1;
+	return rc;
 }
 
 static int do_pin(struct worker *w)
@@ -432,39 +557,49 @@ static int do_pin(struct worker *w)
 	int rc;
 
 	if (w->access[i] < 0)
-		return 0;
+		return NOT_NOW;
 	rc = access_pin(fd, w->access[i], any_iova(w),
 			(1 + pick(w, 8)) * page_size, NULL, pick(w, 2), &item);
 	/* Some are left to the unmap callback */
 	if (!rc && pick(w, 3))
-		access_unpin(fd, w->access[i], item);
+		rc = access_unpin(fd, w->access[i], item);
 	return rc;
 }
 
-static int do_rw(struct worker *w)
+static __u32 any_path(struct worker *w)
+{
+	return pick(w, 2) ? MOCK_ACCESS_RW_SLOW_PATH : 0;
+}
+
+static int do_write(struct worker *w)
 {
 	unsigned int i = pick(w, 4), len = 1 + pick(w, sizeof(w->tmp) - 1);
-	__u32 slow = pick(w, 2) ? MOCK_ACCESS_RW_SLOW_PATH : 0;
-	int fd = w->sh->fd[w->access_ctx[i]];
+	__u64 iova = any_iova(w) + pick(w, page_size);
+
+	if (w->access[i] < 0)
+		return NOT_NOW;
+	memset(w->tmp, w->mark, len);
+	return access_rw(w->sh->fd[w->access_ctx[i]], w->access[i], iova,
+			 w->tmp, len, any_path(w) | MOCK_ACCESS_RW_WRITE);
+}
+
+static int do_read(struct worker *w)
+{
+	unsigned int i = pick(w, 4), len = 1 + pick(w, sizeof(w->tmp) - 1);
 	__u64 iova = any_iova(w) + pick(w, page_size);
 	int rc;
 
 	if (w->access[i] < 0)
-		return 0;
-	if (pick(w, 2)) {
-		memset(w->tmp, w->mark, len);
-		return access_rw(fd, w->access[i], iova, w->tmp, len,
-				 slow | MOCK_ACCESS_RW_WRITE);
-	}
+		return NOT_NOW;
 	memset(w->tmp, ~w->mark, len);
-	rc = access_rw(fd, w->access[i], iova, w->tmp, len, slow);
+	rc = access_rw(w->sh->fd[w->access_ctx[i]], w->access[i], iova,
+		       w->tmp, len, any_path(w));
 	for (unsigned int k = 0; !rc && k < len; k++) {
 		if (w->tmp[k] == w->mark)
 			continue;
-		snprintf(w->msg, sizeof(w->msg),
-			 "read %#x at %#llx, not %#x", w->tmp[k], iova + k,
-			 w->mark);
-		return -1;
+		stress_fail(&w->sh->stress, "read %#x at %#llx, not %#x",
+			    w->tmp[k], iova + k, w->mark);
+		break;
 	}
 	return rc;
 }
@@ -474,44 +609,119 @@ static int do_access_replace(struct worker *w)
 	unsigned int i = pick(w, 4);
 
 	if (w->access[i] < 0)
-		return 0;
+		return NOT_NOW;
 	return access_replace(w->sh->fd[w->access_ctx[i]], w->access[i],
 			      any_ioas(w));
 }
 
-static int do_queries(struct worker *w)
+static int do_ranges(struct worker *w)
 {
 	struct iommu_iova_range r[4];
 	__u32 num = 4;
-	__u64 val;
 
-	ioas_ranges(any_fd(w), any_ioas(w), r, &num, NULL);
-	option_get(any_fd(w), IOMMU_OPTION_HUGE_PAGES, any_ioas(w), &val);
-	option_set(any_fd(w), IOMMU_OPTION_HUGE_PAGES, any_ioas(w),
-		   pick(w, 2));
-	return ioas_change_process(any_fd(w));
+	return ioas_ranges(any_fd(w), any_ioas(w), r, &num, NULL);
 }
 
-static int do_dirty(struct worker *w)
+static int do_option_get(struct worker *w)
 {
-	__u8 map[16];
-	int fd = any_fd(w);
-	__u32 id = an_id(w, HWPT);
+	__u64 val;
 
-	if (pick(w, 2))
-		return hwpt_set_dirty(fd, id, pick(w, 2));
-	return hwpt_get_dirty(fd, id, pick(w, 2), any_iova(w),
+	return option_get(any_fd(w), IOMMU_OPTION_HUGE_PAGES, any_ioas(w),
+			  &val);
+}
+
+static int do_option_set(struct worker *w)
+{
+	return option_set(any_fd(w), IOMMU_OPTION_HUGE_PAGES, any_ioas(w),
+			  pick(w, 2));
+}
+
+/* What is not of a file is in the way */
+static int do_change_process(struct worker *w)
+{
+	int fd = any_fd(w);
+
+	for (__u32 ioas = 1; ioas <= NIOAS; ioas++)
+		ioas_unmap_all(fd, ioas, NULL);
+	return ioas_change_process(fd);
+}
+
+static int do_dirty_set(struct worker *w)
+{
+	int fd = any_fd(w);
+
+	return hwpt_set_dirty(fd, an_id(w, HWPT), pick(w, 2));
+}
+
+static int do_dirty_get(struct worker *w)
+{
+	int fd = any_fd(w);
+	__u8 map[16];
+
+	return hwpt_get_dirty(fd, an_id(w, HWPT), pick(w, 2), any_iova(w),
 			      (1 + pick(w, NR)) * page_size, page_size, map);
 }
 
-static int dirty_log(struct worker *w, int fd)
+/* The container that each context is as well */
+static int do_vfio_ioas(struct worker *w)
+{
+	struct iommu_vfio_ioas cmd = {
+		.size = sizeof(cmd),
+		.op = IOMMU_VFIO_IOAS_SET,
+		.ioas_id = any_ioas(w),
+	};
+
+	return iommu_cmd(any_fd(w), IOMMU_VFIO_IOAS, &cmd);
+}
+
+static int do_vfio_info(struct worker *w)
+{
+	struct vfio_iommu_type1_info info = { .argsz = sizeof(info) };
+
+	return iommu_cmd(any_fd(w), VFIO_IOMMU_GET_INFO, &info);
+}
+
+static int do_vfio_type(struct worker *w)
+{
+	unsigned long type = pick(w, 8) ? VFIO_TYPE1v2_IOMMU :
+					  VFIO_TYPE1_IOMMU;
+
+	return iommu_cmd(any_fd(w), VFIO_SET_IOMMU, (void *)type);
+}
+
+static int do_vfio_unmap(struct worker *w)
+{
+	struct vfio_iommu_type1_dma_unmap unmap = {
+		.argsz = sizeof(unmap),
+		.iova = any_iova(w),
+		.size = (1 + pick(w, NR)) * page_size,
+	};
+
+	return iommu_cmd(any_fd(w), VFIO_IOMMU_UNMAP_DMA, &unmap);
+}
+
+static int do_vfio_map(struct worker *w)
+{
+	unsigned int from = pick(w, NR);
+	struct vfio_iommu_type1_dma_map map = {
+		.argsz = sizeof(map),
+		.flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
+		.vaddr = (uintptr_t)w->buf + from * page_size,
+		.iova = any_iova(w),
+		.size = (1 + pick(w, NR - from)) * page_size,
+	};
+
+	return iommu_cmd(any_fd(w), VFIO_IOMMU_MAP_DMA, &map);
+}
+
+static int vfio_dirty(struct worker *w, __u32 flags)
 {
 	__u64 bits[2] = {};
 	struct {
 		struct vfio_iommu_type1_dirty_bitmap dirty;
 		struct vfio_iommu_type1_dirty_bitmap_get get;
 	} cmd = {
-		.dirty = { .argsz = sizeof(cmd), .flags = 1 << pick(w, 3) },
+		.dirty = { .argsz = sizeof(cmd), .flags = flags },
 		.get = {
 			.iova = BASE + w->nr * SLICE,
 			.size = 2 * NR * page_size,
@@ -523,49 +733,22 @@ static int dirty_log(struct worker *w, int fd)
 		},
 	};
 
-	return iommu_cmd(fd, VFIO_IOMMU_DIRTY_PAGES, &cmd);
+	return iommu_cmd(any_fd(w), VFIO_IOMMU_DIRTY_PAGES, &cmd);
 }
 
-/* The container that each context is as well */
-static int do_vfio(struct worker *w)
+static int do_vfio_dirty_start(struct worker *w)
 {
-	unsigned int from = pick(w, NR);
-	struct vfio_iommu_type1_dma_map map = {
-		.argsz = sizeof(map),
-		.flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
-		.vaddr = (uintptr_t)w->buf + from * page_size,
-		.size = (1 + pick(w, NR - from)) * page_size,
-	};
-	struct vfio_iommu_type1_dma_unmap unmap = {
-		.argsz = sizeof(unmap),
-		.size = (1 + pick(w, NR)) * page_size,
-	};
-	struct vfio_iommu_type1_info info = { .argsz = sizeof(info) };
-	struct iommu_vfio_ioas ioas = {
-		.size = sizeof(ioas),
-		.op = IOMMU_VFIO_IOAS_SET,
-	};
-	int fd = any_fd(w);
+	return vfio_dirty(w, VFIO_IOMMU_DIRTY_PAGES_FLAG_START);
+}
 
-	switch (pick(w, 8)) {
-	case 0:
-		ioas.ioas_id = any_ioas(w);
-		return iommu_cmd(fd, IOMMU_VFIO_IOAS, &ioas);
-	case 1:
-		return iommu_cmd(fd, VFIO_IOMMU_GET_INFO, &info);
-	case 2:
-		return iommu_cmd(fd, VFIO_SET_IOMMU,
-				 (void *)(pick(w, 8) ? VFIO_TYPE1v2_IOMMU :
-						       VFIO_TYPE1_IOMMU));
-	case 3:
-		return dirty_log(w, fd);
-	case 4 ... 5:
-		unmap.iova = any_iova(w);
-		return iommu_cmd(fd, VFIO_IOMMU_UNMAP_DMA, &unmap);
-	default:
-		map.iova = any_iova(w);
-		return iommu_cmd(fd, VFIO_IOMMU_MAP_DMA, &map);
-	}
+static int do_vfio_dirty_stop(struct worker *w)
+{
+	return vfio_dirty(w, VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP);
+}
+
+static int do_vfio_dirty_get(struct worker *w)
+{
+	return vfio_dirty(w, VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP);
 }
 
 static int do_limit(struct worker *w)
@@ -586,162 +769,157 @@ static int do_munmap(struct worker *w)
 	if (pick(w, 2) &&
 	    mmap(at, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
 		 -1, 0) != at)
-		return -1;
+		return errno;
 	if (mmap(at, len, PROT_READ | PROT_WRITE,
 		 MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != at)
-		return -1;
+		return errno;
 	madvise(at, len, MADV_NOHUGEPAGE);
 	fill(w);
 	return 0;
 }
 
-/* A process that uses the context and exits, or is killed in the middle */
+/* A process that uses the context; its exit status is an errno, or 0 */
+static pid_t fork_user(struct worker *w, bool forever)
+{
+	static int (*const ops[])(struct worker *w) = {
+		do_map, do_copy, do_unmap_one,
+	};
+	pid_t pid = fork();
+
+	if (pid)
+		return pid;
+	do {
+		for (unsigned int i = 0; i < ARRAY_LEN(ops); i++) {
+			int rc = ops[i](w);
+
+			if (!makes_sense(&w->sh->stress, rc))
+				_exit(rc);
+		}
+	} while (forever);
+	_exit(0);
+}
+
 static int do_fork(struct worker *w)
 {
-	bool die = pick(w, 2);
-	pid_t pid;
+	int status;
+	pid_t pid = fork_user(w, false);
 
-	if (pick(w, 8))
-		return 0;
-	pid = fork();
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		return errno;
+	if (!WIFEXITED(status))
+		stress_fail(&w->sh->stress, "a child ends with %#x", status);
+	return WEXITSTATUS(status);
+}
+
+/* Not a process that ends, but one that is killed in the middle */
+static int do_fork_kill(struct worker *w)
+{
+	int status;
+	pid_t pid = fork_user(w, true);
+
 	if (pid < 0)
-		return 0;
-	if (!pid) {
-		do {
-			do_map(w);
-			do_copy(w);
-			do_unmap_one(w);
-		} while (die);
-		_exit(0);
-	}
-	if (die) {
-		usleep(pick(w, 20000));
-		kill(pid, SIGKILL);
-	}
-	waitpid(pid, NULL, 0);
-	return 0;
+		return errno;
+	usleep(pick(w, 20000));
+	kill(pid, SIGKILL);
+	if (waitpid(pid, &status, 0) != pid)
+		return errno;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 0;
 }
 
 /* Close under the feet of all others */
 static int do_reopen(struct worker *w)
 {
 	unsigned int c = pick(w, NCTX);
-	int fd;
+	int fd, rc = 0;
 
-	if (pick(w, 64))
-		return 0;
 	fd = iommu_open();
 	if (fd < 0)
 		return errno;
-	for (int i = 0; i < NIOAS; i++)
-		ioas_alloc(fd, NULL);
+	for (int i = 0; !rc && i < NIOAS; i++)
+		rc = ioas_alloc(fd, NULL);
 	/* The number stays the same, so that nobody meets a foreign file */
-	dup3(fd, w->sh->fd[c], O_CLOEXEC);
+	if (!rc && dup3(fd, w->sh->fd[c], O_CLOEXEC) < 0)
+		rc = errno;
+	if (!rc)
+		memset(w->sh->ids[c], 0, sizeof(w->sh->ids[c]));
 	close(fd);
-	return 0;
+	return rc;
 }
 
-static const struct {
-	const char *name;
-	int (*fn)(struct worker *w);
-	unsigned int weight;
-} ops[] = {
-	{ "map", do_map, 12 },
-	{ "map_file", do_map_file, 6 },
-	{ "truncate", do_truncate, 1 },
-	{ "dmabuf", do_dmabuf, 4 },
-	{ "allow", do_allow, 1 },
-	{ "unmap", do_unmap, 3 },
-	{ "unmap_one", do_unmap_one, 6 },
-	{ "unmap_all", do_unmap_all, 1 },
-	{ "copy", do_copy, 6 },
-	{ "attach", do_attach, 3 },
-	{ "replace", do_replace, 4 },
-	{ "destroy", do_destroy, 6 },
-	{ "ioas", do_ioas, 2 },
-	{ "hwpt", do_hwpt, 3 },
-	{ "nested", do_nested, 2 },
-	{ "viommu", do_viommu, 3 },
-	{ "pasid", do_pasid, 5 },
-	{ "vfio", do_vfio, 6 },
-	{ "vdevice", do_vdevice, 3 },
-	{ "hw_queue", do_hw_queue, 2 },
-	{ "events", do_events, 2 },
-	{ "faults", do_faults, 2 },
-	{ "access", do_access, 3 },
-	{ "pin", do_pin, 6 },
-	{ "rw", do_rw, 8 },
-	{ "access_replace", do_access_replace, 2 },
-	{ "queries", do_queries, 1 },
-	{ "dirty", do_dirty, 2 },
-	{ "limit", do_limit, 1 },
-	{ "munmap", do_munmap, 2 },
-	{ "fork", do_fork, 1 },
-	{ "reopen", do_reopen, 2 },
+static const struct op ops[] = {
+	{ "map", do_map, 768 },
+	{ "map_file", do_map_file, 384 },
+	{ "truncate", do_truncate, 64 },
+	{ "dmabuf", do_dmabuf, 192 },
+	{ "revoke", do_revoke, 64 },
+	{ "allow", do_allow, 64 },
+	{ "unmap", do_unmap, 192 },
+	{ "unmap_one", do_unmap_one, 384 },
+	{ "unmap_all", do_unmap_all, 16 },
+	{ "copy", do_copy, 384 },
+	{ "attach", do_attach, 192 },
+	{ "replace", do_replace, 256 },
+	{ "destroy", do_destroy, 384 },
+	{ "ioas", do_ioas, 128 },
+	{ "hwpt", do_hwpt, 48 },
+	{ "hwpt_dirty", do_hwpt_dirty, 48 },
+	{ "hwpt_pasid", do_hwpt_pasid, 48 },
+	{ "hwpt_parent", do_hwpt_parent, 48 },
+	{ "nested", do_nested, 64 },
+	{ "nested_viommu", do_nested_viommu, 64 },
+	{ "viommu", do_viommu, 96 },
+	{ "viommu_region", do_viommu_region, 96 },
+	{ "pasid_attach", do_pasid_attach, 107 },
+	{ "pasid_replace", do_pasid_replace, 107 },
+	{ "pasid_detach", do_pasid_detach, 107 },
+	{ "vfio_ioas", do_vfio_ioas, 48 },
+	{ "vfio_info", do_vfio_info, 48 },
+	{ "vfio_type", do_vfio_type, 48 },
+	{ "vfio_map", do_vfio_map, 96 },
+	{ "vfio_unmap", do_vfio_unmap, 96 },
+	{ "vfio_dirty_start", do_vfio_dirty_start, 32 },
+	{ "vfio_dirty_stop", do_vfio_dirty_stop, 32 },
+	{ "vfio_dirty_get", do_vfio_dirty_get, 32 },
+	{ "vdevice", do_vdevice, 192 },
+	{ "hw_queue", do_hw_queue, 128 },
+	{ "events", do_events, 128 },
+	{ "faults", do_faults, 128 },
+	{ "access", do_access, 128 },
+	{ "access_close", do_access_close, 64 },
+	{ "pin", do_pin, 384 },
+	{ "read", do_read, 256 },
+	{ "write", do_write, 256 },
+	{ "access_replace", do_access_replace, 128 },
+	{ "ranges", do_ranges, 64 },
+	{ "option_get", do_option_get, 64 },
+	{ "option_set", do_option_set, 64 },
+	{ "change_process", do_change_process, 32 },
+	{ "dirty_set", do_dirty_set, 96 },
+	{ "dirty_get", do_dirty_get, 96 },
+	{ "limit", do_limit, 64 },
+	{ "munmap", do_munmap, 128 },
+	{ "fork", do_fork, 8 },
+	{ "fork_kill", do_fork_kill, 8 },
+	{ "reopen", do_reopen, 3 },
 };
 
-static bool makes_sense(int rc)
-{
-	switch (rc) {
-	case 0:
-	case ENOENT:
-	case EEXIST:
-	case EBUSY:
-	case EINVAL:
-	case EADDRINUSE:
-	case EPERM:
-	case EACCES:	/* a dirty log of type 1 */
-	case EFAULT:
-	case EOPNOTSUPP:
-	case EIO:	/* a queue without its predecessor */
-	case ENODEV:	/* no IOPF, a revoked dma-buf, no container */
-	case ENOMEM:
-		return true;
-	}
-	return false;
-}
+static const int errnos[] = {
+	ENOENT, EEXIST, EBUSY, EINVAL, EPERM, EOPNOTSUPP,
+	EACCES,		/* a dirty log of type 1 */
+	EFAULT,		/* memory to pin or to read, amid munmap */
+	EIO,		/* a queue without its predecessor */
+	ENODEV,		/* a revoked dma-buf, or no container after reopen */
+};
 
 static void *work(void *arg)
 {
 	struct worker *w = arg;
-	unsigned int total = 0;
 
-	for (unsigned int i = 0; i < ARRAY_LEN(ops); i++)
-		total += ops[i].weight;
-	while (now() < w->sh->end && !w->sh->failed) {
-		unsigned int i = 0, k = pick(w, total);
-		time_t start = now();
-		int rc;
-
-		while (k >= ops[i].weight)
-			k -= ops[i++].weight;
-		rc = ops[i].fn(w);
-		__atomic_add_fetch(&w->sh->calls[i], 1, __ATOMIC_RELAXED);
-		if (!rc)
-			__atomic_add_fetch(&w->sh->done[i], 1,
-					   __ATOMIC_RELAXED);
-		if (rc >= 0 && !makes_sense(rc))
-			snprintf(w->msg, sizeof(w->msg), "%s: %s", ops[i].name,
-				 strerror(rc));
-		if (now() - start > LONG_CALL)
-			snprintf(w->msg, sizeof(w->msg), "%s took %ld s",
-				 ops[i].name, (long)(now() - start));
-		if (w->msg[0]) {
-			w->sh->failed = true;
-			break;
-		}
-	}
+	stress_run(&w->sh->stress, w, &w->seed);
 	for (int i = 0; i < 4; i++)
 		if (w->access[i] >= 0)
 			close(w->access[i]);
 	return NULL;
-}
-
-static unsigned int env_num(const char *name, unsigned int def)
-{
-	const char *val = getenv(name);
-
-	return val ? strtoul(val, NULL, 0) : def;
 }
 
 TEST(everything)
@@ -749,7 +927,14 @@ TEST(everything)
 	unsigned int seconds = env_num("TEST_SECONDS", 10);
 	unsigned int threads = env_num("TEST_THREADS", 6);
 	static struct worker w[MAX_THREADS];
-	static struct shared sh;
+	static struct shared sh = {
+		.stress = {
+			.ops = ops,
+			.nops = ARRAY_LEN(ops),
+			.errnos = errnos,
+			.nerrnos = ARRAY_LEN(errnos),
+		},
+	};
 	__u64 seed = rnd_seed();
 	int fd;
 
@@ -765,7 +950,7 @@ TEST(everything)
 		for (int i = 0; i < NIOAS; i++)
 			ASSERT_EQ(0, ioas_alloc(sh.fd[c], NULL));
 	}
-	sh.end = now() + seconds;
+	sh.stress.end = now() + seconds;
 	for (unsigned int t = 0; t < threads; t++) {
 		w[t].sh = &sh;
 		w[t].nr = t;
@@ -778,6 +963,7 @@ TEST(everything)
 		ASSERT_LE(0, w[t].file);
 		ASSERT_EQ(0, fill_file(&w[t]));
 		w[t].dmabuf = mock_dmabuf_get(sh.fd[0], 4 * PAGE);
+		ASSERT_LE(0, w[t].dmabuf);
 		for (int i = 0; i < 4; i++)
 			w[t].access[i] = -1;
 	}
@@ -785,11 +971,7 @@ TEST(everything)
 		ASSERT_EQ(0, pthread_create(&w[t].thread, NULL, work, &w[t]));
 	for (unsigned int t = 0; t < threads; t++)
 		ASSERT_EQ(0, pthread_join(w[t].thread, NULL));
-	for (unsigned int i = 0; i < ARRAY_LEN(ops); i++)
-		TH_LOG("%-16s %6lu calls, %6lu succeeded", ops[i].name,
-		       sh.calls[i], sh.done[i]);
-	for (unsigned int t = 0; t < threads; t++)
-		EXPECT_STREQ("", w[t].msg);
+	stress_report(_metadata, &sh.stress);
 	EXPECT_EQ(0, mock_memory_limit(sh.fd[0], 65536));
 	for (int c = 0; c < NCTX; c++)
 		EXPECT_EQ(0, close(sh.fd[c]));
@@ -810,23 +992,51 @@ TEST(everything)
 /* Not aligned as the memory is, so that it takes small IOPTEs, and tables */
 #define BUF_IOVA (BASE + PAGE)
 
+/* What the threads do, as places of done[] and rc[] */
+enum { TAKE_BACK, MAP_AGAIN, READ_DIRTY, MORE_TABLES, NREVOKERS };
+
 struct revoker {
 	int fd, buf;
 	__u32 ioas, idev, hwpt;
 	time_t end;
-	unsigned long rounds[4];
-	int rc[4];
+	unsigned long done[NREVOKERS];
+	int rc[NREVOKERS];
 };
+
+/* Until the time is over and everybody was there, or something went wrong */
+static bool revoker_goes_on(struct revoker *r)
+{
+	time_t t = now();
+	bool more = t < r->end;
+
+	for (unsigned int i = 0; i < NREVOKERS; i++) {
+		if (__atomic_load_n(&r->rc[i], __ATOMIC_RELAXED))
+			return false;
+		if (!__atomic_load_n(&r->done[i], __ATOMIC_RELAXED))
+			more |= t < r->end + MORE_SECONDS;
+	}
+	return more;
+}
+
+static void revoker_count(struct revoker *r, unsigned int what, int rc)
+{
+	if (rc)
+		__atomic_store_n(&r->rc[what], rc, __ATOMIC_RELAXED);
+	else
+		__atomic_add_fetch(&r->done[what], 1, __ATOMIC_RELAXED);
+}
 
 static void *take_back(void *arg)
 {
 	struct revoker *r = arg;
 
-	for (; now() < r->end && !r->rc[0]; r->rounds[0]++) {
-		r->rc[0] = mock_dmabuf_revoke(r->fd, r->buf, true);
-		if (!r->rc[0])
-			r->rc[0] = mock_dmabuf_revoke(r->fd, r->buf, false);
-		if (r->rounds[0] % 4 == 0)
+	while (revoker_goes_on(r)) {
+		int rc = mock_dmabuf_revoke(r->fd, r->buf, true);
+
+		if (!rc)
+			rc = mock_dmabuf_revoke(r->fd, r->buf, false);
+		revoker_count(r, TAKE_BACK, rc);
+		if (r->done[TAKE_BACK] % 4 == 0)
 			sched_yield();
 	}
 	return NULL;
@@ -836,7 +1046,7 @@ static void *map_again(void *arg)
 {
 	struct revoker *r = arg;
 
-	for (; now() < r->end && !r->rc[1]; r->rounds[1]++) {
+	while (revoker_goes_on(r)) {
 		__u64 iova = BUF_IOVA;
 		int rc = ioas_map_file(r->fd, r->ioas, r->buf, 0, BUF_LEN,
 				       MAP_FIX_RW, &iova);
@@ -845,23 +1055,20 @@ static void *map_again(void *arg)
 			continue;
 		if (!rc)
 			rc = ioas_unmap(r->fd, r->ioas, BUF_IOVA, BUF_LEN, NULL);
-		r->rc[1] = rc;
+		revoker_count(r, MAP_AGAIN, rc);
 	}
 	return NULL;
 }
 
 static void *read_dirty(void *arg)
 {
-	struct revoker *r = arg;
 	static __u8 map[BUF_LEN / MOCK_PAGE_SIZE / 8];
+	struct revoker *r = arg;
 
-	for (; now() < r->end && !r->rc[2]; r->rounds[2]++) {
-		r->rc[2] = hwpt_get_dirty(r->fd, r->hwpt, 0, BUF_IOVA, BUF_LEN,
-					  MOCK_PAGE_SIZE, map);
-		/* A hole, if that is said */
-		if (r->rc[2] == ENOENT)
-			r->rc[2] = 0;
-	}
+	while (revoker_goes_on(r))
+		revoker_count(r, READ_DIRTY,
+			      hwpt_get_dirty(r->fd, r->hwpt, 0, BUF_IOVA,
+					     BUF_LEN, MOCK_PAGE_SIZE, map));
 	return NULL;
 }
 
@@ -870,18 +1077,25 @@ static void *more_tables(void *arg)
 	struct revoker *r = arg;
 	__u32 hwpt;
 
-	for (; now() < r->end && !r->rc[3]; r->rounds[3]++) {
-		r->rc[3] = hwpt_alloc(r->fd, r->idev, r->ioas, 0, &hwpt);
-		if (!r->rc[3])
-			r->rc[3] = iommu_destroy(r->fd, hwpt);
+	while (revoker_goes_on(r)) {
+		int rc = hwpt_alloc(r->fd, r->idev, r->ioas, 0, &hwpt);
+
+		if (!rc)
+			rc = iommu_destroy(r->fd, hwpt);
+		revoker_count(r, MORE_TABLES, rc);
 	}
 	return NULL;
 }
 
 TEST(dmabuf_revocation)
 {
-	void *(*fns[])(void *) = { take_back, map_again, read_dirty, more_tables };
-	pthread_t threads[ARRAY_LEN(fns)];
+	void *(*fns[NREVOKERS])(void *) = {
+		[TAKE_BACK] = take_back,
+		[MAP_AGAIN] = map_again,
+		[READ_DIRTY] = read_dirty,
+		[MORE_TABLES] = more_tables,
+	};
+	pthread_t threads[NREVOKERS];
 	struct revoker r = {};
 	struct mock_dev dev;
 	__u32 other;
@@ -899,15 +1113,19 @@ TEST(dmabuf_revocation)
 		SKIP(return, "%llu contiguous bytes needed: %s",
 		     BUF_LEN, strerror(errno));
 	r.end = now() + env_num("TEST_SECONDS", 10) / 3;
-	for (unsigned int i = 0; i < ARRAY_LEN(fns); i++)
+	for (unsigned int i = 0; i < NREVOKERS; i++)
 		ASSERT_EQ(0, pthread_create(&threads[i], NULL, fns[i], &r));
-	for (unsigned int i = 0; i < ARRAY_LEN(fns); i++) {
+	for (unsigned int i = 0; i < NREVOKERS; i++)
 		ASSERT_EQ(0, pthread_join(threads[i], NULL));
-		EXPECT_EQ(0, r.rc[i])
-			TH_LOG("thread %u after %lu rounds", i, r.rounds[i]);
-	}
 	TH_LOG("%lu revocations, %lu mappings, %lu bitmaps, %lu page tables",
-	       r.rounds[0], r.rounds[1], r.rounds[2], r.rounds[3]);
+	       r.done[TAKE_BACK], r.done[MAP_AGAIN], r.done[READ_DIRTY],
+	       r.done[MORE_TABLES]);
+	for (unsigned int i = 0; i < NREVOKERS; i++) {
+		EXPECT_EQ(0, r.rc[i])
+			TH_LOG("thread %u after %lu rounds", i, r.done[i]);
+		EXPECT_LT(0, r.done[i])
+			TH_LOG("thread %u never succeeded", i);
+	}
 	EXPECT_EQ(0, close(r.fd));
 	EXPECT_EQ(0, close(r.buf));
 }
@@ -915,6 +1133,6 @@ TEST(dmabuf_revocation)
 int main(int argc, char **argv)
 {
 	for (struct __test_metadata *t = __fixture_list->tests; t; t = t->next)
-		t->timeout = env_num("TEST_SECONDS", 10) + 90;
+		t->timeout = env_num("TEST_SECONDS", 10) + MORE_SECONDS + 60;
 	return test_harness_run(argc, argv);
 }
