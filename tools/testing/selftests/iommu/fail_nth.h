@@ -12,50 +12,80 @@
 
 #include "iommu_utils.h"
 
+#define DEBUGFS "/sys/kernel/debug"
+
 static int nth_fd = -1;
 
-static inline int write_file(const char *path, const char *val)
+/* All of a task may fail, whatever it allocates and how. 0 or an errno. */
+static inline int injection_unlimited(void)
 {
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	ssize_t n;
+	static const char *const attrs[][2] = {
+		{ DEBUGFS "/failslab/ignore-gfp-wait", "N" },
+		{ DEBUGFS "/failslab/cache-filter", "N" },
+		{ DEBUGFS "/fail_page_alloc/ignore-gfp-wait", "N" },
+		{ DEBUGFS "/fail_page_alloc/ignore-gfp-highmem", "N" },
+		{ DEBUGFS "/fail_page_alloc/min-order", "0" },
+		/* It has nothing to set but what every attribute has */
+		{ DEBUGFS "/fail_iommufd/verbose", "0" },
+	};
 
-	if (fd < 0)
-		return errno;
-	n = write(fd, val, strlen(val));
-	close(fd);
-	return n < 0 ? errno : 0;
+	for (unsigned int i = 0; i < ARRAY_LEN(attrs); i++) {
+		int rc = write_text(attrs[i][0], attrs[i][1]);
+
+		if (rc)
+			return rc;
+	}
+	return 0;
 }
 
-/* The attributes let everything of this task fail, and say nothing */
-static inline const char *injection_setup(void)
+/* Without a word in the kernel log. 0 or an errno. */
+static inline int injection_quiet(void)
 {
-	static const char dbg[] = "/sys/kernel/debug";
-	char path[512];
+	DIR *d = opendir(DEBUGFS);
 	struct dirent *e;
-	DIR *d;
+	char path[512];
+	int rc = 0;
 
-	if (access("/sys/kernel/debug/failslab", F_OK))
-		mount("debugfs", dbg, "debugfs", 0, NULL);
-	if (access("/sys/kernel/debug/failslab", F_OK))
-		return "no /sys/kernel/debug/failslab";
-	write_file("/sys/kernel/debug/failslab/ignore-gfp-wait", "N");
-	write_file("/sys/kernel/debug/fail_page_alloc/ignore-gfp-wait", "N");
-	write_file("/sys/kernel/debug/fail_page_alloc/ignore-gfp-highmem",
-		   "N");
-	write_file("/sys/kernel/debug/fail_page_alloc/min-order", "0");
-	d = opendir(dbg);
-	while (d && (e = readdir(d))) {
+	if (!d)
+		return errno;
+	while (!rc && (e = readdir(d))) {
 		if (strncmp(e->d_name, "fail", 4))
 			continue;
-		snprintf(path, sizeof(path), "%s/%s/verbose", dbg, e->d_name);
-		write_file(path, "0");
+		snprintf(path, sizeof(path), DEBUGFS "/%s/verbose", e->d_name);
+		rc = write_text(path, "0");
 	}
-	if (d)
-		closedir(d);
+	closedir(d);
+	return rc;
+}
+
+static inline void arm(unsigned int n);
+static inline bool disarm(void);
+
+/* NULL, or what is missing: then no failure would ever be injected */
+static inline const char *injection_setup(void)
+{
+	bool injected;
+	char path[64];
+	int fd;
+
+	if (access(DEBUGFS "/failslab", F_OK))
+		mount("debugfs", DEBUGFS, "debugfs", 0, NULL);
+	if (injection_unlimited())
+		return "no fault injection in " DEBUGFS;
+	if (injection_quiet())
+		return "fault injection cannot be made quiet";
 	snprintf(path, sizeof(path), "/proc/self/task/%ld/fail-nth",
 		 syscall(SYS_gettid));
 	nth_fd = open(path, O_RDWR | O_CLOEXEC);
-	return nth_fd < 0 ? "no /proc/self/task/TID/fail-nth" : NULL;
+	if (nth_fd < 0)
+		return "no /proc/self/task/TID/fail-nth";
+	/* Whatever is allocated first by a call that allocates */
+	arm(1);
+	fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	injected = disarm();
+	if (!injected || fd >= 0)
+		return "an injected failure does not happen";
+	return NULL;
 }
 
 static inline void arm(unsigned int n)
@@ -70,13 +100,15 @@ static inline void arm(unsigned int n)
 /* True if the failure happened */
 static inline bool disarm(void)
 {
-	char val[16] = {};
+	char val[16] = {}, *end;
+	unsigned long left;
 
-	if (pread(nth_fd, val, sizeof(val) - 1, 0) < 0)
+	if (pread(nth_fd, val, sizeof(val) - 1, 0) <= 0)
 		abort();
-	if (pwrite(nth_fd, "0", 1, 0) != 1)
+	left = strtoul(val, &end, 10);
+	if (*end != '\n' || pwrite(nth_fd, "0", 1, 0) != 1)
 		abort();
-	return !strtoul(val, NULL, 10);
+	return !left;
 }
 
 #endif

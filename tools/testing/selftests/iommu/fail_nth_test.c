@@ -11,6 +11,7 @@
  */
 #include <linux/memfd.h>
 #include <linux/vfio.h>
+#include <sys/wait.h>
 
 #include "kselftest_harness.h"
 #include "fail_nth.h"
@@ -40,6 +41,12 @@ struct walk {
 	int (*op)(struct ctx *c);
 	int (*check)(struct ctx *c);	/* after op succeeded */
 	bool always;	/* fails for want of an object or its copy only */
+	/*
+	 * The least number of places that make it fail, or, if it makes up for
+	 * each, the least number of places: half of what a debug kernel had.
+	 * With neither of both it must not have any.
+	 */
+	unsigned int fails, places;
 };
 
 #define TRY(expr)                                                              \
@@ -219,14 +226,25 @@ static int with_dmabuf(struct ctx *c)
 	return 0;
 }
 
-static int with_moved_file(struct ctx *c)
+/* Parts of a file that belong to a process that is no more */
+static int with_foreign_file(struct ctx *c)
 {
 	__u64 iova = BASE;
+	int status;
+	pid_t pid;
 
 	TRY(with_memfd(c));
-	for (int i = 0; i < 4; i++, iova += PAGE)
-		TRY(ioas_map_file(c->fd, c->ioas, c->file, i * PAGE, PAGE,
-				  MAP_FIX_RW, &iova));
+	pid = fork();
+	TRY(pid < 0);
+	if (!pid) {
+		for (int i = 0; i < 4; i++, iova += PAGE)
+			if (ioas_map_file(c->fd, c->ioas, c->file, i * PAGE,
+					  PAGE, MAP_FIX_RW, &iova))
+				_exit(1);
+		_exit(0);
+	}
+	TRY(waitpid(pid, &status, 0) != pid);
+	TRY(status);
 	return 0;
 }
 
@@ -560,6 +578,14 @@ static int op_huge_pages(struct ctx *c)
 static int op_change_process(struct ctx *c)
 {
 	return ioas_change_process(c->fd);
+}
+
+static int check_owner(struct ctx *c)
+{
+	TRY(vm_pin(0) != 4);
+	TRY(ioas_unmap_all(c->fd, c->ioas, NULL));
+	TRY(vm_pin(0));
+	return 0;
 }
 
 static int op_attach(struct ctx *c)
@@ -1122,153 +1148,167 @@ static int op_vfio_ioas(struct ctx *c)
 
 static const struct walk walks[] = {
 	{ "ioas_alloc", .setup = with_ioas, .op = op_ioas_alloc,
-	  .check = check_destroy_out },
-	{ "iova_ranges", .setup = with_device, .op = op_ranges },
+	  .check = check_destroy_out, .fails = 1 },
+	{ "iova_ranges", .setup = with_device, .op = op_ranges, .fails = 1 },
 	{ "allow_iovas", .setup = with_ioas, .op = op_allow,
-	  .check = check_allow },
-	{ "map", .setup = with_ioas, .op = op_map },
-	{ "map_auto", .setup = with_ioas, .op = op_map_auto },
+	  .check = check_allow, .fails = 2 },
+	{ "map", .setup = with_ioas, .op = op_map, .fails = 1 },
+	{ "map_auto", .setup = with_ioas, .op = op_map_auto, .fails = 1 },
 	{ "map_domain", .setup = with_device, .op = op_map,
-	  .check = check_mapped },
-	{ "map_domain_small", .setup = with_device, .op = op_map_small },
+	  .check = check_mapped, .fails = 6 },
+	{ "map_domain_small", .setup = with_device, .op = op_map_small,
+	  .fails = 3 },
 	{ "map_domain_limit", 32, .setup = with_device, .op = op_map,
-	  .check = check_mapped },
+	  .check = check_mapped, .fails = 8 },
 	{ "map_two_domains", .setup = with_two_domains, .op = op_map,
-	  .check = check_mapped },
+	  .check = check_mapped, .fails = 7 },
 	{ "map_two_domains_limit", 32, .setup = with_two_domains,
-	  .op = op_map, .check = check_mapped },
+	  .op = op_map, .check = check_mapped, .fails = 10 },
 	{ "map_file", .setup = with_memfd, .op = op_map_file,
-	  .check = check_map_file },
+	  .check = check_map_file, .fails = 22 },
 	{ "map_file_limit", 32, .setup = with_memfd, .op = op_map_file,
-	  .check = check_map_file },
-	{ "map_dmabuf", .setup = with_dmabuf, .op = op_map_dmabuf },
+	  .check = check_map_file, .fails = 25 },
+	{ "map_dmabuf", .setup = with_dmabuf, .op = op_map_dmabuf, .fails = 4 },
 	{ "copy", .setup = with_small_mappings, .op = op_copy,
-	  .check = check_copy },
-	{ "copy_domain", .setup = with_mapped_domain, .op = op_copy_same },
+	  .check = check_copy, .fails = 5 },
+	{ "copy_domain", .setup = with_mapped_domain, .op = op_copy_same,
+	  .fails = 6 },
 	{ "unmap", .setup = with_small_mappings, .op = op_unmap,
-	  .check = check_unmapped, .always = true },
+	  .check = check_unmapped, .always = true, .fails = 1 },
 	{ "unmap_domain", .setup = with_mapped_domain, .op = op_unmap,
-	  .check = check_unmapped, .always = true },
+	  .check = check_unmapped, .always = true, .fails = 1 },
 	{ "unmap_domain_limit", 32, .setup = with_mapped_domain,
-	  .op = op_unmap, .check = check_unmapped, .always = true },
+	  .op = op_unmap, .check = check_unmapped, .always = true, .fails = 1 },
 	{ "unmap_pins", 32, .setup = with_pins, .op = op_unmap,
-	  .check = check_unmapped, .always = true },
+	  .check = check_unmapped, .always = true, .fails = 1 },
 	{ "destroy_ioas", .setup = with_mapping, .op = op_destroy_ioas,
-	  .check = check_unmapped, .always = true },
+	  .check = check_unmapped, .always = true, .fails = 1 },
 	{ "destroy_device", 32, .setup = with_mapped_domain,
-	  .op = op_destroy_device, .check = check_unmapped, .always = true },
-	{ "huge_pages", .setup = with_mapping, .op = op_huge_pages },
-	{ "change_process", .setup = with_moved_file,
-	  .op = op_change_process },
+	  .op = op_destroy_device, .check = check_unmapped, .always = true,
+	  .fails = 1 },
+	{ "huge_pages", .setup = with_mapping, .op = op_huge_pages,
+	  .fails = 1 },
+	{ "change_process", .setup = with_foreign_file,
+	  .op = op_change_process, .check = check_owner, .fails = 5 },
 	{ "attach", .setup = with_small_mappings, .op = op_attach,
-	  .check = check_attached },
+	  .check = check_attached, .fails = 36 },
 	{ "attach_limit", 32, .setup = with_small_mappings, .op = op_attach,
-	  .check = check_attached },
+	  .check = check_attached, .fails = 32 },
 	{ "attach_second", .setup = with_mapped_domain, .op = op_attach,
-	  .check = check_attached },
+	  .check = check_attached, .fails = 24 },
 	{ "attach_hwpt", .setup = with_free_hwpt, .op = op_attach_hwpt,
-	  .check = check_attached },
+	  .check = check_attached, .fails = 23 },
 	{ "attach_container", .setup = with_container_mapping,
-	  .op = op_attach, .check = check_pinned_once },
+	  .op = op_attach, .check = check_pinned_once, .fails = 28 },
 	{ "join", .setup = with_mapped_domain, .op = op_join,
-	  .check = check_joined },
+	  .check = check_joined, .fails = 21 },
 	{ "noiommu", .setup = with_small_mappings, .op = op_noiommu,
-	  .check = check_pinned_once },
+	  .check = check_pinned_once, .fails = 24 },
 	{ "replace", .setup = with_mapped_domain, .op = op_replace,
-	  .check = check_unmapped },
+	  .check = check_unmapped, .fails = 5 },
 	{ "replace_group", .setup = with_group, .op = op_replace,
-	  .check = check_unmapped },
+	  .check = check_unmapped, .fails = 5 },
 	{ "replace_nested", .setup = with_vdevice, .op = op_replace_nested,
-	  .check = check_nested },
+	  .check = check_nested, .fails = 2 },
 	{ "pasid_attach", .setup = setup_pasid, .op = op_pasid,
-	  .check = check_pasid },
-	{ "hw_info", .setup = with_device, .op = op_hw_info },
+	  .check = check_pasid, .fails = 2 },
+	{ "hw_info", .setup = with_device, .op = op_hw_info, .fails = 1 },
 	{ "hwpt", .setup = with_mapped_domain, .op = op_hwpt,
-	  .check = check_destroy_out },
+	  .check = check_destroy_out, .fails = 4 },
 	{ "hwpt_limit", 32, .setup = with_mapped_domain, .op = op_hwpt,
-	  .check = check_destroy_out },
+	  .check = check_destroy_out, .fails = 4 },
 	{ "hwpt_nested", .setup = with_parent, .op = op_hwpt_nested,
-	  .check = check_hwpt_nested },
-	{ "invalidate", .setup = with_vdevice, .op = op_invalidate },
+	  .check = check_hwpt_nested, .fails = 2 },
+	{ "invalidate", .setup = with_vdevice, .op = op_invalidate,
+	  .fails = 1 },
 	{ "fault_queue", .setup = with_ioas, .op = op_fault_queue,
-	  .check = check_close_out },
+	  .check = check_close_out, .fails = 2 },
 	{ "read_fault", .setup = with_fault_hwpt, .op = op_read_fault,
-	  .check = check_respond },
+	  .check = check_respond, .fails = 1 },
 	{ "viommu", .setup = with_parent, .op = op_viommu,
-	  .check = check_destroy_out },
+	  .check = check_destroy_out, .fails = 3 },
 	{ "vdevice", .setup = with_viommu, .op = op_vdevice,
-	  .check = check_destroy_out },
+	  .check = check_destroy_out, .fails = 2 },
 	{ "veventq", .setup = with_viommu, .op = op_veventq,
-	  .check = check_close_out },
+	  .check = check_close_out, .fails = 2 },
 	{ "hw_queue", .setup = with_viommu, .op = op_hw_queue,
-	  .check = check_destroy_out },
-	{ "set_dirty", .setup = with_dirty_hwpt, .op = op_set_dirty },
+	  .check = check_destroy_out, .fails = 3 },
+	{ "set_dirty", .setup = with_dirty_hwpt, .op = op_set_dirty,
+	  .fails = 1 },
 	{ "get_dirty", .setup = with_tracking, .op = op_get_dirty,
-	  .check = check_get_dirty },
-	{ "access_create", .setup = with_mapping, .op = op_access },
-	{ "access_replace", .setup = with_pinner, .op = op_access_replace },
+	  .check = check_get_dirty, .fails = 1 },
+	{ "access_create", .setup = with_mapping, .op = op_access, .fails = 3 },
+	{ "access_replace", .setup = with_pinner, .op = op_access_replace,
+	  .fails = 1 },
 	{ "pin", .setup = with_pinner, .op = op_pin,
-	  .check = check_pins },
+	  .check = check_pins, .fails = 15 },
 	{ "pin_limit", 32, .setup = with_pinner, .op = op_pin,
-	  .check = check_pins },
+	  .check = check_pins, .fails = 13 },
 	{ "pin_domain", 32, .setup = with_pinner_and_domain, .op = op_pin,
-	  .check = check_pins },
+	  .check = check_pins, .fails = 6 },
 	{ "unpin", 32, .setup = with_pins, .op = op_unpin,
 	  .check = check_unmapped, .always = true },
-	{ "read", .setup = with_pinner, .op = op_read },
-	{ "read_domain", .setup = with_pinner_and_domain, .op = op_read },
-	{ "read_slow", 32, .setup = with_pinner, .op = op_read_slow },
+	{ "read", .setup = with_pinner, .op = op_read, .places = 1 },
+	{ "read_domain", .setup = with_pinner_and_domain, .op = op_read,
+	  .places = 1 },
+	{ "read_slow", 32, .setup = with_pinner, .op = op_read_slow,
+	  .fails = 1 },
 	{ "read_slow_domain", 32, .setup = with_pinner_and_domain,
-	  .op = op_read_slow },
-	{ "write_slow_byte", .setup = with_pinner, .op = op_write_slow_byte },
-	{ "read_file", .setup = with_file_reader, .op = op_read },
-	{ "read_file_slow", .setup = with_file_reader, .op = op_read_slow },
-	{ "reserve", .setup = with_ioas, .op = op_reserve },
-	{ "copy_dmabuf", .setup = with_mapped_dmabuf, .op = op_copy_dmabuf },
+	  .op = op_read_slow, .places = 1 },
+	{ "write_slow_byte", .setup = with_pinner, .op = op_write_slow_byte,
+	  .fails = 1 },
+	{ "read_file", .setup = with_file_reader, .op = op_read, .fails = 4 },
+	{ "read_file_slow", .setup = with_file_reader, .op = op_read_slow,
+	  .fails = 4 },
+	{ "reserve", .setup = with_ioas, .op = op_reserve, .fails = 1 },
+	{ "copy_dmabuf", .setup = with_mapped_dmabuf, .op = op_copy_dmabuf,
+	  .fails = 2 },
 	{ "attach_dmabuf", .setup = with_mapped_dmabuf,
-	  .op = op_attach_only },
+	  .op = op_attach_only, .fails = 25 },
 	{ "revoke", .setup = with_mapped_dmabuf, .op = op_revoke,
 	  .check = check_revoked, .always = true },
 	{ "close_access", 32, .setup = with_moved_pinner,
 	  .op = op_close_access, .check = check_unmapped, .always = true },
 	{ "pasid_replace", .setup = with_pasid, .op = op_pasid_replace,
-	  .check = check_pasid_nested },
+	  .check = check_pasid_nested, .fails = 2 },
 	{ "pasid_detach", .setup = with_pasid, .op = op_pasid_detach,
-	  .check = check_pasid_gone, .always = true },
+	  .check = check_pasid_gone, .always = true, .fails = 1 },
 	{ "nested_invalidate", .setup = with_nested,
 	  .op = op_nested_invalidate, .check = check_invalidated,
-	  .always = true },
+	  .always = true, .fails = 1 },
 	{ "destroy_hwpt", 32, .setup = with_parent, .op = op_destroy_hwpt,
-	  .check = check_attached, .always = true },
+	  .check = check_attached, .always = true, .fails = 1 },
 	{ "destroy_nested", .setup = with_nested, .op = op_destroy_nested,
-	  .always = true },
+	  .always = true, .fails = 1 },
 	{ "destroy_viommu", .setup = with_viommu, .op = op_destroy_viommu,
-	  .always = true },
+	  .always = true, .fails = 1 },
 	{ "destroy_queue", .setup = with_queue, .op = op_destroy_queue,
-	  .always = true },
+	  .always = true, .fails = 1 },
 	{ "event", .setup = with_events, .op = op_event,
-	  .check = check_event },
+	  .check = check_event, .fails = 1 },
 	{ "read_event", .setup = with_event, .op = op_read_event },
 	{ "iopf", .setup = with_fault_hwpt, .op = op_iopf,
-	  .check = check_iopf },
+	  .check = check_iopf, .fails = 1 },
 	{ "mmap", .setup = with_viommu_region, .op = op_mmap,
-	  .check = check_mmap },
+	  .check = check_mmap, .fails = 2 },
 	{ "vfio_ioas", .setup = with_ioas, .op = op_vfio_ioas,
-	  .always = true },
-	{ "vfio_info", .setup = with_container, .op = op_vfio_info },
+	  .always = true, .fails = 1 },
+	{ "vfio_info", .setup = with_container, .op = op_vfio_info,
+	  .fails = 1 },
 	{ "vfio_set_iommu", .setup = with_container, .op = op_set_iommu,
 	  .always = true },
-	{ "vfio_map", 32, .setup = with_container, .op = op_dma_map },
+	{ "vfio_map", 32, .setup = with_container, .op = op_dma_map,
+	  .fails = 8 },
 	{ "vfio_unmap", 32, .setup = with_container_mapping,
 	  .op = op_dma_unmap, .check = check_unmapped, .always = true },
 	{ "vfio_cut", .setup = with_type1, .op = op_dma_cut,
-	  .check = check_dma_cut },
+	  .check = check_dma_cut, .fails = 2 },
 	{ "vfio_dirty_start", .setup = with_container_mapping,
 	  .op = op_dirty_start },
 	{ "vfio_dirty_get", .setup = with_dirty_container, .op = op_dirty_get,
-	  .check = check_dirty_bits },
+	  .check = check_dirty_bits, .fails = 1 },
 	{ "vfio_dirty_unmap", .setup = with_dirty_container,
-	  .op = op_dma_unmap_dirty, .check = check_dirty_bits },
+	  .op = op_dma_unmap_dirty, .check = check_dirty_bits, .fails = 1 },
 	{ "vfio_dirty_stop", .setup = with_dirty_container,
 	  .op = op_dirty_stop, .always = true },
 };
@@ -1309,13 +1349,17 @@ FIXTURE_TEARDOWN(fail_nth)
 {
 	int fd = iommu_open();
 
-	mock_memory_limit(fd, 65536);
+	EXPECT_EQ(0, mock_memory_limit(fd, 65536));
 	close(fd);
 }
 
-/* One case for one n; true when it had that many places to fail */
+/*
+ * One case for one n; true when it had that many places to fail. @failed counts
+ * those that made it fail.
+ */
 static bool walk_step(struct __test_metadata *_metadata,
-		      const struct walk *w, struct ctx *c, unsigned int n)
+		      const struct walk *w, struct ctx *c, unsigned int n,
+		      unsigned int *failed)
 {
 	struct state before, after;
 	bool injected;
@@ -1335,6 +1379,7 @@ static bool walk_step(struct __test_metadata *_metadata,
 			       n);
 	}
 	if (rc) {
+		++*failed;
 		/* A release may be refused, but for no want of memory */
 		if (w->always) {
 			ASSERT_EQ(ENOENT, rc)
@@ -1363,15 +1408,33 @@ static bool walk_step(struct __test_metadata *_metadata,
 	return injected;
 }
 
+/* A walk without failures would have tested nothing */
+static void check_places(struct __test_metadata *_metadata,
+			 const struct walk *w, unsigned int places,
+			 unsigned int failed)
+{
+	TH_LOG("%s: %u places, %u of them make it fail", w->name, places,
+	       failed);
+	EXPECT_LE(w->fails, failed)
+		TH_LOG("%s: too few places make it fail", w->name);
+	EXPECT_LE(w->places, places)
+		TH_LOG("%s: too few places", w->name);
+	if (!w->fails && !w->places)
+		EXPECT_EQ(0, places)
+			TH_LOG("%s: has places to fail now", w->name);
+}
+
 static void walk(struct __test_metadata *_metadata, __u8 *buf,
 		 const struct walk *w)
 {
+	unsigned int failed = 0;
+
 	for (unsigned int n = 1;; n++) {
 		struct ctx c = {
 			.fd = -1, .access = -1, .file = -1, .dmabuf = -1,
 			.q = -1, .out_fd = -1, .buf = buf,
 		};
-		bool more = walk_step(_metadata, w, &c, n);
+		bool more = walk_step(_metadata, w, &c, n, &failed);
 
 		close_all(&c);
 		ASSERT_EQ(0, check_unpinned(buf, NR * PAGE))
@@ -1379,7 +1442,7 @@ static void walk(struct __test_metadata *_metadata, __u8 *buf,
 		ASSERT_EQ(0, vm_pin(0))
 			TH_LOG("%s: charges after close, n %u", w->name, n);
 		if (!more) {
-			TH_LOG("%s: %u places", w->name, n - 1);
+			check_places(_metadata, w, n - 1, failed);
 			return;
 		}
 		ASSERT_GT(MAX_NTH, n);
@@ -1456,7 +1519,9 @@ WALKS(vfio_dirty, "vfio_dirty_start", "vfio_dirty_get", "vfio_dirty_unmap",
 /* Opening and closing a context that has everything in it */
 TEST_F_TIMEOUT(fail_nth, open_and_close, 100)
 {
-	for (unsigned int n = 1; n < MAX_NTH; n++) {
+	unsigned int n, failed = 0;
+
+	for (n = 1; n < MAX_NTH; n++) {
 		struct ctx c = {
 			.fd = -1, .access = -1, .file = -1, .dmabuf = -1,
 			.q = -1, .out_fd = -1, .buf = self->buf,
@@ -1469,6 +1534,7 @@ TEST_F_TIMEOUT(fail_nth, open_and_close, 100)
 		if (c.fd < 0) {
 			ASSERT_EQ(ENOMEM, errno);
 			ASSERT_TRUE(injected);
+			failed++;
 			continue;
 		}
 		ASSERT_EQ(0, with_vdevice(&c));
@@ -1486,6 +1552,9 @@ TEST_F_TIMEOUT(fail_nth, open_and_close, 100)
 		if (!injected)
 			break;
 	}
+	TH_LOG("%u places, %u of them make open() fail", n - 1, failed);
+	ASSERT_GT(MAX_NTH, n);
+	EXPECT_LT(0, failed);
 }
 
 TEST_HARNESS_MAIN
