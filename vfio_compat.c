@@ -36,7 +36,7 @@ MODULE_PARM_DESC(dma_entry_limit,
  */
 static bool vfio_has_dirty_log(void)
 {
-	return IS_ENABLED(CONFIG_IOMMUFD_DRIVER) && !in_compat_syscall();
+	return !in_compat_syscall();
 }
 
 /*

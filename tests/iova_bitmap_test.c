@@ -483,13 +483,6 @@ static void iova_bitmap_test_edges(struct kunit *test)
 			    iova_bitmap_alloc(0, SZ_1M, 0, NULL));
 }
 
-static int iova_bitmap_test_init(struct kunit *test)
-{
-	if (!IS_ENABLED(CONFIG_IOMMUFD_DRIVER))
-		kunit_skip(test, "no driver needs it in this kernel");
-	return 0;
-}
-
 static struct kunit_case iova_bitmap_test_cases[] = {
 	KUNIT_CASE(iova_bitmap_test_random),
 	KUNIT_CASE(iova_bitmap_test_windows),
@@ -505,7 +498,6 @@ static struct kunit_case iova_bitmap_test_cases[] = {
 
 static struct kunit_suite iova_bitmap_test_suite = {
 	.name = "iommufd_iova_bitmap",
-	.init = iova_bitmap_test_init,
 	.test_cases = iova_bitmap_test_cases,
 };
 
