@@ -43,7 +43,8 @@ enum iopt_area_state {
  * @busy: operations that use it without a lock; starting one takes @state to be
  *	AREA_LIVE under io_pagetable.iova_rwsem
  * @locks: holders that refuse an unmap; raised together with @busy
- * @all_dirty: all of it counts as dirty the next time the dirty log is read
+ * @all_dirty: enum log_latch; unless 0 all of it counts as dirty the next time
+ *	the dirty log is read
  * @access_pins: struct area_pin, under iopt_pages.mutex
  * @item: on a private list of whoever builds or unmaps it
  * @dmabuf_maps: what is mapped where, under the reservation lock of the dma-buf

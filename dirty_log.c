@@ -17,11 +17,27 @@
 #include <linux/iova_bitmap.h>
 
 #include "area.h"
+#include "dirty.h"
 #include "dirty_log.h"
 #include "io_pagetable.h"
 
 /* Most pages of one area that VFIO's interface can deal with */
 #define LOG_AREA_PAGES_MAX	((unsigned long)INT_MAX)
+
+/**
+ * enum log_latch - iopt_area.all_dirty
+ * @LATCH_OPEN: what is dirty is known page by page
+ * @LATCH_DIRTY: all of it is dirty
+ * @LATCH_READING: likewise, and a query that clears has got to its start; it opens
+ *	the latch at its end, unless it was set again in between
+ *
+ * A query reads a large area in parts, and locks nothing between them.
+ */
+enum log_latch {
+	LATCH_OPEN,
+	LATCH_DIRTY,
+	LATCH_READING,
+};
 
 /* A dma-buf is no memory; and nobody writes to what is only readable */
 static bool area_is_logged(const struct iopt_area *area)
@@ -35,53 +51,24 @@ static void log_latch(struct io_pagetable *iopt, unsigned long iova,
 	struct iopt_area *area;
 
 	iopt_for_each_area(iopt, area, iova, last)
-		atomic_set(&area->all_dirty, 1);
+		atomic_set(&area->all_dirty, LATCH_DIRTY);
 }
 
-/*
- * Only the areas that begin in the interval are read, and each as a whole: an
- * IOPTE that begins before what is read would be cleared without a report.
- */
 static void log_read_domain(struct io_pagetable *iopt,
-			    struct iommu_domain *domain,
+			    struct iopt_domain *idom,
 			    struct iova_bitmap *bitmap, unsigned long iova,
 			    unsigned long last, unsigned long flags)
 {
-	const struct iommu_dirty_ops *ops = domain->dirty_ops;
-	struct iommu_iotlb_gather gather;
-	struct iommu_dirty_bitmap dirty;
-	struct iopt_area *area;
-	int rc;
-
-	iommu_dirty_bitmap_init(&dirty, bitmap, &gather);
-	iopt_for_each_area(iopt, area, iova, last) {
-		if (area->node.iova < iova || !area_is_logged(area))
-			continue;
-		rc = ops->read_and_clear_dirty(domain, area->node.iova,
-					       area_length(area), flags,
-					       &dirty);
-		if (rc)
-			atomic_set(&area->all_dirty, 1);
-		cond_resched();
-	}
-	if (!(flags & IOMMU_DIRTY_NO_CLEAR))
-		iommu_iotlb_sync(domain, &gather);
+	if (dirty_read_domain(iopt, idom, IOPT_DIRTY_LOG, bitmap, iova, last,
+			      flags))
+		log_latch(iopt, iova, last);
 }
 
+/* Whether that works is seen from iopt_dirty_state.on */
 static void log_track_domain(struct iopt_domain *idom)
 {
-	const struct iommu_dirty_ops *ops = idom->domain->dirty_ops;
-
-	idom->logged = ops && !ops->set_dirty_tracking(idom->domain, true);
-}
-
-static void log_untrack_domain(struct iopt_domain *idom)
-{
-	const struct iommu_dirty_ops *ops = idom->domain->dirty_ops;
-
-	if (idom->logged && !idom->tracked)
-		ops->set_dirty_tracking(idom->domain, false);
-	idom->logged = false;
+	if (idom->domain->dirty_ops)
+		dirty_track(idom, IOPT_DIRTY_LOG);
 }
 
 /**
@@ -90,7 +77,7 @@ static void log_untrack_domain(struct iopt_domain *idom)
  *
  * Everything is clean then. Nothing happens when it runs already.
  *
- * Returns -EINVAL when an area is too large.
+ * Return: 0, or -EINVAL when an area is too large.
  */
 int iopt_log_start(struct io_pagetable *iopt)
 {
@@ -108,10 +95,8 @@ int iopt_log_start(struct io_pagetable *iopt)
 	/* From here on accesses report what they write to */
 	WRITE_ONCE(iopt->log_on, true);
 	list_for_each_entry(idom, &iopt->domains, item) {
-		/* Without a bitmap it only clears */
 		if (idom->domain->dirty_ops)
-			log_read_domain(iopt, idom->domain, NULL, 0, ULONG_MAX,
-					0);
+			log_read_domain(iopt, idom, NULL, 0, ULONG_MAX, 0);
 		log_track_domain(idom);
 	}
 	return 0;
@@ -131,14 +116,16 @@ void iopt_log_stop(struct io_pagetable *iopt)
 	guard(rwsem_write)(&iopt->domains_rwsem);
 	if (!iopt->log_on)
 		return;
-	list_for_each_entry(idom, &iopt->domains, item)
-		log_untrack_domain(idom);
+	list_for_each_entry(idom, &iopt->domains, item) {
+		if (idom->dirty[IOPT_DIRTY_LOG].on)
+			dirty_untrack(idom, IOPT_DIRTY_LOG);
+	}
 
 	/* The lock keeps accesses from reporting after that */
 	scoped_guard(rwsem_write, &iopt->iova_rwsem)
 		WRITE_ONCE(iopt->log_on, false);
 	iopt_for_each_area(iopt, area, 0, ULONG_MAX)
-		atomic_set(&area->all_dirty, 0);
+		atomic_set(&area->all_dirty, LATCH_OPEN);
 	xa_destroy(&iopt->log_written);
 }
 
@@ -187,73 +174,117 @@ void area_log_write(struct iopt_area *area, unsigned long iova,
 	for (index = iova >> PAGE_SHIFT; index <= last >> PAGE_SHIFT; index++) {
 		if (xa_is_err(xa_store(&iopt->log_written, index,
 				       xa_mk_value(0), GFP_KERNEL_ACCOUNT))) {
-			atomic_set(&area->all_dirty, 1);
+			atomic_set(&area->all_dirty, LATCH_DIRTY);
 			return;
 		}
 	}
 }
 
 /**
- * struct log_read - a query under way
+ * struct log_query - a query of the log
+ * @query: what user space wants to know
  * @iopt: the space
  * @flags: IOMMU_DIRTY_NO_CLEAR
+ * @begun: a part was read
+ * @then: called after the last part, before mappings may change again; or NULL
+ * @opaque: passed to @then
  */
-struct log_read {
+struct log_query {
+	struct dirty_query query;
 	struct io_pagetable *iopt;
 	unsigned long flags;
+	bool begun;
+	iopt_log_then_t then;
+	void *opaque;
 };
 
-static bool log_area_all_dirty(struct log_read *read, struct iopt_area *area)
+static bool log_read_latch(struct log_query *log, struct iopt_area *area,
+			   unsigned long iova, unsigned long last)
 {
-	if (read->flags & IOMMU_DIRTY_NO_CLEAR)
-		return atomic_read(&area->all_dirty);
-	return atomic_xchg(&area->all_dirty, 0);
+	if (atomic_read(&area->all_dirty) == LATCH_OPEN)
+		return false;
+	if (log->flags & IOMMU_DIRTY_NO_CLEAR)
+		return true;
+	if (iova == area->node.iova)
+		atomic_set(&area->all_dirty, LATCH_READING);
+	if (last == area->node.last)
+		atomic_cmpxchg(&area->all_dirty, LATCH_READING, LATCH_OPEN);
+	return true;
 }
 
 /* Report first, then forget: what is written meanwhile is reported by either */
-static void log_read_written(struct log_read *read, struct iova_bitmap *bitmap,
-			     struct iopt_area *area)
+static void log_read_written(struct log_query *log, struct iova_bitmap *bitmap,
+			     unsigned long iova, unsigned long last)
 {
-	struct xarray *written = &read->iopt->log_written;
+	struct xarray *written = &log->iopt->log_written;
 	unsigned long index;
 	void *entry;
 
-	xa_for_each_range(written, index, entry, area->node.iova >> PAGE_SHIFT,
-			  area->node.last >> PAGE_SHIFT) {
+	xa_for_each_range(written, index, entry, iova >> PAGE_SHIFT,
+			  last >> PAGE_SHIFT) {
 		iova_bitmap_set(bitmap, index << PAGE_SHIFT, PAGE_SIZE);
-		if (!(read->flags & IOMMU_DIRTY_NO_CLEAR))
+		if (!(log->flags & IOMMU_DIRTY_NO_CLEAR))
 			xa_erase(written, index);
 	}
 }
 
-static int log_read_range(struct iova_bitmap *bitmap, unsigned long iova,
-			  size_t length, void *opaque)
+/* Returns whether all of the domains can tell */
+static bool log_read_domains(struct log_query *log, struct iova_bitmap *bitmap,
+			     unsigned long iova, unsigned long last)
 {
-	unsigned long last = iova + (length - 1);
-	struct log_read *read = opaque;
-	struct io_pagetable *iopt = read->iopt;
 	struct iopt_domain *idom;
-	struct iopt_area *area;
-	bool all = false;
+	bool known = true;
 
-	list_for_each_entry(idom, &iopt->domains, item) {
-		if (idom->logged)
-			log_read_domain(iopt, idom->domain, bitmap, iova, last,
-					read->flags);
+	list_for_each_entry(idom, &log->iopt->domains, item) {
+		if (idom->dirty[IOPT_DIRTY_LOG].on)
+			log_read_domain(log->iopt, idom, bitmap, iova, last,
+					log->flags);
 		else
-			all = true;
+			known = false;
 	}
-	iopt_for_each_area(iopt, area, iova, last) {
-		if (area->node.iova < iova || !area_is_logged(area))
+	return known;
+}
+
+static void log_read_areas(struct log_query *log, struct iova_bitmap *bitmap,
+			   unsigned long iova, unsigned long last, bool known)
+{
+	struct iopt_area *area;
+
+	iopt_for_each_area(log->iopt, area, iova, last) {
+		unsigned long area_iova = max(iova, area->node.iova);
+		unsigned long area_last = min(last, area->node.last);
+
+		if (!area_is_logged(area))
 			continue;
-		if (log_area_all_dirty(read, area) || all)
-			iova_bitmap_set(bitmap, area->node.iova,
-					area_length(area));
+		if (log_read_latch(log, area, area_iova, area_last) || !known)
+			iova_bitmap_set(bitmap, area_iova,
+					area_last - area_iova + 1);
 		/* In this order: an unpin does it in the other */
 		area_report_pins(area, bitmap);
-		log_read_written(read, bitmap, area);
+		log_read_written(log, bitmap, area_iova, area_last);
 		cond_resched();
 	}
+}
+
+static int log_read_part(struct dirty_query *query, struct iova_bitmap *bitmap,
+			 unsigned long iova, unsigned long last)
+{
+	struct log_query *log = container_of(query, struct log_query, query);
+	bool known;
+	int rc;
+
+	ACQUIRE(rwsem_write_kill, lock)(&log->iopt->domains_rwsem);
+	rc = ACQUIRE_ERR(rwsem_write_kill, &lock);
+	if (rc)
+		return rc;
+	if (!log->iopt->log_on)
+		return -EINVAL;
+	log->begun = true;
+	/* First, as it latches what a domain fails to tell */
+	known = log_read_domains(log, bitmap, iova, last);
+	log_read_areas(log, bitmap, iova, last, known);
+	if (log->then && last == query->last)
+		log->then(log->iopt, log->opaque);
 	return 0;
 }
 
@@ -262,6 +293,8 @@ static int log_check_range(struct io_pagetable *iopt, unsigned long iova,
 {
 	struct iova_node *node;
 
+	guard(rwsem_read)(&iopt->domains_rwsem);
+	guard(rwsem_read)(&iopt->iova_rwsem);
 	if (!iopt->log_on)
 		return -EINVAL;
 	node = iova_space_first(&iopt->space, iova, iova);
@@ -273,68 +306,84 @@ static int log_check_range(struct io_pagetable *iopt, unsigned long iova,
 	return 0;
 }
 
-static int log_read(struct log_read *read, struct iova_bitmap *bitmap,
-		    unsigned long iova, unsigned long last)
+static void log_query_init(struct log_query *log, struct io_pagetable *iopt,
+			   unsigned long iova, unsigned long length,
+			   u64 __user *data)
 {
-	struct io_pagetable *iopt = read->iopt;
-	int rc;
-
-	lockdep_assert_held_write(&iopt->domains_rwsem);
-	rc = log_check_range(iopt, iova, last);
-	if (rc)
-		return rc;
-	rc = iova_bitmap_for_each(bitmap, read, log_read_range);
-	/* Part of it was forgotten, and may not have reached the user */
-	if (rc && !(read->flags & IOMMU_DIRTY_NO_CLEAR))
-		log_latch(iopt, iova, last);
-	return rc;
+	*log = (struct log_query){
+		.query = {
+			.iova = iova,
+			.last = iova + (length - 1),
+			.page_size = PAGE_SIZE,
+			.data = data,
+			.read = log_read_part,
+		},
+		.iopt = iopt,
+	};
 }
 
 /**
- * iopt_log_report() - tell user space what is dirty
- * @iopt: the space, with its domains_rwsem held for writing
+ * iopt_log_read() - tell user space what is dirty, which then counts as clean
+ * @iopt: the space
  * @iova: first byte, page aligned
  * @length: bytes, page aligned, more than 0, without overflow
- * @flags: IOMMU_DIRTY_NO_CLEAR to only look
  * @data: bitmap of user space with a bit for each page, gets bits set
  *
- * Returns -EINVAL when the log does not run, -ENOENT when a mapping is not
- * wholly inside or outside, -EFAULT when the bitmap cannot be written, -ENOMEM.
+ * Mappings stand still while a part of the bitmap is filled, mostly all of it.
+ *
+ * Return: 0, -EINVAL when the log does not run, -ENOENT when a mapping is not
+ * wholly inside or outside, -EFAULT when the bitmap cannot be written, -EINTR,
+ * -ENOMEM. Nothing is lost then.
  */
-int iopt_log_report(struct io_pagetable *iopt, unsigned long iova,
-		    unsigned long length, unsigned long flags,
-		    u64 __user *data)
+int iopt_log_read(struct io_pagetable *iopt, unsigned long iova,
+		  unsigned long length, u64 __user *data)
 {
-	struct log_read read = {
-		.iopt = iopt,
-		.flags = flags,
-	};
-	struct iova_bitmap *bitmap;
+	struct log_query log;
 	int rc;
 
-	bitmap = iova_bitmap_alloc(iova, length, PAGE_SIZE, data);
-	if (!bitmap)
-		return -EOPNOTSUPP;
-	if (IS_ERR(bitmap))
-		return PTR_ERR(bitmap);
-	rc = log_read(&read, bitmap, iova, iova + (length - 1));
-	iova_bitmap_free(bitmap);
+	log_query_init(&log, iopt, iova, length, data);
+	rc = log_check_range(iopt, iova, log.query.last);
+	if (rc)
+		return rc;
+	rc = dirty_query_run(&log.query);
+	/* Part of it was forgotten, and the caller will not look at it */
+	if (rc && log.begun) {
+		guard(rwsem_write)(&iopt->domains_rwsem);
+		if (iopt->log_on)
+			log_latch(iopt, iova, log.query.last);
+	}
 	return rc;
 }
 
 /**
- * iopt_log_read() - the same, while mappings stand still
- * @iopt: as there
- * @iova: as there
- * @length: as there
- * @flags: as there
- * @data: as there
+ * iopt_log_report() - tell user space what is dirty where mappings go
+ * @iopt: the space
+ * @iova: first byte, page aligned
+ * @length: bytes, page aligned, more than 0, without overflow
+ * @data: bitmap of user space with a bit for each page, gets bits set
+ * @then: removes the mappings; called with io_pagetable.domains_rwsem held for
+ *	writing. Not called when this fails.
+ * @opaque: passed to @then
  *
- * Returns as there.
+ * Everything stays as dirty as it is. Nobody else reads the log between the last
+ * part of the report and @then, and nearly all bitmaps have only one part. With
+ * more of them the lock is dropped in between, or memory would be faulted with
+ * it held. That loses nothing but what a device writes while the call runs, and
+ * devices, which no lock stops, may do so between report and removal anyway.
+ *
+ * Return: 0 or an errno as iopt_log_read(), but for -ENOENT: the caller has the
+ * mappings stay.
  */
-int iopt_log_read(struct io_pagetable *iopt, unsigned long iova,
-		  unsigned long length, unsigned long flags, u64 __user *data)
+int iopt_log_report(struct io_pagetable *iopt, unsigned long iova,
+		    unsigned long length, u64 __user *data,
+		    iopt_log_then_t then, void *opaque)
 {
-	guard(rwsem_write)(&iopt->domains_rwsem);
-	return iopt_log_report(iopt, iova, length, flags, data);
+	struct log_query log;
+
+	log_query_init(&log, iopt, iova, length, data);
+	/* So that failing loses nothing of it */
+	log.flags = IOMMU_DIRTY_NO_CLEAR;
+	log.then = then;
+	log.opaque = opaque;
+	return dirty_query_run(&log.query);
 }

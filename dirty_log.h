@@ -15,12 +15,16 @@ struct iopt_domain;
 int iopt_log_start(struct io_pagetable *iopt);
 void iopt_log_stop(struct io_pagetable *iopt);
 int iopt_log_read(struct io_pagetable *iopt, unsigned long iova,
-		  unsigned long length, unsigned long flags, u64 __user *data);
+		  unsigned long length, u64 __user *data);
+
+/* For an unmap */
+typedef void (*iopt_log_then_t)(struct io_pagetable *iopt, void *opaque);
+
+int iopt_log_report(struct io_pagetable *iopt, unsigned long iova,
+		    unsigned long length, u64 __user *data,
+		    iopt_log_then_t then, void *opaque);
 
 /* For whoever changes areas or domains, under io_pagetable.domains_rwsem */
-int iopt_log_report(struct io_pagetable *iopt, unsigned long iova,
-		    unsigned long length, unsigned long flags,
-		    u64 __user *data);
 void iopt_log_add_domain(struct io_pagetable *iopt, struct iopt_domain *idom);
 void iopt_log_forget(struct io_pagetable *iopt);
 

@@ -677,8 +677,9 @@ static int get_dirty_bitmap(struct iommu_hwpt_get_dirty_bitmap *cmd,
 		return -EOPNOTSUPP;
 	if (cmd->flags & IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR)
 		flags |= IOMMU_DIRTY_NO_CLEAR;
-	return iopt_read_and_clear_dirty(iopt, domain, flags, cmd->iova,
-					 cmd->length, cmd->page_size,
+	return iopt_read_and_clear_dirty(iopt, &hwpt_paging->iopt_domain,
+					 flags, cmd->iova, cmd->length,
+					 cmd->page_size,
 					 u64_to_user_ptr(cmd->data));
 }
 

@@ -655,12 +655,10 @@ static void iopt_unmap_abort(struct io_pagetable *iopt, struct list_head *areas)
 		area->state = AREA_LIVE;
 }
 
-/* Takes io_pagetable.domains_rwsem held for reading, and releases it */
-static unsigned long iopt_unmap_finish(struct io_pagetable *iopt,
-				       struct list_head *areas)
+static void iopt_unmap_remove(struct io_pagetable *iopt,
+			      struct list_head *areas)
 {
-	unsigned long unmapped = 0;
-	struct iopt_area *area, *next;
+	struct iopt_area *area;
 
 	lockdep_assert_held(&iopt->domains_rwsem);
 
@@ -669,7 +667,12 @@ static unsigned long iopt_unmap_finish(struct io_pagetable *iopt,
 	list_for_each_entry(area, areas, item)
 		iova_space_erase(&iopt->space, &area->node);
 	up_write(&iopt->iova_rwsem);
-	up_read(&iopt->domains_rwsem);
+}
+
+static unsigned long iopt_unmap_free(struct list_head *areas)
+{
+	unsigned long unmapped = 0;
+	struct iopt_area *area, *next;
 
 	list_for_each_entry_safe(area, next, areas, item) {
 		unmapped += area_length(area);
@@ -705,7 +708,9 @@ static int iopt_unmap_range(struct io_pagetable *iopt, unsigned long iova,
 	}
 	if (!list_empty(&areas)) {
 		down_read(&iopt->domains_rwsem);
-		*unmapped = iopt_unmap_finish(iopt, &areas);
+		iopt_unmap_remove(iopt, &areas);
+		up_read(&iopt->domains_rwsem);
+		*unmapped = iopt_unmap_free(&areas);
 	}
 	return rc;
 }
@@ -742,19 +747,22 @@ int iopt_unmap(struct io_pagetable *iopt, unsigned long iova,
 	return rc;
 }
 
+static void iopt_unmap_reported(struct io_pagetable *iopt, void *areas)
+{
+	iopt_unmap_remove(iopt, areas);
+}
+
 /**
  * iopt_unmap_report() - iopt_unmap() that tells what is dirty
  * @iopt: the space
  * @iova: first byte, page aligned
  * @length: bytes, page aligned, more than 0, without overflow
- * @data: bitmap of user space as of iopt_log_read()
+ * @data: bitmap of user space as of iopt_log_report()
  * @unmapped: bytes that were mapped there and are no more
  *
- * All or nothing. Accesses are through with the mappings before the log is read,
- * and nobody else can read it between that and the removal. Devices cannot be
- * kept from writing meanwhile.
+ * All or nothing. Accesses are through with the mappings before the log is read.
  *
- * Returns as iopt_unmap() and iopt_log_read() do, but 0 when there is nothing.
+ * Return: as of iopt_unmap() and iopt_log_read(), but 0 when there is nothing.
  */
 int iopt_unmap_report(struct io_pagetable *iopt, unsigned long iova,
 		      unsigned long length, u64 __user *data,
@@ -776,16 +784,13 @@ int iopt_unmap_report(struct io_pagetable *iopt, unsigned long iova,
 		if (rc)
 			goto err_abort;
 	}
+	rc = iopt_log_report(iopt, iova, length, data, iopt_unmap_reported,
+			     &areas);
+	if (rc)
+		goto err_abort;
+	*unmapped = iopt_unmap_free(&areas);
+	return 0;
 
-	down_write(&iopt->domains_rwsem);
-	/* Only looked at, so that failing loses nothing of it */
-	rc = iopt_log_report(iopt, iova, length, IOMMU_DIRTY_NO_CLEAR, data);
-	downgrade_write(&iopt->domains_rwsem);
-	if (!rc) {
-		*unmapped = iopt_unmap_finish(iopt, &areas);
-		return 0;
-	}
-	up_read(&iopt->domains_rwsem);
 err_abort:
 	iopt_unmap_abort(iopt, &areas);
 	return rc;

@@ -50,22 +50,39 @@ struct io_pagetable {
 };
 
 /**
+ * enum iopt_dirty_user - on whose behalf a domain tracks what devices write to
+ * @IOPT_DIRTY_HWPT: user space, with the ioctls of the HWPT
+ * @IOPT_DIRTY_LOG: the dirty log of the IOVA space
+ * @IOPT_DIRTY_USERS: how many there are
+ */
+enum iopt_dirty_user {
+	IOPT_DIRTY_HWPT,
+	IOPT_DIRTY_LOG,
+	IOPT_DIRTY_USERS,
+};
+
+/**
+ * struct iopt_dirty_state - dirty tracking of a domain for one user
+ * @on: the domain tracks for this user
+ */
+struct iopt_dirty_state {
+	bool on;
+};
+
+/**
  * struct iopt_domain - a domain that mirrors an IOVA space
  * @item: on io_pagetable.domains
  * @domain: the domain, owned by whoever embeds this
  * @noiommu: a software page table; IOAS_NOIOMMU_GET_PA may rely on it; constant
  * @coherent: it overrides the no-snoop attribute of devices; constant
- * @tracked: it tracks what devices write to because user space said so; under
- *	io_pagetable.domains_rwsem
- * @logged: it does for the dirty log; likewise
+ * @dirty: for each enum iopt_dirty_user; under io_pagetable.domains_rwsem
  */
 struct iopt_domain {
 	struct list_head item;
 	struct iommu_domain *domain;
 	bool noiommu;
 	bool coherent;
-	bool tracked;
-	bool logged;
+	struct iopt_dirty_state dirty[IOPT_DIRTY_USERS];
 };
 
 void iopt_init(struct io_pagetable *iopt);
@@ -116,7 +133,7 @@ void iopt_remove_access(struct io_pagetable *iopt,
 int iopt_set_dirty_tracking(struct io_pagetable *iopt,
 			    struct iopt_domain *idom, bool enable);
 int iopt_read_and_clear_dirty(struct io_pagetable *iopt,
-			      struct iommu_domain *domain, unsigned long flags,
+			      struct iopt_domain *idom, unsigned long flags,
 			      unsigned long iova, unsigned long length,
 			      unsigned long page_size, u64 __user *data);
 

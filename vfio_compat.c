@@ -610,7 +610,7 @@ vfio_dirty_get(struct iommufd_ioas *ioas,
 	rc = vfio_bitmap_check(&get.bitmap, get.iova, get.size);
 	if (rc)
 		return rc;
-	rc = iopt_log_read(&ioas->iopt, get.iova, get.size, 0, get.bitmap.data);
+	rc = iopt_log_read(&ioas->iopt, get.iova, get.size, get.bitmap.data);
 	/* Only part of a mapping is in the range */
 	return rc == -ENOENT ? -EINVAL : rc;
 }

@@ -548,6 +548,52 @@ TEST_F(dirty, parts_of_large_entries)
 	munmap(buf, 4 * huge_size);
 }
 
+/*
+ * A query that the kernel answers in two goes, as it crosses a multiple of 8 Mi
+ * units, does not cut an entry wherever it begins
+ */
+TEST_F(dirty, goes_keep_entries_whole)
+{
+	const __u64 entry = MOCK_HUGE_PAGE_SIZE;
+	const __u64 middle = PAGE << 23, iova = middle - huge_size - 3 * PAGE;
+	const __u64 pages = 2 * huge_size / PAGE + 3;
+	__u8 *buf, *bitmap, one[8] = { 1 };
+	__u32 ioas, hwpt;
+
+	if (!huge_size)
+		SKIP(return, "size of huge pages unknown");
+	buf = buf_alloc_hugetlb(2 * huge_size);
+	if (!buf)
+		SKIP(return, "2 huge pages of %zu KiB needed: %s",
+		     huge_size / 1024, strerror(errno));
+	bitmap = calloc(1, pages / 8 + 8);
+	ASSERT_NE(NULL, bitmap);
+	ASSERT_EQ(0, ioas_alloc(self->fd, &ioas));
+	ASSERT_EQ(0, hwpt_alloc_huge(self->fd, self->dev.idev, ioas,
+				     IOMMU_HWPT_ALLOC_DIRTY_TRACKING, &hwpt));
+	ASSERT_EQ(0, ioas_map_at(self->fd, ioas, buf, 2 * huge_size,
+				 middle - huge_size));
+	ASSERT_EQ(0, hwpt_set_dirty(self->fd, hwpt, true));
+	/* The last entry of the first go, and the first of the second */
+	ASSERT_EQ(0, mock_dirty(self->fd, hwpt, middle - PAGE, PAGE, PAGE, one,
+				NULL));
+	ASSERT_EQ(0, mock_dirty(self->fd, hwpt, middle + PAGE, PAGE, PAGE, one,
+				NULL));
+	ASSERT_EQ(0, hwpt_get_dirty(self->fd, hwpt, 0, iova, pages * PAGE,
+				    PAGE, bitmap));
+	EXPECT_EQ(2 * entry / PAGE, weight(bitmap, pages));
+	EXPECT_TRUE(bit_get(bitmap, (middle - entry - iova) / PAGE));
+	EXPECT_TRUE(bit_get(bitmap, (middle + entry - PAGE - iova) / PAGE));
+	memset(bitmap, 0, pages / 8 + 8);
+	ASSERT_EQ(0, hwpt_get_dirty(self->fd, hwpt, 0, iova, pages * PAGE,
+				    PAGE, bitmap));
+	EXPECT_EQ(0, weight(bitmap, pages));
+	ASSERT_EQ(0, iommu_destroy(self->fd, hwpt));
+	ASSERT_EQ(0, iommu_destroy(self->fd, ioas));
+	free(bitmap);
+	munmap(buf, 2 * huge_size);
+}
+
 /* Chunks that do not cut entries converge */
 TEST_F(dirty, chunks_of_small_entries)
 {

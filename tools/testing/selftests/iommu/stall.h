@@ -18,7 +18,7 @@
  */
 struct stall {
 	int uffd;
-	void *page;
+	void *page;	/* a test may choose one that nobody touched yet */
 	bool wp;	/* it can be read, only writing stalls */
 };
 
@@ -42,7 +42,8 @@ static inline int stall_init(struct stall *s, bool wp, const void *content,
 	s->uffd = syscall(__NR_userfaultfd, O_CLOEXEC);
 	if (s->uffd < 0)
 		return errno;
-	s->page = buf_alloc_private(2 * PAGE);
+	if (!s->page)
+		s->page = buf_alloc_private(2 * PAGE);
 	if (!s->page || ioctl(s->uffd, UFFDIO_API, &api))
 		return errno;
 	if (wp)

@@ -405,4 +405,166 @@ TEST_F(stall, unmap_part)
 	close(access);
 }
 
+/*
+ * The dirty log of a container is being reported to memory that whoever stalls it
+ * provides only after it has mapped something, and unmapped it
+ */
+struct dirty_get {
+	struct vfio_iommu_type1_dirty_bitmap dirty;
+	struct vfio_iommu_type1_dirty_bitmap_get get;
+};
+
+struct dirty_unmap {
+	struct vfio_iommu_type1_dma_unmap unmap;
+	struct vfio_bitmap bitmap;
+};
+
+static int log_setup(int fd, __u32 ioas, const void *va, __u64 iova)
+{
+	struct vfio_iommu_type1_dirty_bitmap start = {
+		.argsz = sizeof(start),
+		.flags = VFIO_IOMMU_DIRTY_PAGES_FLAG_START,
+	};
+	struct iommu_vfio_ioas set = {
+		.size = sizeof(set), .ioas_id = ioas, .op = IOMMU_VFIO_IOAS_SET,
+	};
+	__u8 byte = 1;
+	int access, rc;
+
+	rc = iommu_cmd(fd, IOMMU_VFIO_IOAS, &set);
+	if (!rc)
+		rc = ioas_map_at(fd, ioas, va, 4 * PAGE, iova);
+	if (!rc && ioctl(fd, VFIO_IOMMU_DIRTY_PAGES, &start))
+		rc = errno;
+	if (!rc)
+		rc = access_create(fd, ioas, 0, &access);
+	if (!rc) {
+		rc = access_rw(fd, access, iova + PAGE, &byte, 1,
+			       MOCK_ACCESS_RW_WRITE);
+		close(access);
+	}
+	return rc;
+}
+
+/* As long as the other thread is stalled */
+static int log_handler(int fd, __u32 ioas, const void *va, __u64 iova)
+{
+	int rc = ioas_map_at(fd, ioas, va, PAGE, iova);
+
+	return rc ?: ioas_unmap(fd, ioas, iova, PAGE, NULL);
+}
+
+TEST_F(stall, dirty_log_read)
+{
+	const __u64 base = MOCK_APERTURE_START;
+	struct dirty_get cmd = {
+		.dirty.argsz = sizeof(cmd),
+		.dirty.flags = VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP,
+		.get = {
+			.iova = base,
+			.size = 4 * PAGE,
+			.bitmap = { .pgsize = PAGE, .size = 8 },
+		},
+	};
+	__u8 *buf = buf_alloc(4 * PAGE);
+	__u32 ioas;
+
+	ASSERT_NE(NULL, buf);
+	STALL_OR_SKIP(false, NULL, 0);
+	/* Without a domain that takes everything to be dirty */
+	ASSERT_EQ(0, ioas_alloc(self->fd, &ioas));
+	ASSERT_EQ(0, log_setup(self->fd, ioas, buf, base));
+	cmd.get.bitmap.data = self->stall.page;
+	ASSERT_EQ(0, call_start(&self->call, __NR_ioctl, self->fd,
+				VFIO_IOMMU_DIRTY_PAGES, (long)&cmd));
+	ASSERT_EQ(0, stall_wait(&self->stall));
+	EXPECT_EQ(0, log_handler(self->fd, ioas, buf, base + 16 * PAGE));
+	EXPECT_EQ(0, stall_release(&self->stall, "", 1));
+	call_join(&self->call);
+	EXPECT_EQ(0, self->call.ret);
+	EXPECT_EQ(2, *(__u64 *)self->stall.page);
+}
+
+/* One mapping, and a bitmap whose start is not all that is filled at a time */
+TEST_F(stall, dirty_log_read_large)
+{
+	const __u64 pages = 18 << 20, dirty = 17 << 20;
+	struct dirty_get cmd = {
+		.dirty.argsz = sizeof(cmd),
+		.dirty.flags = VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP,
+		.get = {
+			.size = pages * PAGE,
+			.bitmap = { .pgsize = PAGE, .size = pages / 8 },
+		},
+	};
+	__u8 *buf = buf_alloc(4 * PAGE), *va, *bitmap, byte = 1;
+	__u32 ioas;
+	int access;
+
+	ASSERT_NE(NULL, buf);
+	va = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE,
+		  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	ASSERT_NE(MAP_FAILED, va);
+	bitmap = mmap(NULL, pages / 8, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, bitmap);
+	ASSERT_EQ(0, madvise(bitmap, pages / 8, MADV_NOHUGEPAGE));
+	self->stall.page = bitmap + dirty / 8;
+	STALL_OR_SKIP(false, NULL, 0);
+
+	/* Of another IOAS, which has no domain that would pin all that */
+	ASSERT_EQ(0, ioas_alloc(self->fd, &ioas));
+	ASSERT_EQ(0, ioas_map_at(self->fd, ioas, va, pages * PAGE, 0));
+	ASSERT_EQ(0, log_setup(self->fd, ioas, buf, pages * PAGE));
+	ASSERT_EQ(0, access_create(self->fd, ioas, 0, &access));
+	ASSERT_EQ(0, access_rw(self->fd, access, dirty * PAGE, &byte, 1,
+			       MOCK_ACCESS_RW_WRITE));
+	close(access);
+	cmd.get.bitmap.data = (void *)bitmap;
+	ASSERT_EQ(0, call_start(&self->call, __NR_ioctl, self->fd,
+				VFIO_IOMMU_DIRTY_PAGES, (long)&cmd));
+	ASSERT_EQ(0, stall_wait(&self->stall));
+	EXPECT_EQ(0, log_handler(self->fd, ioas, buf, 1ULL << 40));
+	EXPECT_EQ(0, stall_release(&self->stall, "", 1));
+	call_join(&self->call);
+	EXPECT_EQ(0, self->call.ret);
+	EXPECT_TRUE(bit_get(bitmap, dirty));
+	EXPECT_FALSE(bit_get(bitmap, dirty - 1));
+	EXPECT_FALSE(bit_get(bitmap, dirty + 1));
+	munmap(va, pages * PAGE);
+}
+
+TEST_F(stall, dirty_log_unmap)
+{
+	const __u64 base = MOCK_APERTURE_START;
+	struct dirty_unmap cmd = {
+		.unmap = {
+			.argsz = sizeof(cmd),
+			.flags = VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP,
+			.iova = base,
+			.size = 4 * PAGE,
+		},
+		.bitmap = { .pgsize = PAGE, .size = 8 },
+	};
+	__u8 *buf = buf_alloc(4 * PAGE);
+	__u32 ioas;
+
+	ASSERT_NE(NULL, buf);
+	STALL_OR_SKIP(false, NULL, 0);
+	/* Without a domain that takes everything to be dirty */
+	ASSERT_EQ(0, ioas_alloc(self->fd, &ioas));
+	ASSERT_EQ(0, log_setup(self->fd, ioas, buf, base));
+	cmd.bitmap.data = self->stall.page;
+	ASSERT_EQ(0, call_start(&self->call, __NR_ioctl, self->fd,
+				VFIO_IOMMU_UNMAP_DMA, (long)&cmd));
+	ASSERT_EQ(0, stall_wait(&self->stall));
+	EXPECT_EQ(0, log_handler(self->fd, ioas, buf, base + 16 * PAGE));
+	EXPECT_EQ(0, stall_release(&self->stall, "", 1));
+	call_join(&self->call);
+	EXPECT_EQ(0, self->call.ret);
+	EXPECT_EQ(4 * PAGE, cmd.unmap.size);
+	EXPECT_EQ(2, *(__u64 *)self->stall.page);
+	EXPECT_EQ(ENOENT, ioas_unmap(self->fd, ioas, base, 4 * PAGE, NULL));
+}
+
 TEST_HARNESS_MAIN

@@ -1500,6 +1500,91 @@ TEST_F(dirty, access)
 	EXPECT_EQ(0, close(file));
 }
 
+static __u64 count_bits(const __u64 *bitmap, size_t words)
+{
+	__u64 n = 0;
+
+	for (size_t i = 0; i < words; i++)
+		n += __builtin_popcountll(bitmap[i]);
+	return n;
+}
+
+/* A mapping so large that the log is read in several goes */
+TEST_F(dirty, large)
+{
+	const __u64 pages = 10 << 20, len = pages * PAGE;
+	/* Goes meet at multiples of 8 Mi pages, here at 3 and that */
+	const __u64 iova = (1ULL << 40) - 3 * PAGE, half = (8 << 20) + 3;
+	const __u64 dirty[] = { 0, 2, 3, 4, half - 1, half, pages - 1 };
+	const size_t words = pages / 64, bytes = words * 8;
+	__u64 *bitmap, size = len;
+	__u8 *va, byte = 1;
+	__u32 item;
+	int file;
+
+	if (variant->tracked || variant->plain)
+		return;
+	va = mmap(NULL, len, PROT_READ | PROT_WRITE,
+		  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	ASSERT_NE(MAP_FAILED, va);
+	bitmap = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, bitmap);
+	ASSERT_EQ(0, dma_map(self->fd, va, iova, len));
+	ASSERT_EQ(0, access_create(self->fd, self->ioas,
+				   MOCK_FLAGS_ACCESS_CREATE_NEEDS_PIN_PAGES,
+				   &file));
+	ASSERT_EQ(0, dirty_start(self->fd));
+#define GET_LARGE() \
+	dirty_get_arg(self->fd, 48, iova, len, PAGE, bytes, bitmap)
+	for (unsigned int i = 0; i < ARRAY_LEN(dirty); i++)
+		ASSERT_EQ(0, access_rw(self->fd, file, iova + dirty[i] * PAGE,
+				       &byte, 1, MOCK_ACCESS_RW_WRITE));
+	ASSERT_EQ(0, access_pin(self->fd, file, iova + (half - 1) * PAGE,
+				2 * PAGE, va + (half - 1) * PAGE, 0, &item));
+	ASSERT_EQ(0, GET_LARGE());
+	EXPECT_EQ(ARRAY_LEN(dirty), count_bits(bitmap, words));
+	for (unsigned int i = 0; i < ARRAY_LEN(dirty); i++)
+		EXPECT_TRUE(bit_get(bitmap, dirty[i]));
+	memset(bitmap, 0, bytes);
+	ASSERT_EQ(0, GET_LARGE());
+	EXPECT_EQ(2, count_bits(bitmap, words));
+	ASSERT_EQ(0, access_unpin(self->fd, file, item));
+	ASSERT_EQ(0, GET_LARGE());
+
+	/* The first go reads, the last one fails: nothing is lost */
+	ASSERT_EQ(0, access_rw(self->fd, file, iova, &byte, 1,
+			       MOCK_ACCESS_RW_WRITE));
+	ASSERT_EQ(0, mprotect((__u8 *)bitmap + bytes - PAGE, PAGE, PROT_READ));
+	EXPECT_EQ(EFAULT, GET_LARGE());
+	EXPECT_EQ(EFAULT, dma_unmap_dirty(self->fd, 48, iova, &size, PAGE,
+					  bytes, bitmap));
+	EXPECT_EQ(len, size);
+	ASSERT_EQ(0, mprotect((__u8 *)bitmap + bytes - PAGE, PAGE,
+			      PROT_READ | PROT_WRITE));
+	memset(bitmap, 0, bytes);
+	ASSERT_EQ(0, GET_LARGE());
+	EXPECT_TRUE(bit_get(bitmap, 0));
+	memset(bitmap, 0, bytes);
+	ASSERT_EQ(0, GET_LARGE());
+	EXPECT_EQ(0, count_bits(bitmap, words));
+
+	for (unsigned int i = 0; i < ARRAY_LEN(dirty); i++)
+		ASSERT_EQ(0, access_rw(self->fd, file, iova + dirty[i] * PAGE,
+				       &byte, 1, MOCK_ACCESS_RW_WRITE));
+	EXPECT_EQ(0, dma_unmap_dirty(self->fd, 48, iova, &size, PAGE, bytes,
+				     bitmap));
+	EXPECT_EQ(len, size);
+	EXPECT_EQ(ARRAY_LEN(dirty), count_bits(bitmap, words));
+	for (unsigned int i = 0; i < ARRAY_LEN(dirty); i++)
+		EXPECT_TRUE(bit_get(bitmap, dirty[i]));
+	EXPECT_EQ(0, dma_unmap(self->fd, iova, len, &size));
+	EXPECT_EQ(0, size);
+	munmap(bitmap, bytes);
+	munmap(va, len);
+	EXPECT_EQ(0, close(file));
+}
+
 /*
  * The limit on the number of mappings, which all containers share
  */
