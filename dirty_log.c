@@ -306,6 +306,39 @@ static int log_check_range(struct io_pagetable *iopt, unsigned long iova,
 	return 0;
 }
 
+static int log_read_nothing(struct dirty_query *query,
+			    struct iova_bitmap *bitmap, unsigned long iova,
+			    unsigned long last)
+{
+	return 0;
+}
+
+/**
+ * iopt_log_check() - is iopt_log_read() or iopt_log_report() going to succeed
+ * @iopt: the space
+ * @iova: as there
+ * @length: as there
+ * @data: as there
+ *
+ * Nobody is kept from changing that afterwards.
+ *
+ * Return: 0 or an errno as there.
+ */
+int iopt_log_check(struct io_pagetable *iopt, unsigned long iova,
+		   unsigned long length, u64 __user *data)
+{
+	struct dirty_query query = {
+		.iova = iova,
+		.last = iova + (length - 1),
+		.page_size = PAGE_SIZE,
+		.data = data,
+		.read = log_read_nothing,
+	};
+
+	return log_check_range(iopt, iova, query.last) ?:
+	       dirty_query_run(&query);
+}
+
 static void log_query_init(struct log_query *log, struct io_pagetable *iopt,
 			   unsigned long iova, unsigned long length,
 			   u64 __user *data)

@@ -20,6 +20,8 @@ int iopt_log_read(struct io_pagetable *iopt, unsigned long iova,
 /* For an unmap */
 typedef void (*iopt_log_then_t)(struct io_pagetable *iopt, void *opaque);
 
+int iopt_log_check(struct io_pagetable *iopt, unsigned long iova,
+		   unsigned long length, u64 __user *data);
 int iopt_log_report(struct io_pagetable *iopt, unsigned long iova,
 		    unsigned long length, u64 __user *data,
 		    iopt_log_then_t then, void *opaque);

@@ -761,6 +761,8 @@ static void iopt_unmap_reported(struct io_pagetable *iopt, void *areas)
  * @unmapped: bytes that were mapped there and are no more
  *
  * All or nothing. Accesses are through with the mappings before the log is read.
+ * They are not disturbed by a call that is bound to fail, but what goes wrong
+ * later (somebody takes the bitmap away, or stops the log) finds their pins gone.
  *
  * Return: as of iopt_unmap() and iopt_log_read(), but 0 when there is nothing.
  */
@@ -773,9 +775,9 @@ int iopt_unmap_report(struct io_pagetable *iopt, unsigned long iova,
 	int rc;
 
 	*unmapped = 0;
-	/* Looked at again under the lock; accesses need not be disturbed */
-	if (!READ_ONCE(iopt->log_on))
-		return -EINVAL;
+	rc = iopt_log_check(iopt, iova, length, data);
+	if (rc)
+		return rc;
 	rc = iopt_unmap_begin(iopt, iova, iova + (length - 1), &areas);
 	if (rc)
 		return rc;

@@ -1500,6 +1500,46 @@ TEST_F(dirty, access)
 	EXPECT_EQ(0, close(file));
 }
 
+/* A call that cannot succeed takes no pin from an access */
+TEST_F(dirty, refused_unmap_keeps_pins)
+{
+	__u8 *end = guarded_end();
+	__u64 bits = 0, size;
+	__u32 item;
+	int file;
+
+	ASSERT_NE(NULL, end);
+	ASSERT_EQ(0, access_create(self->fd, self->ioas,
+				   MOCK_FLAGS_ACCESS_CREATE_NEEDS_PIN_PAGES,
+				   &file));
+	ASSERT_EQ(0, access_pin(self->fd, file, BASE, PAGE, self->buf, 0,
+				&item));
+	/* No log, bad memory, part of a mapping */
+	size = 8 * PAGE;
+	EXPECT_EQ(EINVAL, dma_unmap_dirty(self->fd, 48, BASE, &size, PAGE, 8,
+					  &bits));
+	ASSERT_EQ(0, dirty_start(self->fd));
+	EXPECT_EQ(EFAULT, dma_unmap_dirty(self->fd, 48, BASE, &size, PAGE, 8,
+					  NULL));
+	EXPECT_EQ(EFAULT, dma_unmap_dirty(self->fd, 48, BASE, &size, PAGE, 8,
+					  end));
+	size = 4 * PAGE;
+	EXPECT_EQ(ENOENT, dma_unmap_dirty(self->fd, 48, BASE, &size, PAGE, 8,
+					  &bits));
+	EXPECT_DIRTY(1, 0xff);
+	EXPECT_EQ(0, access_unpin(self->fd, file, item));
+
+	/* One that succeeds does, and what was pinned is in the bitmap */
+	ASSERT_EQ(0, access_pin(self->fd, file, BASE + PAGE, PAGE, self->buf,
+				0, &item));
+	size = 8 * PAGE;
+	EXPECT_EQ(0, dma_unmap_dirty(self->fd, 48, BASE, &size, PAGE, 8,
+				     &bits));
+	EXPECT_EQ(variant->plain ? 0xff : 3, bits);
+	EXPECT_EQ(ENOENT, access_unpin(self->fd, file, item));
+	EXPECT_EQ(0, close(file));
+}
+
 static __u64 count_bits(const __u64 *bitmap, size_t words)
 {
 	__u64 n = 0;
