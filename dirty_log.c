@@ -181,6 +181,31 @@ void area_log_write(struct iopt_area *area, unsigned long iova,
 }
 
 /**
+ * iopt_log_drop() - an area is about to go, and nobody works on it any more
+ * @iopt: the space, with its domains_rwsem held
+ * @area: the area, still in the space
+ *
+ * What is mapped there next starts clean. A page that the area shares with
+ * another one remains dirty.
+ */
+void iopt_log_drop(struct io_pagetable *iopt, struct iopt_area *area)
+{
+	unsigned long first = (area->node.iova >> PAGE_SHIFT) +
+			      !PAGE_ALIGNED(area->node.iova);
+	unsigned long end = (area->node.last >> PAGE_SHIFT) +
+			    PAGE_ALIGNED(area->node.last + 1);
+	unsigned long index;
+	void *entry;
+
+	lockdep_assert_held(&iopt->domains_rwsem);
+
+	if (first >= end)
+		return;
+	xa_for_each_range(&iopt->log_written, index, entry, first, end - 1)
+		xa_erase(&iopt->log_written, index);
+}
+
+/**
  * struct log_query - a query of the log
  * @query: what user space wants to know
  * @iopt: the space

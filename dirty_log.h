@@ -29,6 +29,7 @@ int iopt_log_report(struct io_pagetable *iopt, unsigned long iova,
 /* For whoever changes areas or domains, under io_pagetable.domains_rwsem */
 void iopt_log_add_domain(struct io_pagetable *iopt, struct iopt_domain *idom);
 void iopt_log_forget(struct io_pagetable *iopt);
+void iopt_log_drop(struct io_pagetable *iopt, struct iopt_area *area);
 
 /* For accesses: the CPU may have written to a part of the area until now */
 void area_log_write(struct iopt_area *area, unsigned long iova,

@@ -663,6 +663,10 @@ static void iopt_unmap_remove(struct io_pagetable *iopt,
 	lockdep_assert_held(&iopt->domains_rwsem);
 
 	iopt_unfill(iopt, areas);
+	if (unlikely(iopt->log_on)) {
+		list_for_each_entry(area, areas, item)
+			iopt_log_drop(iopt, area);
+	}
 	down_write(&iopt->iova_rwsem);
 	list_for_each_entry(area, areas, item)
 		iova_space_erase(&iopt->space, &area->node);

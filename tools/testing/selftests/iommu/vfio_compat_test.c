@@ -1540,6 +1540,26 @@ TEST_F(dirty, refused_unmap_keeps_pins)
 	EXPECT_EQ(0, close(file));
 }
 
+/* What was written by way of a mapping is forgotten with it */
+TEST_F(dirty, unmap_forgets_writes)
+{
+	__u8 byte = 1;
+	int file;
+
+	ASSERT_EQ(0, access_create(self->fd, self->ioas, 0, &file));
+	ASSERT_EQ(0, dma_map(self->fd, self->buf, BASE + 8 * PAGE, PAGE));
+	ASSERT_EQ(0, dma_map(self->fd, self->buf, BASE + 9 * PAGE, PAGE));
+	ASSERT_EQ(0, dirty_start(self->fd));
+	for (int i = 7; i < 10; i++)
+		ASSERT_EQ(0, access_rw(self->fd, file, BASE + i * PAGE, &byte,
+				       1, MOCK_ACCESS_RW_WRITE));
+	EXPECT_EQ(0, dma_unmap(self->fd, BASE + 8 * PAGE, PAGE, NULL));
+	ASSERT_EQ(0, dma_map(self->fd, self->buf, BASE + 8 * PAGE, PAGE));
+	EXPECT_DIRTY(0x280, 0x3ff);
+	EXPECT_DIRTY(0, 0x3ff);
+	EXPECT_EQ(0, close(file));
+}
+
 static __u64 count_bits(const __u64 *bitmap, size_t words)
 {
 	__u64 n = 0;
