@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Dirty tracking: which pages devices wrote to through one domain.
+ *
+ * A domain forgets what it was asked about, and there may be two who ask: user
+ * space about the HWPT, and the dirty log about the whole IOVA space. What one of
+ * them makes the domain forget is remembered for the other, as one interval that
+ * all of it lies in.
  */
 #include <linux/iommu.h>
 #include <linux/iova_bitmap.h>
@@ -10,7 +15,6 @@
 
 #include "area.h"
 #include "dirty.h"
-#include "dirty_log.h"
 #include "dmabuf.h"
 
 /*
@@ -196,6 +200,60 @@ static int dirty_read_area(struct dirty_read *read, struct iopt_area *area,
 	return rc;
 }
 
+static void dirty_report_missed(const struct iopt_dirty_state *state,
+				struct iova_bitmap *bitmap, unsigned long iova,
+				unsigned long last)
+{
+	if (!state->missed || !bitmap)
+		return;
+	iova = max(iova, state->first);
+	last = min(last, state->last);
+	if (iova <= last)
+		iova_bitmap_set(bitmap, iova, last - iova + 1);
+}
+
+/* All of an interval was reported. One interval has to hold what is left */
+static void dirty_forget_missed(struct iopt_dirty_state *state,
+				unsigned long iova, unsigned long last)
+{
+	if (!state->missed || iova > state->last || last < state->first)
+		return;
+	if (iova <= state->first && last >= state->last)
+		state->missed = false;
+	else if (iova <= state->first)
+		state->first = last + 1;
+	else if (last >= state->last)
+		state->last = iova - 1;
+}
+
+static void dirty_miss(struct iopt_dirty_state *state, unsigned long iova,
+		       unsigned long last)
+{
+	if (state->missed) {
+		iova = min(iova, state->first);
+		last = max(last, state->last);
+	}
+	state->missed = true;
+	state->first = iova;
+	state->last = last;
+}
+
+/* What has to be flushed from IOTLBs is what was dirty and is not any more */
+static void dirty_tell_others(struct iopt_domain *idom,
+			      enum iopt_dirty_user user,
+			      const struct iommu_iotlb_gather *cleared)
+{
+	enum iopt_dirty_user other;
+
+	if (cleared->start > cleared->end)
+		return;
+	for (other = 0; other != IOPT_DIRTY_USERS; other++) {
+		if (other != user && idom->dirty[other].on)
+			dirty_miss(&idom->dirty[other], cleared->start,
+				   cleared->end);
+	}
+}
+
 /**
  * dirty_read_domain() - report what devices wrote to through a domain
  * @iopt: the space, with its domains_rwsem held for writing
@@ -213,6 +271,7 @@ int dirty_read_domain(struct io_pagetable *iopt, struct iopt_domain *idom,
 		      unsigned long iova, unsigned long last,
 		      unsigned long flags)
 {
+	struct iopt_dirty_state *state = &idom->dirty[user];
 	struct dirty_read read = {
 		.domain = idom->domain,
 		.flags = flags,
@@ -230,13 +289,18 @@ int dirty_read_domain(struct io_pagetable *iopt, struct iopt_domain *idom,
 
 		if (user == IOPT_DIRTY_LOG && area->pages->kind == PAGES_DMABUF)
 			continue;
+		dirty_report_missed(state, bitmap, area_iova, area_last);
 		rc = dirty_read_area(&read, area, area_iova, area_last);
 		if (rc)
 			break;
 		cond_resched();
 	}
-	if (!(flags & IOMMU_DIRTY_NO_CLEAR))
+	if (!(flags & IOMMU_DIRTY_NO_CLEAR)) {
+		if (!rc)
+			dirty_forget_missed(state, iova, last);
+		dirty_tell_others(idom, user, &gather);
 		iommu_iotlb_sync(idom->domain, &gather);
+	}
 	return rc;
 }
 
@@ -263,7 +327,7 @@ int dirty_track(struct iopt_domain *idom, enum iopt_dirty_user user)
 		if (rc)
 			return rc;
 	}
-	idom->dirty[user].on = true;
+	idom->dirty[user] = (struct iopt_dirty_state){ .on = true };
 	return 0;
 }
 
@@ -376,7 +440,5 @@ int iopt_set_dirty_tracking(struct io_pagetable *iopt,
 		return dirty_untrack(idom, IOPT_DIRTY_HWPT);
 	rc = dirty_read_domain(iopt, idom, IOPT_DIRTY_HWPT, NULL, 0, ULONG_MAX,
 			       0);
-	if (idom->dirty[IOPT_DIRTY_LOG].on)
-		iopt_log_forget(iopt);
 	return rc ?: dirty_track(idom, IOPT_DIRTY_HWPT);
 }

@@ -142,7 +142,7 @@ void iopt_log_add_domain(struct io_pagetable *iopt, struct iopt_domain *idom)
 }
 
 /**
- * iopt_log_forget() - a domain stops to mirror the space, or is cleaned
+ * iopt_log_forget() - a domain stops to mirror the space
  * @iopt: the space
  *
  * What it has tracked, or would have, is lost.

@@ -64,9 +64,15 @@ enum iopt_dirty_user {
 /**
  * struct iopt_dirty_state - dirty tracking of a domain for one user
  * @on: the domain tracks for this user
+ * @missed: another user read and cleared what this one has not seen yet
+ * @first: first IOVA of an interval with all of that
+ * @last: its last IOVA
  */
 struct iopt_dirty_state {
 	bool on;
+	bool missed;
+	unsigned long first;
+	unsigned long last;
 };
 
 /**

@@ -1560,6 +1560,77 @@ TEST_F(dirty, unmap_forgets_writes)
 	EXPECT_EQ(0, close(file));
 }
 
+/* What user space tracks by itself, of one domain */
+#define HWPT_DIRTY(page, n, flags)                                             \
+	({                                                                     \
+		__u64 __bits = 0;                                              \
+		EXPECT_EQ(0, hwpt_get_dirty(self->fd, self->hwpt, flags,       \
+					    BASE + (page) * PAGE, (n) * PAGE,  \
+					    PAGE, &__bits));                   \
+		__bits;                                                        \
+	})
+#define NO_CLEAR IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR
+
+/* Neither of the two takes anything from the other */
+TEST_F(dirty, hwpt_ioctls)
+{
+	__u64 bits;
+
+	if (!variant->tracked)
+		return;
+	/* The log runs alone */
+	ASSERT_EQ(0, dirty_start(self->fd));
+	WRITE_PAGES(0x10);
+	EXPECT_EQ(0x10, HWPT_DIRTY(0, 64, 0));
+	EXPECT_DIRTY(0x10, 0xff);
+	EXPECT_DIRTY(0, 0xff);
+
+	/* The HWPT's starts clean */
+	WRITE_PAGES(0x20);
+	ASSERT_EQ(0, hwpt_set_dirty(self->fd, self->hwpt, true));
+	EXPECT_EQ(0, HWPT_DIRTY(0, 64, 0));
+	EXPECT_DIRTY(0x20, 0xff);
+	EXPECT_DIRTY(0, 0xff);
+
+	/* Both: either may be first */
+	WRITE_PAGES(0x04);
+	EXPECT_DIRTY(0x04, 0xff);
+	EXPECT_DIRTY(0, 0xff);
+	EXPECT_EQ(0x04, HWPT_DIRTY(0, 64, NO_CLEAR));
+	EXPECT_EQ(0x04, HWPT_DIRTY(0, 64, 0));
+	EXPECT_EQ(0, HWPT_DIRTY(0, 64, 0));
+	WRITE_PAGES(0x08);
+	EXPECT_EQ(0x08, HWPT_DIRTY(0, 64, NO_CLEAR));
+	EXPECT_EQ(0x08, HWPT_DIRTY(0, 64, 0));
+	EXPECT_EQ(0, HWPT_DIRTY(0, 64, 0));
+	EXPECT_DIRTY(0x08, 0xff);
+	EXPECT_DIRTY(0, 0xff);
+
+	/* In parts, what lies between two dirty pages may be reported, too */
+	WRITE_PAGES(0x42);
+	EXPECT_DIRTY(0x42, 0xff);
+	bits = HWPT_DIRTY(0, 3, 0);
+	EXPECT_EQ(0x02, bits & ~0x04);
+	bits = HWPT_DIRTY(3, 5, 0) << 3;
+	EXPECT_EQ(0x40, bits & ~0x38);
+	EXPECT_EQ(0, HWPT_DIRTY(0, 64, 0));
+	EXPECT_DIRTY(0, 0xff);
+
+	/* From the middle on both sides, too */
+	WRITE_PAGES(0x81);
+	EXPECT_DIRTY(0x81, 0xff);
+	HWPT_DIRTY(3, 2, 0);
+	bits = HWPT_DIRTY(0, 64, 0);
+	EXPECT_EQ(0x81, bits & ~0x7e);
+	EXPECT_EQ(0, HWPT_DIRTY(0, 64, 0));
+
+	/* The domain tracks until neither wants it */
+	ASSERT_EQ(0, dirty_stop(self->fd));
+	WRITE_PAGES(0x01);
+	EXPECT_EQ(0x01, HWPT_DIRTY(0, 64, 0));
+	ASSERT_EQ(0, hwpt_set_dirty(self->fd, self->hwpt, false));
+}
+
 static __u64 count_bits(const __u64 *bitmap, size_t words)
 {
 	__u64 n = 0;
