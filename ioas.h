@@ -16,7 +16,8 @@
  *	Outside iommufd_group.lock and the locks of @iopt.
  * @hwpt_list: struct iommufd_hwpt_paging.hwpt_item of automatic HWPTs in order
  *	of creation, under @mutex
- * @vfio_type1: a VFIO container chose type 1, which has no dirty log; set once
+ * @vfio_type1: a VFIO container chose type 1, which has no dirty log; set once,
+ *	under @mutex
  * @change_item: for iopt_change_process(), under the write side of
  *	iommufd_ctx.ioas_creation_lock
  */

@@ -196,8 +196,22 @@ static int vfio_check_extension(struct iommufd_ctx *ictx, unsigned long type)
 
 /*
  * Type 1 promises that a mapping can be unmapped in parts. That needs page
- * tables of small pages, so it is given at the price of large ones.
+ * tables of small pages, so it is given at the price of large ones. It has no
+ * dirty log, and no way to stop one that type 1v2 started.
  */
+static int vfio_set_type1(struct iommufd_ioas *ioas)
+{
+	int rc;
+
+	guard(mutex)(&ioas->mutex);
+	rc = iopt_set_huge_pages(&ioas->iopt, false);
+	if (rc)
+		return rc;
+	WRITE_ONCE(ioas->vfio_type1, true);
+	iopt_log_stop(&ioas->iopt);
+	return 0;
+}
+
 static int vfio_set_iommu(struct iommufd_ctx *ictx, unsigned long type)
 {
 	bool no_iommu = READ_ONCE(ictx->no_iommu_mode);
@@ -213,11 +227,8 @@ static int vfio_set_iommu(struct iommufd_ctx *ictx, unsigned long type)
 	ioas = vfio_get_ioas(ictx);
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
-	if (type == VFIO_TYPE1_IOMMU) {
-		rc = iopt_set_huge_pages(&ioas->iopt, false);
-		if (!rc)
-			WRITE_ONCE(ioas->vfio_type1, true);
-	}
+	if (type == VFIO_TYPE1_IOMMU)
+		rc = vfio_set_type1(ioas);
 	vfio_put_ioas(ictx, ioas);
 	return rc;
 }
@@ -596,6 +607,15 @@ static int vfio_iommu_unmap_dma(struct iommufd_ctx *ictx,
  * VFIO_IOMMU_DIRTY_PAGES
  */
 
+static int vfio_dirty_start(struct iommufd_ioas *ioas)
+{
+	/* Type 1 must not be chosen between the check and the start */
+	guard(mutex)(&ioas->mutex);
+	if (ioas->vfio_type1)
+		return -EACCES;
+	return iopt_log_start(&ioas->iopt);
+}
+
 static int
 vfio_dirty_get(struct iommufd_ioas *ioas,
 	       struct vfio_iommu_type1_dirty_bitmap __user *udirty, u32 argsz)
@@ -631,7 +651,7 @@ static int vfio_dirty_pages(struct iommufd_ioas *ioas,
 
 	switch (dirty.flags) {
 	case VFIO_IOMMU_DIRTY_PAGES_FLAG_START:
-		return iopt_log_start(&ioas->iopt);
+		return vfio_dirty_start(ioas);
 	case VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP:
 		iopt_log_stop(&ioas->iopt);
 		return 0;

@@ -1161,6 +1161,31 @@ TEST_F(compat, v1_dirty)
 					  &bits));
 }
 
+/* Nor does version 1 keep the one of version 2, which it could not stop */
+TEST_F(compat, v1_after_v2_dirty)
+{
+	__u64 size = PAGE, bits = 0;
+
+	if (IS_V1)
+		return;
+	ASSERT_EQ(0, dma_map(self->fd, self->buf, BASE, PAGE));
+	ASSERT_EQ(0, dirty_start(self->fd));
+	if (variant->domains) {
+		/* Too late for another type */
+		EXPECT_EQ(EINVAL, set_iommu(self->fd, VFIO_TYPE1_IOMMU));
+		EXPECT_EQ(0, dirty_get(self->fd, BASE, PAGE, &bits));
+		return;
+	}
+	EXPECT_EQ(0, set_iommu(self->fd, VFIO_TYPE1_IOMMU));
+	EXPECT_EQ(EACCES, dirty_stop(self->fd));
+	EXPECT_EQ(EACCES, dirty_start(self->fd));
+	EXPECT_EQ(EACCES, dirty_get(self->fd, BASE, PAGE, &bits));
+	/* This says whether the log runs */
+	EXPECT_EQ(EINVAL, dma_unmap_dirty(self->fd, 48, BASE, &size, PAGE, 8,
+					  &bits));
+	EXPECT_UNMAP(0, BASE, PAGE, PAGE);
+}
+
 /*
  * Emulated devices
  */
