@@ -18,6 +18,7 @@
 #include <linux/uaccess.h>
 #include <linux/vfio.h>
 
+#include "area.h"
 #include "dirty_log.h"
 #include "ioas.h"
 #include "vfio_compat.h"
@@ -510,12 +511,36 @@ static bool ioas_is_bisected(struct iommufd_ioas *ioas, unsigned long iova,
 	return node && node->last > last;
 }
 
-/* Have mappings begin and end where the interval does */
+/* Does a mapping in an interval, or only partly in it, refuse to be unmapped? */
+static bool ioas_is_busy(struct iommufd_ioas *ioas, unsigned long iova,
+			 unsigned long last)
+{
+	struct iopt_area *area;
+
+	guard(rwsem_read)(&ioas->iopt.iova_rwsem);
+	iopt_for_each_area(&ioas->iopt, area, iova, last) {
+		if (area->state != AREA_LIVE || atomic_read(&area->locks))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Have mappings begin and end where the interval does, to unmap it. A cut cannot
+ * be undone, so it is not made for an unmap that would fail. It remains when the
+ * unmap fails on what happens in between: a mapping gets locked, or an access
+ * does not drop its pins. Then the halves map what the whole did, and type 1
+ * unmaps them in one go; they count as two against the entry limit.
+ */
 static int ioas_cut_at(struct iommufd_ioas *ioas, unsigned long iova,
 		       unsigned long last)
 {
 	unsigned long iovas[] = { iova, last + 1 };
 
+	if (!ioas_is_bisected(ioas, iova, last))
+		return 0;
+	if (ioas_is_busy(ioas, iova, last))
+		return -EBUSY;
 	return iopt_cut(&ioas->iopt, iovas, last == ULONG_MAX ? 1 : 2);
 }
 

@@ -1135,6 +1135,39 @@ TEST_F(type1, hugetlb)
 	munmap(huge, huge_size);
 }
 
+/* Nothing is cut for an unmap that something else refuses */
+TEST_F(compat, v1_refused)
+{
+	__u32 parent, viommu, queue;
+	struct mock_dev dev;
+
+	if (!IS_V1 || !variant->domains)
+		return;
+	ASSERT_EQ(0, mock_attach(self->fd, self->ioas, 0, &dev));
+	ASSERT_EQ(0, hwpt_alloc(self->fd, dev.idev, self->ioas,
+				IOMMU_HWPT_ALLOC_NEST_PARENT, &parent));
+	ASSERT_EQ(0, viommu_alloc(self->fd, dev.idev, parent,
+				  IOMMU_VIOMMU_TYPE_SELFTEST, NULL, 0,
+				  &viommu));
+	ASSERT_EQ(0, dma_map(self->fd, self->buf, BASE, 4 * PAGE));
+	ASSERT_EQ(0, dma_map(self->fd, self->buf + 4 * PAGE, BASE + 4 * PAGE,
+			     4 * PAGE));
+	ASSERT_EQ(0, dma_map(self->fd, self->buf + 8 * PAGE, BASE + 8 * PAGE,
+			     4 * PAGE));
+	ASSERT_EQ(0, hw_queue_alloc(self->fd, viommu,
+				    IOMMU_HW_QUEUE_TYPE_SELFTEST, 0,
+				    BASE + 4 * PAGE, PAGE, &queue));
+	EXPECT_UNMAP(EBUSY, BASE + 2 * PAGE, 6 * PAGE, 6 * PAGE);
+	EXPECT_UNMAP(EBUSY, BASE + 2 * PAGE, 8 * PAGE, 8 * PAGE);
+	EXPECT_UNMAP(EBUSY, BASE + 5 * PAGE, PAGE, PAGE);
+	EXPECT_EQ(UINT32_MAX - 3, dma_avail(self->fd));
+	EXPECT_MAPPED(0, BASE, self->buf, 12 * PAGE);
+	ASSERT_EQ(0, iommu_destroy(self->fd, queue));
+	EXPECT_UNMAP(0, BASE + 2 * PAGE, 8 * PAGE, 8 * PAGE);
+	EXPECT_EQ(UINT32_MAX - 2, dma_avail(self->fd));
+	EXPECT_UNMAP(0, BASE, 12 * PAGE, 4 * PAGE);
+}
+
 /* Splitting goes with small pages, not with the type */
 TEST_F(compat, huge_pages_option)
 {
