@@ -10,6 +10,7 @@
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
+#include <linux/uaccess.h>
 
 #include "dmabuf.h"
 #include "pages.h"
@@ -505,6 +506,60 @@ static void extent_free(struct iopt_pages *pages, struct pages_extent *extent)
 		kfree(extent);
 }
 
+static bool vma_can_be_pinned(const struct vm_area_struct *vma, bool write)
+{
+	return (vma->vm_flags & (write ? VM_WRITE : VM_READ)) &&
+	       !(vma->vm_flags & (VM_IO | VM_PFNMAP));
+}
+
+/* With mmap_lock held */
+static bool user_range_can_be_pinned(struct iopt_pages *pages,
+				     unsigned long first, unsigned long npages)
+{
+	unsigned long addr = untagged_addr_remote(pages->mm, pages->start) +
+			     first * PAGE_SIZE;
+	unsigned long last = addr + npages * PAGE_SIZE - 1;
+	struct vm_area_struct *vma;
+	struct vma_iterator vmi;
+
+	vma_iter_init(&vmi, pages->mm, addr);
+	for_each_vma_range(vmi, vma, last + 1) {
+		if (vma->vm_start > addr ||
+		    !vma_can_be_pinned(vma, pages->writable) ||
+		    fatal_signal_pending(current))
+			return false;
+		if (vma->vm_end > last)
+			return true;
+		addr = vma->vm_end;
+	}
+	return false;
+}
+
+/*
+ * Whether an address is bad counts before whether the limit is reached. This
+ * tells after the fact, from what is mapped with which permission: pinning would
+ * tell more, such as that a file ends, but the limit is there to forbid that.
+ */
+static int charge_error(struct iopt_pages *pages, unsigned long first,
+			unsigned long npages)
+{
+	int rc = -ENOMEM;
+
+	if (pages->kind != PAGES_USER)
+		return rc;
+	if (!mmget_not_zero(pages->mm))
+		return -EFAULT;
+	if (mmap_read_lock_killable(pages->mm)) {
+		rc = -EINTR;
+	} else {
+		if (!user_range_can_be_pinned(pages, first, npages))
+			rc = -EFAULT;
+		mmap_read_unlock(pages->mm);
+	}
+	mmput(pages->mm);
+	return rc;
+}
+
 /* Pages that nobody has pinned yet, first to last, with one user */
 static struct pages_extent *extent_pin(struct iopt_pages *pages,
 				       unsigned long first, unsigned long last)
@@ -525,6 +580,8 @@ static struct pages_extent *extent_pin(struct iopt_pages *pages,
 
 	/* Before any page is pinned, so that going over the limit is cheap */
 	rc = pages_charge(pages, npages);
+	if (rc == -ENOMEM)
+		rc = charge_error(pages, first, npages);
 	if (rc)
 		goto err_free;
 	rc = pin_runs(pages, &store->runs, first, npages);

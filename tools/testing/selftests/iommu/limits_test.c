@@ -125,6 +125,64 @@ TEST_F(limits, exceeded_by_one)
 	EXPECT_EQ(0, MAP(0, LIMIT));
 }
 
+/* What is wrong with the memory counts before what there is too much of */
+TEST_F(limits, bad_address_comes_first)
+{
+	const size_t len = (LIMIT + 2) * PAGE;
+	const struct {
+		size_t page, n;
+		int prot;	/* of these pages; -1: not mapped at all */
+	} t[] = {
+		{ 0, 1, -1 },
+		{ 3, 1, -1 },
+		{ LIMIT + 1, 1, -1 },
+		{ 0, LIMIT + 2, -1 },
+		{ 0, 1, PROT_NONE },
+		{ 5, 2, PROT_READ },
+		{ LIMIT + 1, 1, PROT_READ },
+	};
+	__u64 iova = BASE;
+	__u8 *va;
+
+	ASSERT_EQ(0, ATTACH());
+	for (unsigned int i = 0; i < ARRAY_LEN(t); i++) {
+		va = mmap(NULL, len, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		ASSERT_NE(MAP_FAILED, va);
+		/* Any number of mappings that are fine */
+		ASSERT_EQ(0, madvise(va + 2 * PAGE, PAGE, MADV_DONTFORK));
+		EXPECT_EQ(OVER_LIMIT, ioas_map_at(self->fd, self->ioas, va, len,
+						  BASE));
+		if (!OVER_LIMIT)
+			EXPECT_EQ(0, ioas_unmap_all(self->fd, self->ioas,
+						    NULL));
+		if (t[i].prot < 0) {
+			ASSERT_EQ(0, munmap(va + t[i].page * PAGE,
+					    t[i].n * PAGE));
+		} else {
+			ASSERT_EQ(0, mprotect(va + t[i].page * PAGE,
+					      t[i].n * PAGE, t[i].prot));
+		}
+		EXPECT_EQ(EFAULT, ioas_map_at(self->fd, self->ioas, va, len,
+					      BASE))
+			TH_LOG("entry %u", i);
+		EXPECT_CHARGE(0);
+		munmap(va, len);
+	}
+	EXPECT_EQ(EFAULT, ioas_map_at(self->fd, self->ioas, NULL, len, BASE));
+	EXPECT_EQ(EFAULT, ioas_map_at(self->fd, self->ioas,
+				      (void *)-(2 * len), len, BASE));
+	/* To only read is to ask for less */
+	va = mmap(NULL, len, PROT_READ, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, va);
+	EXPECT_EQ(EFAULT, ioas_map_at(self->fd, self->ioas, va, len, BASE));
+	EXPECT_EQ(OVER_LIMIT, ioas_map(self->fd, self->ioas, va, len,
+				       MAP_FIX | MAP_R, &iova));
+	ioas_unmap_all(self->fd, self->ioas, NULL);
+	EXPECT_CHARGE(0);
+	munmap(va, len);
+}
+
 /* Half a page costs one, and each backing its own */
 TEST_F(limits, units)
 {

@@ -4,6 +4,7 @@
  * mock as devices: every errno in its order, what GET_INFO tells, and how type 1
  * differs from type 1 v2.
  */
+#include <linux/capability.h>
 #include <linux/vfio.h>
 
 #include "kselftest_harness.h"
@@ -950,6 +951,27 @@ TEST_F(compat, map_bad_memory)
 	EXPECT_PINS(0, hole, 2 * PAGE);
 	munmap(hole, 4 * PAGE);
 	munmap(ro, PAGE);
+}
+
+/* And the address comes before the limit */
+TEST_F(compat, map_bad_memory_over_limit)
+{
+	__u8 *hole = buf_alloc_private(self->len);
+	int bad = variant->domains ? EFAULT : 0;
+	int over = variant->domains ? ENOMEM : 0;
+
+	ASSERT_NE(NULL, hole);
+	ASSERT_EQ(0, munmap(hole + 5 * PAGE, PAGE));
+	ASSERT_EQ(0, memlock_limit_set(4 * PAGE));
+	ASSERT_EQ(0, cap_drop(CAP_IPC_LOCK));
+	EXPECT_EQ(bad, dma_map(self->fd, hole, BASE, 8 * PAGE));
+	EXPECT_UNMAP(0, BASE, 8 * PAGE, bad ? 0 : 8 * PAGE);
+	EXPECT_EQ(over, dma_map(self->fd, self->buf, BASE, 8 * PAGE));
+	EXPECT_UNMAP(0, BASE, 8 * PAGE, over ? 0 : 8 * PAGE);
+	EXPECT_EQ(0, dma_map(self->fd, hole, BASE, 4 * PAGE));
+	EXPECT_UNMAP(0, BASE, 4 * PAGE, 4 * PAGE);
+	EXPECT_EQ(0, mock_check_pins(self->fd, self->buf, self->len, 0));
+	munmap(hole, self->len);
 }
 
 /* A device can be attached whatever was mapped without one */
