@@ -19,6 +19,8 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
+#include <linux/nospec.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/vfio.h>
 
@@ -228,6 +230,29 @@ static const struct iommufd_ioctl_op iommufd_ioctl_ops[] = {
 #endif
 };
 
+/*
+ * Check the bytes of a structure that this kernel does not know, of which there
+ * may be gigabytes: in pieces, so that the caller can be killed.
+ */
+static int ioctl_check_tail(const void __user *uptr, size_t len)
+{
+	while (len) {
+		size_t chunk = min_t(size_t, len, PAGE_SIZE);
+		int rc = check_zeroed_user(uptr, chunk);
+
+		if (rc < 0)
+			return rc;
+		if (!rc)
+			return -E2BIG;
+		uptr += chunk;
+		len -= chunk;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		cond_resched();
+	}
+	return 0;
+}
+
 static long iommufd_fops_ioctl(struct file *filp, unsigned int cmd,
 			       unsigned long arg)
 {
@@ -240,25 +265,31 @@ static long iommufd_fops_ioctl(struct file *filp, unsigned int cmd,
 		.ubuffer = (void __user *)arg,
 		.cmd = &buf,
 	};
-	unsigned int nr = _IOC_NR(cmd);
+	unsigned int nr = _IOC_NR(cmd) - IOMMUFD_CMD_BASE;
 	int ret;
 
-	if (nr < IOMMUFD_CMD_BASE ||
-	    nr - IOMMUFD_CMD_BASE >= ARRAY_SIZE(iommufd_ioctl_ops))
+	/* Numbers below the base wrap */
+	if (nr >= ARRAY_SIZE(iommufd_ioctl_ops))
 		return iommufd_vfio_ioctl(ictx, cmd, arg);
+	nr = array_index_nospec(nr, ARRAY_SIZE(iommufd_ioctl_ops));
 
 	/* Every structure starts with its size as the caller knows it */
 	if (get_user(ucmd.user_size, (u32 __user *)ucmd.ubuffer))
 		return -EFAULT;
 
-	op = &iommufd_ioctl_ops[nr - IOMMUFD_CMD_BASE];
+	op = &iommufd_ioctl_ops[nr];
 	if (op->cmd != cmd)
 		return -ENOIOCTLCMD;
 	if (ucmd.user_size < op->min_size)
 		return -EINVAL;
-	/* No structure will ever be that large, spare us scanning it for zeros */
-	if (ucmd.user_size > PAGE_SIZE)
-		return -E2BIG;
+	if (ucmd.user_size > PAGE_SIZE) {
+		ret = ioctl_check_tail(ucmd.ubuffer + op->size,
+				       ucmd.user_size - op->size);
+		if (ret)
+			return ret;
+		/* All zero, so the caller means what this kernel knows */
+		ucmd.user_size = op->size;
+	}
 
 	ret = copy_struct_from_user(&buf, op->size, ucmd.ubuffer,
 				    ucmd.user_size);

@@ -10,6 +10,7 @@
  *   dirty    Errors of drivers and an unwritable bitmap were no errors, the
  *            latter lost what was dirty; a unit that is no power of two was
  *            rounded; bits were set past the end of the bitmap.
+ *   lifetime An unbind that timed out left its device to user space.
  *   limits   Going over the limit was noticed after the device could see it.
  *   stall    A stalled user of memory stalled everybody else.
  *   vfio_compat  The dirty log was missing; an unmap that failed cut mappings and
@@ -224,22 +225,61 @@ TEST_F(defects, change_process_after_the_owner)
 	close(file);
 }
 
-/* A structure of any size was searched for a byte that is not zero */
-TEST_F(defects, endless_structure)
+/*
+ * A structure larger than a page was refused, whatever was in it. If it is zero
+ * where the kernel does not know it, it means what one of the known size means.
+ */
+TEST_F(defects, large_structure)
 {
-	struct iommu_destroy *cmd;
 	const size_t length = 1 << 20;
+	struct iommu_destroy *cmd;
+	__u8 *byte;
+	__u32 id;
 
-	cmd = mmap(NULL, length, PROT_READ | PROT_WRITE,
-		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	ASSERT_NE(MAP_FAILED, cmd);
-	cmd->size = PAGE;
-	EXPECT_EQ(ENOENT, iommu_cmd(self->fd, IOMMU_DESTROY, cmd));
-	cmd->size = PAGE + 1;
-	EXPECT_EQ(E2BIG, iommu_cmd(self->fd, IOMMU_DESTROY, cmd));
-	cmd->size = length;
-	EXPECT_EQ(E2BIG, iommu_cmd(self->fd, IOMMU_DESTROY, cmd));
-	munmap(cmd, length);
+	byte = mmap(NULL, length + PAGE, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, byte);
+	ASSERT_EQ(0, munmap(byte + length, PAGE));
+	cmd = (void *)byte;
+	for (size_t size = PAGE - 1; size <= length; size += size / 2 + 1) {
+		ASSERT_EQ(0, ioas_alloc(self->fd, &id));
+		cmd->size = size;
+		cmd->id = id;
+		EXPECT_EQ(0, iommu_cmd(self->fd, IOMMU_DESTROY, cmd));
+		EXPECT_EQ(ENOENT, iommu_cmd(self->fd, IOMMU_DESTROY, cmd));
+		/* Every byte counts, the last as well as the first unknown */
+		byte[size - 1] = 1;
+		EXPECT_EQ(E2BIG, iommu_cmd(self->fd, IOMMU_DESTROY, cmd));
+		byte[size - 1] = 0;
+		byte[sizeof(*cmd)] = 1;
+		EXPECT_EQ(E2BIG, iommu_cmd(self->fd, IOMMU_DESTROY, cmd));
+		byte[sizeof(*cmd)] = 0;
+	}
+	/* It has to be there, too */
+	cmd->size = length + 1;
+	EXPECT_EQ(EFAULT, iommu_cmd(self->fd, IOMMU_DESTROY, cmd));
+	cmd->size = UINT32_MAX;
+	EXPECT_EQ(EFAULT, iommu_cmd(self->fd, IOMMU_DESTROY, cmd));
+	munmap(byte, length);
+}
+
+/* What is written back is what the kernel knows, however much was given */
+TEST_F(defects, large_structure_reply)
+{
+	struct iommu_ioas_alloc *cmd;
+	__u8 *byte;
+
+	byte = mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, byte);
+	cmd = (void *)byte;
+	cmd->size = 3 * PAGE;
+	ASSERT_EQ(0, iommu_cmd(self->fd, IOMMU_IOAS_ALLOC, cmd));
+	EXPECT_EQ(3 * PAGE, cmd->size);
+	EXPECT_EQ(0, iommu_destroy(self->fd, cmd->out_ioas_id));
+	for (size_t i = sizeof(*cmd); i < 4 * PAGE; i++)
+		ASSERT_EQ(0, byte[i]);
+	munmap(byte, 4 * PAGE);
 }
 
 /* An access read the address, where there was something else by then */
