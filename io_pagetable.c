@@ -187,9 +187,6 @@ static int iopt_find_iova(struct iopt_map *map, unsigned long *iova)
 {
 	unsigned long align;
 
-	if (map->length >= ULONG_MAX / 2)
-		return -EOVERFLOW;
-
 	align = min(IOVA_ALIGN_MAX, roundup_pow_of_two(map->length));
 	if (map->addr)
 		align = min(align, 1UL << __ffs(map->addr));
@@ -244,6 +241,10 @@ static int iopt_map_insert(struct iopt_map *map, unsigned long *iova,
 	unsigned long start = *iova;
 	struct iopt_area *area;
 	int rc;
+
+	/* Fits nowhere, whatever the alignment is at the moment */
+	if (!fixed && map->length >= ULONG_MAX / 2)
+		return -EOVERFLOW;
 
 	guard(rwsem_write)(&iopt->iova_rwsem);
 	if (map->length & (iopt->iova_alignment - 1))
