@@ -81,13 +81,13 @@ enum area_use {
  * Get at the area of an IOVA, so that it stays. ERR_PTR: -ENOENT when there is
  * none, -EINVAL when it is leaving, -EPERM when it does not allow the use.
  */
-static struct iopt_area *area_begin(struct io_pagetable *iopt,
-				    unsigned long iova, enum area_use use,
-				    bool lock_area)
+static struct iopt_area *area_get(struct io_pagetable *iopt, unsigned long iova,
+				  enum area_use use)
 {
 	struct iopt_area *area;
 
-	guard(rwsem_read)(&iopt->iova_rwsem);
+	lockdep_assert_held(&iopt->iova_rwsem);
+
 	area = to_area(iova_space_first(&iopt->space, iova, iova));
 	if (!area || area->state == AREA_BUILDING)
 		return ERR_PTR(-ENOENT);
@@ -100,9 +100,39 @@ static struct iopt_area *area_begin(struct io_pagetable *iopt,
 		return ERR_PTR(-EPERM);
 
 	atomic_inc(&area->busy);
+	return area;
+}
+
+/* area_get() for a copy, which ends with area_end() */
+static struct iopt_area *area_begin(struct io_pagetable *iopt,
+				    unsigned long iova, enum area_use use)
+{
+	guard(rwsem_read)(&iopt->iova_rwsem);
+	return area_get(iopt, iova, use);
+}
+
+/* The same for a pin, which outlasts it, unless area_cancel_pin() is called */
+static struct iopt_area *area_begin_pin(struct io_pagetable *iopt,
+					unsigned long iova, enum area_use use,
+					bool lock_area)
+{
+	struct iopt_area *area;
+
+	guard(rwsem_read)(&iopt->iova_rwsem);
+	area = area_get(iopt, iova, use);
+	if (IS_ERR(area))
+		return area;
+	atomic_inc(&area->pins);
 	if (lock_area)
 		atomic_inc(&area->locks);
 	return area;
+}
+
+static void area_cancel_pin(struct iopt_area *area, bool lock_area)
+{
+	if (lock_area)
+		atomic_dec(&area->locks);
+	area_drop_pin(area);
 }
 
 /* Pages are what is pinned, so pieces have to meet at page boundaries */
@@ -143,9 +173,9 @@ int iopt_pin_pages(struct io_pagetable *iopt, unsigned long iova,
 		return -EOVERFLOW;
 
 	for (;;) {
-		area = area_begin(iopt, iova,
-				  write ? AREA_USE_WRITE : AREA_USE_READ,
-				  lock_area);
+		area = area_begin_pin(iopt, iova,
+				      write ? AREA_USE_WRITE : AREA_USE_READ,
+				      lock_area);
 		if (IS_ERR(area)) {
 			rc = PTR_ERR(area);
 			break;
@@ -154,9 +184,9 @@ int iopt_pin_pages(struct io_pagetable *iopt, unsigned long iova,
 		rc = check_pin_piece(area, iova, end, end == last);
 		if (!rc)
 			rc = area_pin_pages(area, iova, end, out_pages);
-		if (rc && lock_area)
-			atomic_dec(&area->locks);
-		if (!rc)
+		if (rc)
+			area_cancel_pin(area, lock_area);
+		else
 			out_pages += area_index(area, end) -
 				     area_index(area, iova) + 1;
 		area_end(area);
@@ -234,8 +264,7 @@ int iopt_rw(struct io_pagetable *iopt, unsigned long iova, void *data,
 
 	for (;;) {
 		area = area_begin(iopt, iova,
-				  write ? AREA_USE_WRITE : AREA_USE_READ,
-				  false);
+				  write ? AREA_USE_WRITE : AREA_USE_READ);
 		if (IS_ERR(area))
 			return PTR_ERR(area);
 		end = min(last, area->node.last);

@@ -88,7 +88,7 @@ void area_free(struct iopt_area *area)
 {
 	struct iopt_pages *pages = area->pages;
 
-	WARN_ON(area->pinned || area_has_pins(area) ||
+	WARN_ON(area->pinned || atomic_read(&area->pins) ||
 		!list_empty(&area->dmabuf_maps));
 	if (area != own_area(pages))
 		kfree(area);
@@ -473,8 +473,9 @@ static void area_list_pages(struct iopt_area *area, unsigned long first,
  * @last: last byte, not beyond the area
  * @out_pages: gets one page for each that is touched
  *
- * Returns an errno with nothing pinned: -EINVAL for a dma-buf, which has no
- * pages to give out, and errors of pages_acquire().
+ * Returns an errno with nothing pinned, and iopt_area.pins for the caller to
+ * drop: -EINVAL for a dma-buf, which has no pages to give out, and errors of
+ * pages_acquire().
  */
 int area_pin_pages(struct iopt_area *area, unsigned long iova,
 		   unsigned long last, struct page **out_pages)
@@ -505,6 +506,8 @@ int area_pin_pages(struct iopt_area *area, unsigned long iova,
  * @area: the area
  * @iova: first byte
  * @last: last byte
+ *
+ * Drops iopt_area.pins as well.
  */
 void area_unpin_pages(struct iopt_area *area, unsigned long iova,
 		      unsigned long last)
@@ -513,8 +516,10 @@ void area_unpin_pages(struct iopt_area *area, unsigned long iova,
 	unsigned long last_index = area_index(area, last);
 
 	guard(mutex)(&area->pages->mutex);
-	if (area_del_pin(area, first_index, last_index))
-		pages_release(area->pages, first_index, last_index);
+	if (!area_del_pin(area, first_index, last_index))
+		return;
+	pages_release(area->pages, first_index, last_index);
+	area_drop_pin(area);
 }
 
 /**

@@ -40,8 +40,10 @@ enum iopt_area_state {
  * @state: under io_pagetable.iova_rwsem
  * @pinned: its pages are acquired on behalf of the domains of @iopt; under
  *	io_pagetable.domains_rwsem
- * @busy: operations that use it without a lock; starting one takes @state to be
- *	AREA_LIVE under io_pagetable.iova_rwsem
+ * @busy: operations that use it without a lock; raised under
+ *	io_pagetable.iova_rwsem, and for all but an unpin only in AREA_LIVE
+ * @pins: pins of accesses, from when one begins until its pages are released;
+ *	raised together with @busy, and dropped while that is held
  * @locks: holders that refuse an unmap; raised together with @busy
  * @all_dirty: enum log_latch; unless 0 all of it counts as dirty the next time
  *	the dirty log is read
@@ -58,6 +60,7 @@ struct iopt_area {
 	enum iopt_area_state state;
 	bool pinned;
 	atomic_t busy;
+	atomic_t pins;
 	atomic_t locks;
 	atomic_t all_dirty;
 	struct rb_root_cached access_pins;
@@ -123,6 +126,27 @@ static inline void area_end(struct iopt_area *area)
 		wake_up_var(&area->busy);
 }
 
+/* A pin failed, or its pages are released; area_end() is still to come */
+static inline void area_drop_pin(struct iopt_area *area)
+{
+	atomic_dec_return_release(&area->pins);
+}
+
+/**
+ * area_is_idle() - nobody works on an area, and no access has pages of it
+ * @area: an area that is leaving, or io_pagetable.iova_rwsem held for writing
+ *
+ * Then that remains so, and what they did has happened. No pin begins any more,
+ * and an unpin needs one; so without pins @busy only falls.
+ *
+ * Return: whether it is so.
+ */
+static inline bool area_is_idle(struct iopt_area *area)
+{
+	return !atomic_read_acquire(&area->pins) &&
+	       !atomic_read_acquire(&area->busy);
+}
+
 /* Mirroring in domains, under io_pagetable.domains_rwsem */
 int area_fill(struct iopt_area *area);
 int area_fill_domain(struct iopt_area *area, struct iommu_domain *domain);
@@ -133,23 +157,11 @@ bool area_block_across(struct iopt_area *area, struct iommu_domain *domain,
 		       unsigned long iova, unsigned long *first,
 		       unsigned long *last);
 
-/* Pins of accesses, while area_begin() holds the area */
+/* Pins of accesses, which keep the area busy and have raised its pins */
 int area_pin_pages(struct iopt_area *area, unsigned long iova,
 		   unsigned long last, struct page **out_pages);
 void area_unpin_pages(struct iopt_area *area, unsigned long iova,
 		      unsigned long last);
-
-/**
- * area_has_pins() - whether an access has pages of the area pinned
- * @area: the area
- *
- * Once the area is leaving and not busy, pins only go.
- */
-static inline bool area_has_pins(struct iopt_area *area)
-{
-	/* A caller that goes on to look at @busy must not see an older one */
-	return smp_load_acquire(&area->access_pins.rb_root.rb_node);
-}
 
 void area_report_pins(struct iopt_area *area, struct iova_bitmap *bitmap);
 

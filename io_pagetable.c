@@ -611,17 +611,6 @@ static int iopt_unmap_begin(struct io_pagetable *iopt, unsigned long iova,
 	return rc;
 }
 
-/*
- * Nobody works on a leaving area, and no access has pages of it pinned. Who
- * pins or unpins keeps it busy meanwhile, so the order matters: without pins
- * the last one to unpin may still be at it.
- */
-static bool area_is_idle(struct iopt_area *area)
-{
-	return !atomic_read_acquire(&area->busy) && !area_has_pins(area) &&
-	       !atomic_read_acquire(&area->busy);
-}
-
 /* Wait for those who work on the area, and have accesses drop their pins */
 static int iopt_unmap_drain(struct io_pagetable *iopt, struct iopt_area *area)
 {
@@ -629,11 +618,9 @@ static int iopt_unmap_drain(struct io_pagetable *iopt, struct iopt_area *area)
 	int rc;
 
 	/* Nothing starts any more, except to unpin */
-	for (;;) {
+	while (!area_is_idle(area)) {
 		wait_var_event(&area->busy, !atomic_read_acquire(&area->busy));
-		if (area_is_idle(area))
-			return 0;
-		if (!area_has_pins(area))
+		if (!atomic_read(&area->pins))
 			continue;
 		if (WARN_ON(rounds++ == UNMAP_MAX_ROUNDS))
 			return -EDEADLOCK;
@@ -644,6 +631,7 @@ static int iopt_unmap_drain(struct io_pagetable *iopt, struct iopt_area *area)
 		if (rounds > 1)
 			usleep_range(10, 100);
 	}
+	return 0;
 }
 
 /* Make areas that did not leave usable again */
@@ -700,8 +688,7 @@ static int iopt_unmap_range(struct io_pagetable *iopt, unsigned long iova,
 		return rc;
 
 	list_for_each_entry(area, &areas, item) {
-		if (!area_is_idle(area))
-			rc = iopt_unmap_drain(iopt, area);
+		rc = iopt_unmap_drain(iopt, area);
 		if (rc)
 			break;
 	}
@@ -831,10 +818,9 @@ static int iopt_cut_area(struct io_pagetable *iopt, struct iopt_area *area,
 		return -EOPNOTSUPP;
 	if ((iova | area_offset(area, iova)) & (iopt->iova_alignment - 1))
 		return -EINVAL;
-	if (area_has_pins(area))
-		return -EINVAL;
-	if (atomic_read(&area->busy))
-		return -EAGAIN;
+	/* Whoever is at it may be unpinning */
+	if (!area_is_idle(area))
+		return atomic_read(&area->busy) ? -EAGAIN : -EINVAL;
 
 	right = area_alloc(iopt, area->pages, area_offset(area, iova),
 			   area->prot);

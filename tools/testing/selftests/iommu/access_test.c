@@ -3,6 +3,7 @@
  * In-kernel users of an IOAS, through the mock's access files: pinning,
  * reading and writing, and being told to let go.
  */
+#include <linux/vfio.h>
 #include <pthread.h>
 #include <sys/wait.h>
 
@@ -824,6 +825,92 @@ TEST_F(access_rw, syzkaller_address)
 	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf, PAGE, BASE));
 	ASSERT_EQ(0, RW(by_area, 4, MOCK_FLAGS_ACCESS_SYZ));
 	EXPECT_EQ(0, memcmp(self->tmp, self->buf + PAGE + 4, 4));
+}
+
+/*
+ * One thread pins and unpins a mapping, another unmaps half of it, which cuts
+ * it in two. Whoever is first wins; nothing is pinned that is not mapped.
+ */
+#define CUT_ROUNDS 500
+
+struct pinner {
+	int fd;
+	int file;
+	bool stop;
+	unsigned int pinned;
+	int rc;		/* an errno that no pin or unpin may have */
+};
+
+static void *pinner_run(void *arg)
+{
+	struct pinner *p = arg;
+	__u32 item;
+	int rc;
+
+	while (!__atomic_load_n(&p->stop, __ATOMIC_RELAXED) && !p->rc) {
+		rc = access_pin(p->fd, p->file, BASE, 2 * PAGE, NULL, 0, &item);
+		/* It is not there, or leaving */
+		if (rc == ENOENT || rc == EINVAL)
+			continue;
+		p->pinned += !rc;
+		if (!rc)
+			rc = access_unpin(p->fd, p->file, item);
+		/* An unmap has dropped it */
+		if (rc != ENOENT)
+			p->rc = rc;
+	}
+	return NULL;
+}
+
+static int unmap_half(int fd)
+{
+	struct vfio_iommu_type1_dma_unmap unmap = {
+		.argsz = sizeof(unmap), .iova = BASE + PAGE, .size = PAGE,
+	};
+	int rc;
+
+	/* Pins refuse to be cut */
+	do {
+		rc = ioctl(fd, VFIO_IOMMU_UNMAP_DMA, &unmap) ? errno : 0;
+	} while (rc == EINVAL);
+	return rc;
+}
+
+TEST(pin_against_cut)
+{
+	struct iommu_vfio_ioas set = {
+		.size = sizeof(set), .op = IOMMU_VFIO_IOAS_SET,
+	};
+	struct pinner p = {};
+	pthread_t thread;
+	__u8 *buf;
+
+	OPEN_MOCK_OR_SKIP(p.fd);
+	ASSERT_EQ(0, ioas_alloc(p.fd, &set.ioas_id));
+	ASSERT_EQ(0, iommu_cmd(p.fd, IOMMU_VFIO_IOAS, &set));
+	ASSERT_EQ(0, ioctl(p.fd, VFIO_SET_IOMMU, VFIO_TYPE1_IOMMU));
+	/* Pins are quick when the memory is pinned already */
+	ASSERT_EQ(0, mock_attach(p.fd, set.ioas_id, 0, NULL));
+	ASSERT_EQ(0, access_create(p.fd, set.ioas_id,
+				   MOCK_FLAGS_ACCESS_CREATE_NEEDS_PIN_PAGES,
+				   &p.file));
+	buf = buf_alloc(2 * PAGE);
+	ASSERT_NE(NULL, buf);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, pinner_run, &p));
+	for (int i = 0; i < CUT_ROUNDS; i++) {
+		ASSERT_EQ(0, ioas_map_at(p.fd, set.ioas_id, buf, 2 * PAGE,
+					 BASE));
+		ASSERT_EQ(0, unmap_half(p.fd));
+		ASSERT_EQ(0, ioas_unmap(p.fd, set.ioas_id, BASE, PAGE, NULL));
+	}
+	__atomic_store_n(&p.stop, true, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	EXPECT_EQ(0, p.rc);
+	EXPECT_NE(0, p.pinned);
+	EXPECT_EQ(0, mock_check_pins(p.fd, buf, 2 * PAGE, 0));
+	EXPECT_EQ(0, close(p.file));
+	EXPECT_EQ(0, close(p.fd));
+	EXPECT_EQ(0, vm_pin(0));
 }
 
 TEST_HARNESS_MAIN
