@@ -33,24 +33,27 @@
  * @id: what to call iopt_remove_access() with
  *
  * Returns -EADDRINUSE when areas do not have the alignment it needs, -EBUSY
- * when there are too many, -ENOMEM.
+ * when there are too many, -ENOMEM, -EINTR when the caller is killed while a
+ * domain is filled.
  */
 int iopt_add_access(struct io_pagetable *iopt, struct iommufd_access *access,
 		    u32 *id)
 {
 	int rc;
 
-	guard(rwsem_read)(&iopt->domains_rwsem);
-	guard(rwsem_write)(&iopt->iova_rwsem);
-	rc = iopt_check_alignment(iopt, access->alignment);
+	rc = down_read_killable(&iopt->domains_rwsem);
 	if (rc)
 		return rc;
-	rc = xa_alloc(&iopt->accesses, id, access, xa_limit_16b,
-		      GFP_KERNEL_ACCOUNT);
-	if (rc)
-		return rc;
-	iopt_update_alignment(iopt);
-	return 0;
+	scoped_guard(rwsem_write, &iopt->iova_rwsem) {
+		rc = iopt_check_alignment(iopt, access->alignment);
+		if (!rc)
+			rc = xa_alloc(&iopt->accesses, id, access, xa_limit_16b,
+				      GFP_KERNEL_ACCOUNT);
+		if (!rc)
+			iopt_update_alignment(iopt);
+	}
+	up_read(&iopt->domains_rwsem);
+	return rc;
 }
 
 /**

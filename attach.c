@@ -771,7 +771,11 @@ static int change_ioas(struct iommufd_change *change, struct iommufd_ioas *ioas,
 	u32 flags;
 	int rc;
 
-	guard(mutex)(&ioas->mutex);
+	/* Another one may be filled meanwhile, for as long as that takes */
+	ACQUIRE(mutex_kill, lock)(&ioas->mutex);
+	rc = ACQUIRE_ERR(mutex_kill, &lock);
+	if (rc)
+		return rc;
 	rc = check_auto(change, &current_hwpt);
 	if (rc)
 		return rc;
@@ -796,10 +800,15 @@ static int change_ioas(struct iommufd_change *change, struct iommufd_ioas *ioas,
 static int change_paging(struct iommufd_change *change,
 			 struct iommufd_hwpt_paging *hwpt_paging)
 {
+	int rc;
+
 	if (!hwpt_paging->auto_domain)
 		return change_hwpt(change, &hwpt_paging->common);
 
-	guard(mutex)(&hwpt_paging->ioas->mutex);
+	ACQUIRE(mutex_kill, lock)(&hwpt_paging->ioas->mutex);
+	rc = ACQUIRE_ERR(mutex_kill, &lock);
+	if (rc)
+		return rc;
 	/* Its last attachment went since it was looked up */
 	if (!hwpt_paging->attached)
 		return -ENOENT;

@@ -16,6 +16,10 @@
  * Operations on the content of an area, such as pinning pages for an access,
  * hold none of them. They mark the area busy, which keeps it where it is: an
  * unmap first makes the area refuse new ones, and then waits.
+ *
+ * Pinning waits for user memory, and that may take for ever. So whoever waits
+ * for domains_rwsem, iopt_pages.mutex or a busy area on behalf of an ioctl can
+ * be killed there, with nothing changed.
  */
 #include <linux/delay.h>
 #include <linux/dma-buf.h>
@@ -64,25 +68,6 @@ void iopt_init(struct io_pagetable *iopt)
 	iopt->iova_alignment = 1;
 	xa_init_flags(&iopt->accesses, XA_FLAGS_ALLOC | XA_FLAGS_ACCOUNT);
 	xa_init_flags(&iopt->log_written, XA_FLAGS_ACCOUNT);
-}
-
-/**
- * iopt_destroy() - free what is left in a space nobody uses
- * @iopt: the space
- */
-void iopt_destroy(struct io_pagetable *iopt)
-{
-	unsigned long unmapped;
-
-	WARN_ON(iopt_unmap_all(iopt, &unmapped));
-	WARN_ON(!list_empty(&iopt->domains));
-	WARN_ON(!xa_empty(&iopt->accesses));
-	/* Those without an owner, from the self test */
-	iova_space_unreserve(&iopt->space, NULL);
-	WARN_ON(!RB_EMPTY_ROOT(&iopt->space.reserved.rb_root));
-	iova_allowed_free(&iopt->space.allowed);
-	xa_destroy(&iopt->accesses);
-	xa_destroy(&iopt->log_written);
 }
 
 /*
@@ -314,7 +299,9 @@ static int iopt_map_finish(struct iopt_map *map, unsigned long *iova,
 	struct iopt_area *area;
 	int rc;
 
-	down_read(&iopt->domains_rwsem);
+	rc = down_read_killable(&iopt->domains_rwsem);
+	if (rc)
+		goto out_free;
 	rc = iopt_map_insert(map, iova, fixed);
 	if (rc)
 		goto out_unlock;
@@ -331,6 +318,7 @@ static int iopt_map_finish(struct iopt_map *map, unsigned long *iova,
 	up_write(&iopt->iova_rwsem);
 out_unlock:
 	up_read(&iopt->domains_rwsem);
+out_free:
 	if (rc)
 		iopt_map_free(map);
 	return rc;
@@ -619,7 +607,9 @@ static int iopt_unmap_drain(struct io_pagetable *iopt, struct iopt_area *area)
 
 	/* Nothing starts any more, except to unpin */
 	while (!area_is_idle(area)) {
-		wait_var_event(&area->busy, !atomic_read_acquire(&area->busy));
+		if (wait_var_event_killable(&area->busy,
+					    !atomic_read_acquire(&area->busy)))
+			return -EINTR;
 		if (!atomic_read(&area->pins))
 			continue;
 		if (WARN_ON(rounds++ == UNMAP_MAX_ROUNDS))
@@ -634,7 +624,7 @@ static int iopt_unmap_drain(struct io_pagetable *iopt, struct iopt_area *area)
 	return 0;
 }
 
-/* Make areas that did not leave usable again */
+/* Make areas that do not leave usable again */
 static void iopt_unmap_abort(struct io_pagetable *iopt, struct list_head *areas)
 {
 	struct iopt_area *area;
@@ -679,31 +669,28 @@ static int iopt_unmap_range(struct io_pagetable *iopt, unsigned long iova,
 {
 	struct iopt_area *area;
 	LIST_HEAD(areas);
-	LIST_HEAD(stuck);
 	int rc;
 
 	*unmapped = 0;
 	rc = iopt_unmap_begin(iopt, iova, last, &areas);
-	if (rc)
+	if (rc || list_empty(&areas))
 		return rc;
 
 	list_for_each_entry(area, &areas, item) {
 		rc = iopt_unmap_drain(iopt, area);
 		if (rc)
-			break;
+			goto err_abort;
 	}
-	if (rc) {
-		/* Those before it can go */
-		list_splice_init(&areas, &stuck);
-		list_cut_before(&areas, &stuck, &area->item);
-		iopt_unmap_abort(iopt, &stuck);
-	}
-	if (!list_empty(&areas)) {
-		down_read(&iopt->domains_rwsem);
-		iopt_unmap_remove(iopt, &areas);
-		up_read(&iopt->domains_rwsem);
-		*unmapped = iopt_unmap_free(&areas);
-	}
+	rc = down_read_killable(&iopt->domains_rwsem);
+	if (rc)
+		goto err_abort;
+	iopt_unmap_remove(iopt, &areas);
+	up_read(&iopt->domains_rwsem);
+	*unmapped = iopt_unmap_free(&areas);
+	return 0;
+
+err_abort:
+	iopt_unmap_abort(iopt, &areas);
 	return rc;
 }
 
@@ -714,13 +701,12 @@ static int iopt_unmap_range(struct io_pagetable *iopt, unsigned long iova,
  * @length: bytes
  * @unmapped: bytes that were mapped there and are no more
  *
- * All or nothing, unless an access fails to drop its pins. When this returns,
- * no device and no access reaches the pages.
+ * All or nothing. When this succeeds, no device and no access reaches the pages.
  *
  * Returns -ENOENT when there is nothing or a mapping is not wholly inside,
  * -EBUSY when one is under construction or locked, -EINVAL, -EOVERFLOW,
  * -EDEADLOCK when pins remain, or -EINTR when the caller is killed while it
- * waits for an access to leave.
+ * waits.
  */
 int iopt_unmap(struct io_pagetable *iopt, unsigned long iova,
 	       unsigned long length, unsigned long *unmapped)
@@ -802,6 +788,32 @@ int iopt_unmap_all(struct io_pagetable *iopt, unsigned long *unmapped)
 	return iopt_unmap_range(iopt, 0, ULONG_MAX, unmapped);
 }
 
+/**
+ * iopt_destroy() - free what is left in a space nobody uses
+ * @iopt: the space
+ *
+ * Nobody is left to be waited for, so that a dying process can do it.
+ */
+void iopt_destroy(struct io_pagetable *iopt)
+{
+	LIST_HEAD(areas);
+
+	WARN_ON(!xa_empty(&iopt->accesses));
+	if (!WARN_ON(iopt_unmap_begin(iopt, 0, ULONG_MAX, &areas))) {
+		down_read(&iopt->domains_rwsem);
+		iopt_unmap_remove(iopt, &areas);
+		up_read(&iopt->domains_rwsem);
+		iopt_unmap_free(&areas);
+	}
+	WARN_ON(!list_empty(&iopt->domains));
+	/* Those without an owner, from the self test */
+	iova_space_unreserve(&iopt->space, NULL);
+	WARN_ON(!RB_EMPTY_ROOT(&iopt->space.reserved.rb_root));
+	iova_allowed_free(&iopt->space.allowed);
+	xa_destroy(&iopt->accesses);
+	xa_destroy(&iopt->log_written);
+}
+
 /*
  * Cutting, for VFIO type 1
  */
@@ -854,7 +866,10 @@ static int iopt_cut_areas(struct io_pagetable *iopt,
 	unsigned int i;
 	int rc;
 
-	guard(rwsem_write)(&iopt->domains_rwsem);
+	ACQUIRE(rwsem_write_kill, domains)(&iopt->domains_rwsem);
+	rc = ACQUIRE_ERR(rwsem_write_kill, &domains);
+	if (rc)
+		return rc;
 	guard(rwsem_write)(&iopt->iova_rwsem);
 	for (i = 0; i != num_iovas; i++) {
 		area = to_area(iova_space_first(&iopt->space, iovas[i],
@@ -946,13 +961,16 @@ int iopt_set_allowed(struct io_pagetable *iopt, struct rb_root_cached *allowed)
  * @enable: new setting; existing IOPTEs stay as they are
  *
  * Returns -EINVAL when they are to be forbidden where a domain already has
- * some, -EADDRINUSE when a mapping is not page aligned.
+ * some, -EADDRINUSE when a mapping is not page aligned, -EINTR.
  */
 int iopt_set_huge_pages(struct io_pagetable *iopt, bool enable)
 {
 	int rc;
 
-	guard(rwsem_write)(&iopt->domains_rwsem);
+	ACQUIRE(rwsem_write_kill, domains)(&iopt->domains_rwsem);
+	rc = ACQUIRE_ERR(rwsem_write_kill, &domains);
+	if (rc)
+		return rc;
 	guard(rwsem_write)(&iopt->iova_rwsem);
 	if (enable != iopt->disable_large_pages)
 		return 0;
@@ -1020,7 +1038,8 @@ static int iopt_fill_domain(struct io_pagetable *iopt, struct iopt_domain *idom)
 	int rc;
 
 	iopt_for_each_area(iopt, area, 0, ULONG_MAX) {
-		rc = area_fill_domain(area, idom->domain);
+		rc = fatal_signal_pending(current) ? -EINTR :
+			     area_fill_domain(area, idom->domain);
 		if (rc) {
 			iopt_unfill_domain(iopt, idom, area);
 			return rc;
@@ -1038,7 +1057,7 @@ static int iopt_fill_domain(struct io_pagetable *iopt, struct iopt_domain *idom)
  *
  * Returns an errno with the domain empty again: -EINVAL when its pages are
  * larger than the kernel's, -EADDRINUSE when areas do not fit its aperture or
- * page size, and errors of pinning and mapping.
+ * page size, -EINTR when the caller is killed, and errors of pinning and mapping.
  */
 int iopt_add_domain(struct io_pagetable *iopt, struct iopt_domain *idom)
 {
@@ -1048,7 +1067,10 @@ int iopt_add_domain(struct io_pagetable *iopt, struct iopt_domain *idom)
 	if (WARN_ON(!idom->domain->pgsize_bitmap) || alignment > PAGE_SIZE)
 		return -EINVAL;
 
-	guard(rwsem_write)(&iopt->domains_rwsem);
+	ACQUIRE(rwsem_write_kill, domains)(&iopt->domains_rwsem);
+	rc = ACQUIRE_ERR(rwsem_write_kill, &domains);
+	if (rc)
+		return rc;
 	scoped_guard(rwsem_write, &iopt->iova_rwsem) {
 		rc = iopt_check_alignment(iopt, alignment);
 		if (!rc)

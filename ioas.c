@@ -57,12 +57,14 @@ int iommufd_ioas_alloc_ioctl(struct iommufd_ucmd *ucmd)
 		return PTR_ERR(ioas);
 	cmd->out_ioas_id = ioas->obj.id;
 	rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));
+	if (!rc)
+		rc = down_read_killable(&ucmd->ictx->ioas_creation_lock);
 	if (rc) {
 		iommufd_object_abort_and_destroy(ucmd->ictx, &ioas->obj);
 		return rc;
 	}
-	guard(rwsem_read)(&ucmd->ictx->ioas_creation_lock);
 	iommufd_object_finalize(ucmd->ictx, &ioas->obj);
+	up_read(&ucmd->ictx->ioas_creation_lock);
 	return 0;
 }
 

@@ -400,14 +400,14 @@ struct iommu_ioas_copy {
  * On return devices cannot reach the memory any more, and pages nobody else
  * uses are unpinned.
  *
- * Return: 0, or -1 with errno. Mappings are removed in ascending order; those
- * in front of the one that caused the failure may be gone.
+ * Return: 0, or -1 with errno; on failure nothing is removed
  *
  * - ENOENT: no such IOAS, nothing is mapped in the range, or the range cuts a
  *   mapping.
  * - EBUSY: a mapping is being made or removed by another call, or is used by
  *   a hardware queue.
  * - EDEADLOCK: a kernel driver does not let go of the memory.
+ * - EINTR: a fatal signal arrived.
  * - EINVAL: @length is 0.
  * - EOVERFLOW: the range wraps, or one of @iova and @length is all ones.
  */

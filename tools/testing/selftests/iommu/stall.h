@@ -14,7 +14,7 @@
 
 /*
  * One page of memory that stalls whoever touches it, until it is released, and
- * an ordinary one behind it
+ * three ordinary ones behind it
  */
 struct stall {
 	int uffd;
@@ -43,7 +43,7 @@ static inline int stall_init(struct stall *s, bool wp, const void *content,
 	if (s->uffd < 0)
 		return errno;
 	if (!s->page)
-		s->page = buf_alloc_private(2 * PAGE);
+		s->page = buf_alloc_private(4 * PAGE);
 	if (!s->page || ioctl(s->uffd, UFFDIO_API, &api))
 		return errno;
 	if (wp)

@@ -6,6 +6,8 @@
  */
 #include <linux/vfio.h>
 #include <poll.h>
+#include <signal.h>
+#include <sys/wait.h>
 
 #include "kselftest_harness.h"
 #include "iommu_utils.h"
@@ -16,6 +18,7 @@
 #define REC sizeof(struct iommu_hwpt_pgfault)
 #define RESP sizeof(struct iommu_hwpt_page_response)
 #define ROUNDS 100
+#define BASE ((__u64)MOCK_APERTURE_START)
 
 FIXTURE(stall)
 {
@@ -565,6 +568,307 @@ TEST_F(stall, dirty_log_unmap)
 	EXPECT_EQ(4 * PAGE, cmd.unmap.size);
 	EXPECT_EQ(2, *(__u64 *)self->stall.page);
 	EXPECT_EQ(ENOENT, ioas_unmap(self->fd, ioas, base, 4 * PAGE, NULL));
+}
+
+/*
+ * Calls of other processes, which a signal must be able to end
+ */
+
+/**
+ * struct place - what such a call works on
+ * @fd: context
+ * @ioas: address space with the stall at BASE, and two pages of @buf at OTHER
+ * @idev: device
+ * @buf: ordinary memory
+ */
+struct place {
+	int fd;
+	__u32 ioas;
+	__u32 idev;
+	__u8 *buf;
+};
+
+#define OTHER (BASE + 16 * PAGE)
+#define FREE (BASE + 32 * PAGE)
+
+static int op_map(const struct place *p)
+{
+	return ioas_map_at(p->fd, p->ioas, p->buf, PAGE, FREE);
+}
+
+static int op_copy(const struct place *p)
+{
+	__u64 iova = FREE;
+
+	return ioas_copy(p->fd, p->ioas, p->ioas, OTHER, PAGE, MAP_FIX_RW,
+			 &iova);
+}
+
+static int op_unmap(const struct place *p)
+{
+	return ioas_unmap(p->fd, p->ioas, OTHER, 2 * PAGE, NULL);
+}
+
+static int op_unmap_all(const struct place *p)
+{
+	return ioas_unmap_all(p->fd, p->ioas, NULL);
+}
+
+static int op_unmap_stall(const struct place *p)
+{
+	return ioas_unmap(p->fd, p->ioas, BASE, 4 * PAGE, NULL);
+}
+
+static int dma_unmap(int fd, __u64 iova, __u64 size)
+{
+	struct vfio_iommu_type1_dma_unmap unmap = {
+		.argsz = sizeof(unmap), .iova = iova, .size = size,
+	};
+
+	return ioctl(fd, VFIO_IOMMU_UNMAP_DMA, &unmap) ? errno : 0;
+}
+
+static int op_cut(const struct place *p)
+{
+	return dma_unmap(p->fd, OTHER + PAGE, PAGE);
+}
+
+static int op_huge_pages(const struct place *p)
+{
+	return option_set(p->fd, IOMMU_OPTION_HUGE_PAGES, p->ioas, 0);
+}
+
+static int op_hwpt(const struct place *p)
+{
+	return hwpt_alloc(p->fd, p->idev, p->ioas, 0, NULL);
+}
+
+static int op_access(const struct place *p)
+{
+	int access;
+
+	return access_create(p->fd, p->ioas, 0, &access);
+}
+
+static int op_attach(const struct place *p)
+{
+	return mock_attach(p->fd, p->ioas, 0, NULL);
+}
+
+static pid_t op_start(int (*op)(const struct place *p), const struct place *p)
+{
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(op(p));
+	return pid;
+}
+
+/* As in its stat file, or 0 */
+static char process_state(pid_t pid)
+{
+	char path[32], line[128], state = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	f = fopen(path, "re");
+	if (!f)
+		return 0;
+	if (fgets(line, sizeof(line), f))
+		sscanf(strrchr(line, ')') ?: "", ") %c", &state);
+	fclose(f);
+	return state;
+}
+
+/* Wait until it waits, and not just for a moment; 0 or an errno */
+static int op_wait_asleep(pid_t pid)
+{
+	unsigned int asleep = 0;
+
+	for (int i = 0; i < 2000; i++) {
+		asleep = process_state(pid) == 'D' ? asleep + 1 : 0;
+		if (asleep == 20)
+			return 0;
+		usleep(5000);
+	}
+	return ETIMEDOUT;
+}
+
+/* Kill it while it waits; 0 when it is gone, or an errno */
+static int op_kill(pid_t pid)
+{
+	int rc = op_wait_asleep(pid);
+	int status;
+
+	kill(pid, SIGKILL);
+	for (int i = 0; i < 1000; i++) {
+		if (waitpid(pid, &status, WNOHANG) == pid)
+			return rc ?: WIFSIGNALED(status) ? 0 : EPROTO;
+		usleep(10000);
+	}
+	return ETIMEDOUT;
+}
+
+/* The errno it ends with */
+static int op_join(pid_t pid)
+{
+	int status;
+
+	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+		return EPROTO;
+	return WEXITSTATUS(status);
+}
+
+/* The IOAS is a type 1 container */
+static int place_init(struct place *p, int fd, __u32 idev, struct stall *s)
+{
+	struct iommu_vfio_ioas set = {
+		.size = sizeof(set), .op = IOMMU_VFIO_IOAS_SET,
+	};
+	int rc;
+
+	p->fd = fd;
+	p->idev = idev;
+	p->buf = buf_alloc_private(2 * PAGE);
+	if (!p->buf)
+		return ENOMEM;
+	rc = ioas_alloc(fd, &p->ioas);
+	set.ioas_id = p->ioas;
+	if (!rc)
+		rc = iommu_cmd(fd, IOMMU_VFIO_IOAS, &set);
+	if (!rc && ioctl(fd, VFIO_SET_IOMMU, VFIO_TYPE1_IOMMU))
+		rc = errno;
+	if (!rc)
+		rc = ioas_map_at(fd, p->ioas, p->buf, 2 * PAGE, OTHER);
+	if (!rc && s)
+		rc = ioas_map_at(fd, p->ioas, s->page, 4 * PAGE, BASE);
+	return rc;
+}
+
+/* An access works on the memory, and the unmap waits for that */
+TEST_F(stall, kill_unmap)
+{
+	struct iommu_test_cmd rw = {
+		.size = sizeof(rw),
+		.op = IOMMU_TEST_OP_ACCESS_RW,
+		.access_rw = {
+			.iova = BASE,
+			.length = 8,
+			.flags = MOCK_ACCESS_RW_SLOW_PATH,
+		},
+	};
+	struct place p;
+	__u8 bytes[8];
+	__u64 length;
+	int access;
+
+	STALL_OR_SKIP(false, NULL, 0);
+	ASSERT_EQ(0, place_init(&p, self->fd, self->dev.idev, &self->stall));
+	ASSERT_EQ(0, access_create(self->fd, p.ioas, 0, &access));
+	rw.id = access;
+	rw.access_rw.uptr = (uintptr_t)bytes;
+	ASSERT_EQ(0, call_start(&self->call, __NR_ioctl, self->fd,
+				IOMMU_TEST_CMD, (long)&rw));
+	ASSERT_EQ(0, stall_wait(&self->stall));
+
+	EXPECT_EQ(0, op_kill(op_start(op_unmap_stall, &p)));
+	EXPECT_EQ(0, op_kill(op_start(op_unmap_all, &p)));
+	/* As before: all is mapped, and can be worked on */
+	EXPECT_EQ(0, access_rw(self->fd, access, BASE + PAGE, bytes, 8, 0));
+	EXPECT_EQ(0, access_rw(self->fd, access, OTHER, bytes, 8, 0));
+
+	EXPECT_EQ(0, stall_release(&self->stall, "content", 8));
+	call_join(&self->call);
+	EXPECT_EQ(0, self->call.ret);
+	EXPECT_STREQ("content", (char *)bytes);
+	EXPECT_EQ(0, ioas_unmap_all(self->fd, p.ioas, &length));
+	EXPECT_EQ(6 * PAGE, length);
+	close(access);
+}
+
+/* A domain is being filled, and everything that changes mappings waits */
+TEST_F(stall, kill_behind_fill)
+{
+	static const struct {
+		const char *name;
+		int (*run)(const struct place *p);
+	} ops[] = {
+		{ "map", op_map },
+		{ "copy", op_copy },
+		{ "unmap", op_unmap },
+		{ "unmap all", op_unmap_all },
+		{ "unmap what stalls", op_unmap_stall },
+		{ "unmap in part", op_cut },
+		{ "huge pages", op_huge_pages },
+		{ "another HWPT", op_hwpt },
+		{ "access", op_access },
+	};
+	struct iommu_hwpt_alloc hwpt = {
+		.size = sizeof(hwpt), .dev_id = self->dev.idev,
+	};
+	struct place p;
+	__u64 length;
+
+	STALL_OR_SKIP(false, NULL, 0);
+	ASSERT_EQ(0, place_init(&p, self->fd, self->dev.idev, &self->stall));
+	hwpt.pt_id = p.ioas;
+	ASSERT_EQ(0, call_start(&self->call, __NR_ioctl, self->fd,
+				IOMMU_HWPT_ALLOC, (long)&hwpt));
+	ASSERT_EQ(0, stall_wait(&self->stall));
+	for (unsigned int i = 0; i < ARRAY_LEN(ops); i++) {
+		int rc = op_kill(op_start(ops[i].run, &p));
+
+		EXPECT_EQ(0, rc);
+		if (rc)
+			TH_LOG("%s cannot be killed", ops[i].name);
+	}
+	EXPECT_EQ(0, stall_release(&self->stall, "", 1));
+	call_join(&self->call);
+	ASSERT_EQ(0, self->call.ret);
+
+	/* Nothing came, went or was cut */
+	EXPECT_EQ(0, mock_check_map(self->fd, hwpt.out_hwpt_id, BASE,
+				    self->stall.page, 4 * PAGE));
+	EXPECT_EQ(0, mock_check_map(self->fd, hwpt.out_hwpt_id, OTHER, p.buf,
+				    2 * PAGE));
+	EXPECT_EQ(ENOENT, ioas_unmap(self->fd, p.ioas, FREE, PAGE, NULL));
+	EXPECT_EQ(ENOENT, ioas_unmap(self->fd, p.ioas, OTHER, PAGE, NULL));
+	EXPECT_EQ(0, op_map(&p));
+	EXPECT_EQ(0, ioas_unmap_all(self->fd, p.ioas, &length));
+	EXPECT_EQ(7 * PAGE, length);
+	EXPECT_EQ(0, iommu_destroy(self->fd, hwpt.out_hwpt_id));
+	EXPECT_EQ(0, iommu_destroy(self->fd, p.ioas));
+}
+
+/* The automatic HWPT that the second device would share is being filled */
+TEST_F(stall, kill_attach)
+{
+	struct iommu_test_cmd attach = {
+		.size = sizeof(attach),
+		.op = IOMMU_TEST_OP_MOCK_DOMAIN_FLAGS,
+	};
+	struct mock_dev dev;
+	struct place p;
+
+	STALL_OR_SKIP(false, NULL, 0);
+	ASSERT_EQ(0, place_init(&p, self->fd, self->dev.idev, &self->stall));
+	attach.id = p.ioas;
+	ASSERT_EQ(0, call_start(&self->call, __NR_ioctl, self->fd,
+				IOMMU_TEST_CMD, (long)&attach));
+	ASSERT_EQ(0, stall_wait(&self->stall));
+	EXPECT_EQ(0, op_kill(op_start(op_attach, &p)));
+	EXPECT_EQ(0, stall_release(&self->stall, "", 1));
+	call_join(&self->call);
+	ASSERT_EQ(0, self->call.ret);
+
+	EXPECT_EQ(0, mock_attach(self->fd, p.ioas, 0, &dev));
+	EXPECT_EQ(attach.mock_domain_flags.out_hwpt_id, dev.hwpt);
+	EXPECT_EQ(0, mock_check_map(self->fd, dev.hwpt, BASE, self->stall.page,
+				    4 * PAGE));
+	EXPECT_EQ(0, iommu_destroy(self->fd, dev.stdev));
+	EXPECT_EQ(0, iommu_destroy(self->fd,
+				   attach.mock_domain_flags.out_stdev_id));
+	EXPECT_EQ(0, iommu_destroy(self->fd, p.ioas));
 }
 
 TEST_HARNESS_MAIN
