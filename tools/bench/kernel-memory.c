@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-unsigned long meminfo(const char *name)
+unsigned long read_meminfo(const char *name)
 {
 	FILE *file = fopen("/proc/meminfo", "re");
 	unsigned long number, found = 0;
@@ -52,6 +52,7 @@ void kernel_memory_read(struct kernel_memory *memory)
 	shrink_slabs();
 	/* Folds what each CPU has counted into what meminfo shows */
 	write_file("/proc/sys/vm/stat_refresh");
-	memory->objects = (meminfo("Slab:") + meminfo("VmallocUsed:")) * 1024;
-	memory->tables = meminfo("SecPageTables:") * 1024;
+	memory->objects = (read_meminfo("Slab:") +
+			   read_meminfo("VmallocUsed:")) * 1024;
+	memory->tables = read_meminfo("SecPageTables:") * 1024;
 }

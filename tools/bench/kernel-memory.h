@@ -8,7 +8,7 @@
 #include <stddef.h>
 
 /* A number of /proc/meminfo as it stands there (KiB, or a count); 0 if none */
-unsigned long meminfo(const char *name);
+unsigned long read_meminfo(const char *name);
 
 /**
  * struct kernel_memory - in bytes

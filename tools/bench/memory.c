@@ -37,7 +37,7 @@ bool memory_is_hugetlb(enum memory_kind kind)
 
 size_t memory_hugetlb_free(void)
 {
-	return meminfo("HugePages_Free:") * HUGE;
+	return read_meminfo("HugePages_Free:") * HUGE;
 }
 
 /* Address space that begins at a huge page, so that any page fits */

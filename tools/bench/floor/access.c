@@ -50,10 +50,10 @@ static int measure_pin(struct iommufd_access *user, struct bench_access *access)
 static int measure_rw(struct iommufd_access *user, struct bench_access *access)
 {
 	size_t bytes = access->npages * PAGE_SIZE;
-	void *buffer __free(kvfree) = kvzalloc(bytes, GFP_KERNEL);
 	u64 start;
 	int rc;
 
+	void *buffer __free(kvfree) = kvzalloc(bytes, GFP_KERNEL);
 	if (!buffer)
 		return -ENOMEM;
 
