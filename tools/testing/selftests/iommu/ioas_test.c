@@ -656,9 +656,8 @@ TEST_F_TIMEOUT(ioas, auto_random, 60)
 				if (!k)
 					ioas_unmap(self->fd, self->ioas,
 						   r.start, len, NULL);
-				if (m.nused < MODEL_MAX) {
-					ASSERT_TRUE(k == EEXIST || k == EINVAL);
-				}
+				ASSERT_TRUE(m.nused == MODEL_MAX ||
+					    k == EEXIST || k == EINVAL);
 				continue;
 			}
 			ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, VA, len,

@@ -406,6 +406,7 @@ TEST_F(nesting, refuses_commands)
 TEST_F(nesting, stage_2_decides)
 {
 	__u64 b = ipa_of(NR_PAGES);
+	__u8 event[64];
 	int evtq;
 	__u32 id;
 
@@ -421,7 +422,7 @@ TEST_F(nesting, stage_2_decides)
 	ASSERT_EQ(0, ioas_unmap(self->fd, self->ioas, b, PAGE, NULL));
 	EXPECT_EQ('-', COPIED_TO());
 	/* It is no business of the guest */
-	EXPECT_EQ(0, read(evtq, &(__u8[64]){}, 64));
+	EXPECT_EQ(0, read(evtq, event, sizeof(event)));
 	/* Read-only here, writable there */
 	ASSERT_EQ(0, ioas_map(self->fd, self->ioas, PAGE_AT(B_PAGE), PAGE,
 			      MAP_FIX | MAP_R, &b));
