@@ -26,7 +26,6 @@ iommufd-y := \
 	vfio_compat.o \
 	viommu.o
 iommufd-$(CONFIG_DMA_SHARED_BUFFER) += dmabuf.o
-iommufd-$(CONFIG_IRQ_MSI_IOMMU) += sw_msi.o
 iommufd-$(CONFIG_IOMMUFD_NOIOMMU) += noiommu.o
 iommufd-$(CONFIG_IOMMUFD_TEST) += \
 	selftest.o \
@@ -48,6 +47,7 @@ iommufd-$(CONFIG_IOMMUFD_KUNIT_TEST) += \
 # Called by built-in code, so built in even when IOMMUFD is a module. It may not
 # refer to anything above.
 iommufd_driver-y := driver.o
+iommufd_driver-$(CONFIG_IRQ_MSI_IOMMU) += sw_msi.o
 
 obj-$(CONFIG_IOMMUFD) += iommufd.o
 obj-$(CONFIG_IOMMUFD_DRIVER_CORE) += iommufd_driver.o

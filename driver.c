@@ -11,12 +11,10 @@
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
-#include "../iommu-priv.h"
 #include "device.h"
 #include "eventq.h"
 #include "hw_pagetable.h"
 #include "main.h"
-#include "sw_msi.h"
 
 /* ---- Dependencies between objects of a driver ---- */
 
@@ -241,150 +239,6 @@ int iommufd_viommu_report_event(struct iommufd_viommu *viommu,
 	return rc;
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_viommu_report_event, "IOMMUFD");
-
-/* ---- Software MSI ---- */
-
-#if IS_ENABLED(CONFIG_IRQ_MSI_IOMMU)
-/**
- * iommufd_sw_msi_install() - have a HWPT map a doorbell page
- * @ictx: context, with its sw_msi_lock held
- * @hwpt_paging: the HWPT
- * @msi_map: the page
- *
- * Counts how often it is called, so that the page stays until each caller has
- * called iommufd_sw_msi_uninstall().
- *
- * Returns an errno of mapping.
- */
-int iommufd_sw_msi_install(struct iommufd_ctx *ictx,
-			   struct iommufd_hwpt_paging *hwpt_paging,
-			   struct iommufd_sw_msi_map *msi_map)
-{
-	unsigned int *users = &hwpt_paging->sw_msi_users[msi_map->id];
-	int rc;
-
-	lockdep_assert_held(&ictx->sw_msi_lock);
-
-	if (!*users) {
-		rc = iommu_map(hwpt_paging->common.domain, sw_msi_iova(msi_map),
-			       msi_map->msi_addr, PAGE_SIZE,
-			       IOMMU_WRITE | IOMMU_READ | IOMMU_MMIO,
-			       GFP_KERNEL_ACCOUNT);
-		if (rc)
-			return rc;
-	}
-	++*users;
-	return 0;
-}
-EXPORT_SYMBOL_NS_GPL(iommufd_sw_msi_install, "IOMMUFD_INTERNAL");
-
-/*
- * The context's entry for a doorbell page in a window. Every group with the
- * same window sees the page at the same IOVA, whatever it is attached to.
- */
-static struct iommufd_sw_msi_map *sw_msi_get_map(struct iommufd_group *igroup,
-						 phys_addr_t msi_addr)
-{
-	const unsigned int max_id = BITS_PER_TYPE(struct iommufd_sw_msi_maps);
-	struct iommufd_ctx *ictx = igroup->ictx;
-	struct iommufd_sw_msi_map *map;
-	unsigned int pgoff = 0;
-
-	lockdep_assert_held(&ictx->sw_msi_lock);
-
-	list_for_each_entry(map, &ictx->sw_msi_list, sw_msi_item) {
-		if (map->sw_msi_start != igroup->sw_msi_start)
-			continue;
-		if (map->msi_addr == msi_addr)
-			return iommufd_sw_msi_in_window(igroup, map) ?
-				       map :
-				       ERR_PTR(-EOVERFLOW);
-		pgoff = max(pgoff, map->pgoff + 1);
-	}
-
-	if (ictx->sw_msi_id >= max_id ||
-	    pgoff >= igroup->sw_msi_size >> PAGE_SHIFT)
-		return ERR_PTR(-EOVERFLOW);
-
-	map = kzalloc_obj(*map, GFP_KERNEL_ACCOUNT);
-	if (!map)
-		return ERR_PTR(-ENOMEM);
-	map->sw_msi_start = igroup->sw_msi_start;
-	map->msi_addr = msi_addr;
-	map->pgoff = pgoff;
-	map->id = ictx->sw_msi_id++;
-	list_add_tail(&map->sw_msi_item, &ictx->sw_msi_list);
-	return map;
-}
-
-/* Have the group need a page, and install it wherever the group is */
-static int sw_msi_require(struct iommufd_group *igroup,
-			  struct iommufd_sw_msi_map *map)
-{
-	struct iommufd_hwpt_paging **hwpts = igroup->sw_msi_hwpts;
-	unsigned int i;
-	int rc;
-
-	if (test_bit(map->id, igroup->required_sw_msi.bitmap))
-		return 0;
-
-	for (i = 0; i != ARRAY_SIZE(igroup->sw_msi_hwpts) && hwpts[i]; i++) {
-		rc = iommufd_sw_msi_install(igroup->ictx, hwpts[i], map);
-		if (rc)
-			goto err_uninstall;
-	}
-	__set_bit(map->id, igroup->required_sw_msi.bitmap);
-	return 0;
-
-err_uninstall:
-	while (i--)
-		iommufd_sw_msi_uninstall(igroup->ictx, hwpts[i], map);
-	return rc;
-}
-
-/**
- * iommufd_sw_msi() - map an MSI doorbell for a device
- * @domain: what the device's group is attached to
- * @desc: the interrupt, gets the IOVA of the doorbell's page
- * @msi_addr: physical address of the doorbell
- *
- * The IOMMU core calls this with the group's mutex held, which keeps the
- * attachment.
- *
- * Returns 0 with @desc untouched when the group needs no translation of its
- * doorbells; -EOVERFLOW when the window or the context is full, -ENOMEM, and
- * errors of mapping.
- */
-int iommufd_sw_msi(struct iommu_domain *domain, struct msi_desc *desc,
-		   phys_addr_t msi_addr)
-{
-	struct device *dev = msi_desc_to_dev(desc);
-	struct iommu_attach_handle *handle;
-	struct iommufd_sw_msi_map *map;
-	struct iommufd_group *igroup;
-	int rc;
-
-	iommu_group_mutex_assert(dev);
-
-	handle = iommu_attach_handle_get(dev->iommu_group, IOMMU_NO_PASID, 0);
-	if (IS_ERR(handle))
-		return 0;
-	igroup = to_iommufd_handle(handle)->igroup;
-
-	guard(mutex)(&igroup->ictx->sw_msi_lock);
-	if (!igroup->sw_msi_size)
-		return 0;
-	map = sw_msi_get_map(igroup, msi_addr & PAGE_MASK);
-	if (IS_ERR(map))
-		return PTR_ERR(map);
-	rc = sw_msi_require(igroup, map);
-	if (rc)
-		return rc;
-	msi_desc_set_iommu_msi_iova(desc, sw_msi_iova(map), PAGE_SHIFT);
-	return 0;
-}
-EXPORT_SYMBOL_NS_GPL(iommufd_sw_msi, "IOMMUFD");
-#endif
 
 MODULE_DESCRIPTION("What IOMMU drivers call in iommufd");
 MODULE_IMPORT_NS("IOMMUFD_INTERNAL");
