@@ -201,8 +201,10 @@ static struct iommufd_attach_handle *handle_alloc(struct iommufd_group *igroup)
 	struct iommufd_attach_handle *handle;
 
 	handle = kzalloc_obj(*handle, GFP_KERNEL_ACCOUNT);
-	if (handle)
-		handle->igroup = igroup;
+	if (!handle)
+		return NULL;
+	handle->sw_msi.group = &igroup->sw_msi;
+	handle->igroup = igroup;
 	return handle;
 }
 
@@ -215,9 +217,9 @@ static int hw_attach(struct iommufd_device *idev, ioasid_t pasid,
 	if (pasid == IOMMU_NO_PASID)
 		return iommu_attach_group_handle(hwpt->domain,
 						 idev->igroup->group,
-						 &handle->handle);
+						 &handle->sw_msi.handle);
 	return iommu_attach_device_pasid(hwpt->domain, idev->dev, pasid,
-					 &handle->handle);
+					 &handle->sw_msi.handle);
 }
 
 static int hw_replace(struct iommufd_device *idev, ioasid_t pasid,
@@ -228,12 +230,13 @@ static int hw_replace(struct iommufd_device *idev, ioasid_t pasid,
 		return 0;
 	if (pasid != IOMMU_NO_PASID)
 		return iommu_replace_device_pasid(hwpt->domain, idev->dev,
-						  pasid, &handle->handle);
+						  pasid,
+						  &handle->sw_msi.handle);
 	/* The only one of these calls for which the core does not check that */
 	if (hwpt->domain->owner != dev_iommu_ops(idev->dev))
 		return -EINVAL;
 	return iommu_replace_group_handle(idev->igroup->group, hwpt->domain,
-					  &handle->handle);
+					  &handle->sw_msi.handle);
 }
 
 static void hw_detach(struct iommufd_device *idev, ioasid_t pasid,
@@ -283,6 +286,8 @@ static int attach_add_device(struct iommufd_attach *attach,
 	struct msi_window window = {};
 	int rc;
 
+	lockdep_assert_held(&idev->igroup->lock);
+
 	rc = xa_insert(&attach->devices, idev->obj.id, idev,
 		       GFP_KERNEL_ACCOUNT);
 	if (rc)
@@ -295,8 +300,8 @@ static int attach_add_device(struct iommufd_attach *attach,
 	rc = check_device(idev, pasid, hwpt);
 	/* The group keeps its window for as long as it is attached: last */
 	if (!rc && window.size)
-		rc = iommufd_sw_msi_set_window(idev->igroup, window.start,
-					       window.size);
+		rc = iommufd_sw_msi_set_window(&idev->igroup->sw_msi,
+					       window.start, window.size);
 	if (rc)
 		goto err_unreserve;
 
@@ -324,7 +329,8 @@ static void attach_put_device(struct iommufd_attach *attach,
 static int attach_hw(struct iommufd_attach *attach, struct iommufd_device *idev,
 		     ioasid_t pasid)
 {
-	struct iommufd_hwpt_paging *stage2 = hwpt_stage2(attach->hwpt);
+	struct sw_msi_domain *stage2 = &hwpt_stage2(attach->hwpt)->sw_msi;
+	struct sw_msi_group *sw_msi = &idev->igroup->sw_msi;
 	bool msi = attach_has_regions(idev, pasid);
 	int rc;
 
@@ -333,13 +339,13 @@ static int attach_hw(struct iommufd_attach *attach, struct iommufd_device *idev,
 		return rc;
 	/* The doorbells come first, lest an interrupt is lost */
 	if (msi) {
-		rc = iommufd_sw_msi_enter(idev->igroup, stage2);
+		rc = iommufd_sw_msi_enter(sw_msi, stage2);
 		if (rc)
 			return rc;
 	}
 	rc = hw_attach(idev, pasid, attach->hwpt, attach->handle);
 	if (rc && msi)
-		iommufd_sw_msi_leave(idev->igroup, stage2);
+		iommufd_sw_msi_leave(sw_msi, stage2);
 	return rc;
 }
 
@@ -370,7 +376,7 @@ err_remove:
 err_erase:
 	xa_erase(&igroup->attachments, pasid);
 	if (pasid == IOMMU_NO_PASID)
-		iommufd_sw_msi_clear_window(igroup);
+		iommufd_sw_msi_clear_window(&igroup->sw_msi);
 err_free:
 	attach_free(attach);
 	return rc;
@@ -444,12 +450,14 @@ static int replace_hw(struct iommufd_attach *attach,
 		      struct iommufd_hw_pagetable *hwpt,
 		      struct iommufd_attach_handle *handle)
 {
+	struct sw_msi_domain *old = &hwpt_stage2(attach->hwpt)->sw_msi;
+	struct sw_msi_domain *next = &hwpt_stage2(hwpt)->sw_msi;
 	struct iommufd_group *igroup = idev->igroup;
 	bool msi = attach_has_regions(idev, pasid);
 	int rc;
 
 	if (msi) {
-		rc = iommufd_sw_msi_enter(igroup, hwpt_stage2(hwpt));
+		rc = iommufd_sw_msi_enter(&igroup->sw_msi, next);
 		if (rc)
 			return rc;
 	}
@@ -457,8 +465,7 @@ static int replace_hw(struct iommufd_attach *attach,
 	if (!rc)
 		rc = hw_replace(idev, pasid, hwpt, handle);
 	if (msi)
-		iommufd_sw_msi_leave(igroup, hwpt_stage2(rc ? hwpt :
-							 attach->hwpt));
+		iommufd_sw_msi_leave(&igroup->sw_msi, rc ? next : old);
 	return rc;
 }
 
@@ -552,11 +559,15 @@ static int replace_hwpt(struct iommufd_device *idev, ioasid_t pasid,
 static void detach_hw(struct iommufd_attach *attach,
 		      struct iommufd_device *idev, ioasid_t pasid)
 {
+	struct sw_msi_group *sw_msi = &idev->igroup->sw_msi;
+
+	lockdep_assert_held(&idev->igroup->lock);
+
 	hw_detach(idev, pasid, attach->hwpt);
 	iommufd_fault_flush(attach->hwpt, attach->handle, NULL);
 	if (attach_has_regions(idev, pasid)) {
-		iommufd_sw_msi_leave(idev->igroup, hwpt_stage2(attach->hwpt));
-		iommufd_sw_msi_clear_window(idev->igroup);
+		iommufd_sw_msi_leave(sw_msi, &hwpt_stage2(attach->hwpt)->sw_msi);
+		iommufd_sw_msi_clear_window(sw_msi);
 	}
 }
 

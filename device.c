@@ -12,7 +12,7 @@
  *       io_pagetable.iova_rwsem      reserved regions come and go
  *       iommufd_fault.mutex          faults of a former attachment
  *       iommu core: group mutex      the hardware changes; MSI are set up
- *         iommufd_ctx.sw_msi_lock    doorbell pages
+ *         sw_msi_ctx.lock    doorbell pages
  *       xa_lock of iommufd_ctx.groups
  *         iommufd_group.devices_lock
  *
@@ -55,6 +55,7 @@ static struct iommufd_group *group_alloc(struct iommufd_ctx *ictx,
 	igroup->key = group ? iommu_group_id(group) : (unsigned long)dev;
 	igroup->ictx = ictx;
 	igroup->group = group;
+	igroup->sw_msi.ctx = &ictx->sw_msi;
 	mutex_init(&igroup->lock);
 	xa_init(&igroup->attachments);
 	spin_lock_init(&igroup->devices_lock);

@@ -8,10 +8,10 @@
 #include <linux/iommu.h>
 
 #include "object.h"
+#include "sw_msi.h"
 
 struct iommufd_group;
 struct iommufd_hw_pagetable;
-struct iommufd_hwpt_paging;
 
 /**
  * struct iommufd_device - IOMMUFD_OBJ_DEVICE, a device bound to a context
@@ -51,13 +51,8 @@ struct iommufd_device {
  * @attachments: PASID to struct iommufd_attach, under @lock
  * @devices_lock: protects @devices; innermost
  * @devices: struct iommufd_device.group_item of the bound devices
- * @required_sw_msi: MSI doorbell pages the group's interrupts need, under
- *	iommufd_ctx.sw_msi_lock
- * @sw_msi_start: first byte of the software MSI window, under
- *	iommufd_ctx.sw_msi_lock
- * @sw_msi_size: bytes of the window, 0 when there is none, likewise
- * @sw_msi_hwpts: where @required_sw_msi are mapped: what the group is attached
- *	to without PASID, during a replacement also what comes next; likewise
+ * @sw_msi: MSI doorbell pages the group's interrupts need; changed by
+ *	attachment changes, under @lock, and by interrupts; own lock
  */
 struct iommufd_group {
 	unsigned int ref;
@@ -68,29 +63,27 @@ struct iommufd_group {
 	struct xarray attachments;
 	spinlock_t devices_lock; /* devices */
 	struct list_head devices;
-	struct iommufd_sw_msi_maps required_sw_msi;
-	phys_addr_t sw_msi_start;
-	phys_addr_t sw_msi_size;
-	struct iommufd_hwpt_paging *sw_msi_hwpts[2];
+	struct sw_msi_group sw_msi;
 };
 
 /**
  * struct iommufd_attach_handle - what the iommu core remembers of an attachment
- * @handle: the core's part, found with iommu_attach_handle_get()
+ * @sw_msi: the core's part, and what the core's interrupts need of us
  * @igroup: the group attached; the attachment keeps it alive
  *
  * It names no device: the one that was attached first may go while others of
  * its group stay attached.
  */
 struct iommufd_attach_handle {
-	struct iommu_attach_handle handle;
+	struct sw_msi_handle sw_msi;
 	struct iommufd_group *igroup;
 };
 
 static inline struct iommufd_attach_handle *
 to_iommufd_handle(struct iommu_attach_handle *handle)
 {
-	return container_of(handle, struct iommufd_attach_handle, handle);
+	return container_of(handle, struct iommufd_attach_handle,
+			    sw_msi.handle);
 }
 
 static inline struct iommufd_device *iommufd_get_device(struct iommufd_ctx *ictx,

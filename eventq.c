@@ -376,7 +376,7 @@ static bool fault_is_of(struct iopf_group *group,
 			struct iommufd_attach_handle *handle,
 			struct device *dev)
 {
-	return group->attach_handle == &handle->handle &&
+	return group->attach_handle == &handle->sw_msi.handle &&
 	       (!dev || group->fault_param->dev == dev);
 }
 

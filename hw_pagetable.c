@@ -204,6 +204,7 @@ static int paging_make_domain(struct iommufd_hwpt_paging *hwpt_paging,
 	if (IS_ERR(domain))
 		return PTR_ERR(domain);
 	hwpt_set_domain(&hwpt_paging->common, domain, ops);
+	hwpt_paging->sw_msi.domain = domain;
 	hwpt_paging->iopt_domain.domain = domain;
 	hwpt_paging->iopt_domain.noiommu = idev->noiommu;
 

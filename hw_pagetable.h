@@ -9,6 +9,7 @@
 
 #include "ioas.h"
 #include "object.h"
+#include "sw_msi.h"
 
 struct iommufd_device;
 struct iommufd_fault;
@@ -46,8 +47,7 @@ struct iommufd_hw_pagetable {
  * @auto_domain: made by an attach to an IOAS; goes with its last attachment
  * @nest_parent: allocated with IOMMU_HWPT_ALLOC_NEST_PARENT
  * @linked: @iopt_domain is in @ioas' IOVA space
- * @sw_msi_users: by iommufd_sw_msi_map.id, how many times groups need that
- *	doorbell page in the domain, under iommufd_ctx.sw_msi_lock
+ * @sw_msi: MSI doorbell pages in the domain, beside what @ioas maps
  */
 struct iommufd_hwpt_paging {
 	struct iommufd_hw_pagetable common;
@@ -58,9 +58,7 @@ struct iommufd_hwpt_paging {
 	bool auto_domain : 1;
 	bool nest_parent : 1;
 	bool linked : 1;
-#if IS_ENABLED(CONFIG_IRQ_MSI_IOMMU)
-	unsigned int sw_msi_users[BITS_PER_TYPE(struct iommufd_sw_msi_maps)];
-#endif
+	struct sw_msi_domain sw_msi;
 };
 
 /**

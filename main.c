@@ -10,7 +10,7 @@
  *         iommufd_group.lock
  *           io_pagetable.domains_rwsem     (see io_pagetable.c for what is inside)
  *           iommu core: group mutex
- *             iommufd_ctx.sw_msi_lock
+ *             sw_msi_ctx.lock
  *               xa_lock of iommufd_ctx.objects
  */
 #include <linux/file.h>
@@ -100,8 +100,7 @@ static int iommufd_fops_open(struct inode *inode, struct file *filp)
 	init_rwsem(&ictx->ioas_creation_lock);
 	xa_init_flags(&ictx->objects, XA_FLAGS_ALLOC1 | XA_FLAGS_ACCOUNT);
 	xa_init(&ictx->groups);
-	mutex_init(&ictx->sw_msi_lock);
-	INIT_LIST_HEAD(&ictx->sw_msi_list);
+	iommufd_sw_msi_ctx_init(&ictx->sw_msi);
 	mt_init_flags(&ictx->mt_mmap, MT_FLAGS_ALLOC_RANGE);
 	ictx->file = filp;
 	filp->private_data = ictx;
@@ -111,15 +110,12 @@ static int iommufd_fops_open(struct inode *inode, struct file *filp)
 static int iommufd_fops_release(struct inode *inode, struct file *filp)
 {
 	struct iommufd_ctx *ictx = filp->private_data;
-	struct iommufd_sw_msi_map *map, *next;
 
 	iommufd_object_destroy_all(ictx);
 	WARN_ON(!xa_empty(&ictx->groups));
 	WARN_ON(!mtree_empty(&ictx->mt_mmap));
 
-	list_for_each_entry_safe(map, next, &ictx->sw_msi_list, sw_msi_item)
-		kfree(map);
-	mutex_destroy(&ictx->sw_msi_lock);
+	iommufd_sw_msi_ctx_fini(&ictx->sw_msi);
 	kfree(ictx);
 	return 0;
 }

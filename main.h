@@ -7,10 +7,11 @@
 
 #include <linux/iommufd.h>
 #include <linux/maple_tree.h>
-#include <linux/mutex.h>
 #include <linux/rwsem.h>
 #include <linux/uaccess.h>
 #include <linux/xarray.h>
+
+#include "sw_msi.h"
 
 struct file;
 struct iommufd_ioas;
@@ -28,42 +29,13 @@ enum iommufd_account_mode {
 };
 
 /**
- * struct iommufd_sw_msi_map - one MSI doorbell page known to a context
- * @sw_msi_item: on iommufd_ctx.sw_msi_list, under its sw_msi_lock
- * @sw_msi_start: base of the software MSI window that @pgoff counts from
- * @msi_addr: physical address of the doorbell page
- * @pgoff: pages from @sw_msi_start to the doorbell's IOVA
- * @id: bit of this page in every struct iommufd_sw_msi_maps
- *
- * Lives as long as its context; immutable once on the list.
- */
-struct iommufd_sw_msi_map {
-	struct list_head sw_msi_item;
-	phys_addr_t sw_msi_start;
-	phys_addr_t msi_addr;
-	unsigned int pgoff;
-	unsigned int id;
-};
-
-/**
- * struct iommufd_sw_msi_maps - a set of MSI doorbell pages
- * @bitmap: by iommufd_sw_msi_map.id, under iommufd_ctx.sw_msi_lock
- */
-struct iommufd_sw_msi_maps {
-	DECLARE_BITMAP(bitmap, 64);
-};
-
-/**
  * struct iommufd_ctx - everything reached from one open file
  * @file: the file; its reference count is the context's
  * @objects: ID to object; see object.h for its rules
  * @groups: iommufd_group.key to struct iommufd_group; own lock, see device.c
  * @ioas_creation_lock: write side excludes IOAS creation, for operations over
  *	every IOAS of the context
- * @sw_msi_lock: protects the software MSI fields here and every
- *	struct iommufd_sw_msi_maps of the context
- * @sw_msi_list: struct iommufd_sw_msi_map, in order of assignment
- * @sw_msi_id: next free iommufd_sw_msi_map.id
+ * @sw_msi: MSI doorbell pages of its groups; own lock
  * @mt_mmap: byte offset >> PAGE_SHIFT to struct iommufd_mmap; own lock
  * @account_mode: mode new mappings get unless the caller has CAP_IPC_LOCK
  * @no_iommu_mode: VFIO no-IOMMU compatibility; excludes @vfio_ioas; under
@@ -76,13 +48,8 @@ struct iommufd_ctx {
 	struct xarray objects;
 	struct xarray groups;
 	struct rw_semaphore ioas_creation_lock;
-
-	struct mutex sw_msi_lock; /* software MSI */
-	struct list_head sw_msi_list;
-	unsigned int sw_msi_id;
-
+	struct sw_msi_ctx sw_msi;
 	struct maple_tree mt_mmap;
-
 	u8 account_mode;
 	u8 no_iommu_mode;
 	struct iommufd_ioas *vfio_ioas;

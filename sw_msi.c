@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Software MSI: what attachment changes do about it, and what happens when an
- * interrupt is set up. Both meet under iommufd_ctx.sw_msi_lock, so no doorbell
- * page can slip between a change of attachment and an interrupt that is set up
- * at the same time.
- *
- * The IOMMU core calls this, so it is built in even when iommufd is a module.
+ * interrupt is set up. Both meet under sw_msi_ctx.lock, so no doorbell page can
+ * slip between a change of attachment and an interrupt that is set up at the
+ * same time.
  */
+#include <linux/cleanup.h>
 #include <linux/export.h>
 #include <linux/msi.h>
 #include <linux/slab.h>
@@ -14,54 +13,57 @@
 #include "../iommu-priv.h"
 #include "sw_msi.h"
 
+/**
+ * struct sw_msi_page - one doorbell page known to a context
+ * @item: on sw_msi_ctx.pages, under its lock
+ * @window_start: first byte of the window that @pgoff counts from
+ * @msi_addr: physical address of the page
+ * @pgoff: pages from @window_start to the IOVA of the page
+ * @id: index of the page in sw_msi_group.required and sw_msi_domain.users
+ *
+ * Lives as long as its context; immutable once on the list.
+ */
+struct sw_msi_page {
+	struct list_head item;
+	phys_addr_t window_start;
+	phys_addr_t msi_addr;
+	unsigned int pgoff;
+	unsigned int id;
+};
+
+/**
+ * iommufd_sw_msi_ctx_fini() - forget all doorbell pages
+ * @ctx: the context, without groups
+ */
+void iommufd_sw_msi_ctx_fini(struct sw_msi_ctx *ctx)
+{
+	struct sw_msi_page *page, *next;
+
+	list_for_each_entry_safe(page, next, &ctx->pages, item)
+		kfree(page);
+	mutex_destroy(&ctx->lock);
+}
+EXPORT_SYMBOL_NS_GPL(iommufd_sw_msi_ctx_fini, "IOMMUFD_INTERNAL");
+
 /* ---- Doorbell pages in a domain ---- */
 
-static unsigned long sw_msi_iova(const struct iommufd_sw_msi_map *map)
+static unsigned long page_iova(const struct sw_msi_page *page)
 {
-	return map->sw_msi_start + (phys_addr_t)map->pgoff * PAGE_SIZE;
+	return page->window_start + (phys_addr_t)page->pgoff * PAGE_SIZE;
 }
 
-/**
- * iommufd_sw_msi_in_window() - may a group see a doorbell page at its IOVA
- * @igroup: the group, with its context's sw_msi_lock held
- * @map: the page, which may have got its IOVA from a larger window that starts
- *	at the same address
- *
- * Return: false when the page is beyond what is reserved for the group, which
- * user space may map; and for a group without a window.
- */
-static bool iommufd_sw_msi_in_window(struct iommufd_group *igroup,
-				     const struct iommufd_sw_msi_map *map)
-{
-	lockdep_assert_held(&igroup->ictx->sw_msi_lock);
-
-	return map->sw_msi_start == igroup->sw_msi_start &&
-	       map->pgoff < igroup->sw_msi_size >> PAGE_SHIFT;
-}
-
-/**
- * iommufd_sw_msi_install() - have a HWPT map a doorbell page
- * @ictx: context, with its sw_msi_lock held
- * @hwpt_paging: the HWPT
- * @msi_map: the page
- *
- * Counts how often it is called, so that the page stays until each caller has
- * called iommufd_sw_msi_uninstall().
- *
+/*
+ * Have a domain map a page. It stays until each caller has uninstalled it.
  * Returns an errno of mapping.
  */
-static int iommufd_sw_msi_install(struct iommufd_ctx *ictx,
-				  struct iommufd_hwpt_paging *hwpt_paging,
-				  struct iommufd_sw_msi_map *msi_map)
+static int page_install(struct sw_msi_page *page, struct sw_msi_domain *domain)
 {
-	unsigned int *users = &hwpt_paging->sw_msi_users[msi_map->id];
+	unsigned int *users = &domain->users[page->id];
 	int rc;
 
-	lockdep_assert_held(&ictx->sw_msi_lock);
-
 	if (!*users) {
-		rc = iommu_map(hwpt_paging->common.domain, sw_msi_iova(msi_map),
-			       msi_map->msi_addr, PAGE_SIZE,
+		rc = iommu_map(domain->domain, page_iova(page), page->msi_addr,
+			       PAGE_SIZE,
 			       IOMMU_WRITE | IOMMU_READ | IOMMU_MMIO,
 			       GFP_KERNEL_ACCOUNT);
 		if (rc)
@@ -71,55 +73,64 @@ static int iommufd_sw_msi_install(struct iommufd_ctx *ictx,
 	return 0;
 }
 
-/**
- * iommufd_sw_msi_uninstall() - the reverse of one iommufd_sw_msi_install()
- * @ictx: context, with its sw_msi_lock held
- * @hwpt_paging: HWPT that has the page
- * @msi_map: the page
- */
-static void iommufd_sw_msi_uninstall(struct iommufd_ctx *ictx,
-				     struct iommufd_hwpt_paging *hwpt_paging,
-				     struct iommufd_sw_msi_map *msi_map)
+static void page_uninstall(struct sw_msi_page *page,
+			   struct sw_msi_domain *domain)
 {
-	lockdep_assert_held(&ictx->sw_msi_lock);
+	if (!--domain->users[page->id])
+		iommu_unmap(domain->domain, page_iova(page), PAGE_SIZE);
+}
 
-	if (!--hwpt_paging->sw_msi_users[msi_map->id])
-		iommu_unmap(hwpt_paging->common.domain, sw_msi_iova(msi_map),
-			    PAGE_SIZE);
+/* ---- What a group needs ---- */
+
+/*
+ * May the group see the page at its IOVA? The page may have got that from a
+ * larger window which starts at the same address, and be beyond what is
+ * reserved for this group, where user space may map. A group without a window
+ * sees none.
+ */
+static bool group_may_see(struct sw_msi_group *group,
+			  const struct sw_msi_page *page)
+{
+	lockdep_assert_held(&group->ctx->lock);
+
+	return page->window_start == group->start &&
+	       page->pgoff < group->size >> PAGE_SHIFT;
+}
+
+static bool group_needs(struct sw_msi_group *group,
+			const struct sw_msi_page *page)
+{
+	return group_may_see(group, page) &&
+	       test_bit(page->id, group->required);
 }
 
 /* Up to @end on the list, or all of it */
-static void sw_msi_unmap_required(struct iommufd_group *igroup,
-				  struct iommufd_hwpt_paging *hwpt_paging,
-				  struct iommufd_sw_msi_map *end)
+static void group_uninstall(struct sw_msi_group *group,
+			    struct sw_msi_domain *domain,
+			    struct sw_msi_page *end)
 {
-	struct iommufd_sw_msi_map *map;
+	struct sw_msi_page *page;
 
-	list_for_each_entry(map, &igroup->ictx->sw_msi_list, sw_msi_item) {
-		if (map == end)
+	list_for_each_entry(page, &group->ctx->pages, item) {
+		if (page == end)
 			break;
-		if (iommufd_sw_msi_in_window(igroup, map) &&
-		    test_bit(map->id, igroup->required_sw_msi.bitmap))
-			iommufd_sw_msi_uninstall(igroup->ictx, hwpt_paging,
-						 map);
+		if (group_needs(group, page))
+			page_uninstall(page, domain);
 	}
 }
 
-static int sw_msi_map_required(struct iommufd_group *igroup,
-			       struct iommufd_hwpt_paging *hwpt_paging)
+static int group_install(struct sw_msi_group *group,
+			 struct sw_msi_domain *domain)
 {
-	struct iommufd_sw_msi_map *map;
+	struct sw_msi_page *page;
 	int rc;
 
-	lockdep_assert_held(&igroup->ictx->sw_msi_lock);
-
-	list_for_each_entry(map, &igroup->ictx->sw_msi_list, sw_msi_item) {
-		if (!iommufd_sw_msi_in_window(igroup, map) ||
-		    !test_bit(map->id, igroup->required_sw_msi.bitmap))
+	list_for_each_entry(page, &group->ctx->pages, item) {
+		if (!group_needs(group, page))
 			continue;
-		rc = iommufd_sw_msi_install(igroup->ictx, hwpt_paging, map);
+		rc = page_install(page, domain);
 		if (rc) {
-			sw_msi_unmap_required(igroup, hwpt_paging, map);
+			group_uninstall(group, domain, page);
 			return rc;
 		}
 	}
@@ -130,162 +141,153 @@ static int sw_msi_map_required(struct iommufd_group *igroup,
 
 /**
  * iommufd_sw_msi_set_window() - a device of the group came with a window
- * @igroup: the group, locked
+ * @group: the group; the caller serialises all changes of its attachment
  * @start: first byte
  * @size: bytes
  *
  * There is one window for a group, since its interrupts cannot be told apart.
  *
- * Returns -EINVAL when the group has another one, or an errno of mapping the
+ * Return: 0, -EINVAL when the group has another one, or an errno of mapping the
  * pages that it needs.
  */
-int iommufd_sw_msi_set_window(struct iommufd_group *igroup, phys_addr_t start,
+int iommufd_sw_msi_set_window(struct sw_msi_group *group, phys_addr_t start,
 			      phys_addr_t size)
 {
 	int rc = 0;
 
-	lockdep_assert_held(&igroup->lock);
+	guard(mutex)(&group->ctx->lock);
+	if (group->size)
+		return group->start == start && group->size == size ? 0 :
+								      -EINVAL;
 
-	guard(mutex)(&igroup->ictx->sw_msi_lock);
-	if (igroup->sw_msi_size)
-		return igroup->sw_msi_start == start &&
-				       igroup->sw_msi_size == size ?
-			       0 :
-			       -EINVAL;
-
-	igroup->sw_msi_start = start;
-	igroup->sw_msi_size = size;
+	group->start = start;
+	group->size = size;
 	/* The group may be attached already, through a device without window */
-	if (igroup->sw_msi_hwpts[0])
-		rc = sw_msi_map_required(igroup, igroup->sw_msi_hwpts[0]);
+	if (group->domains[0])
+		rc = group_install(group, group->domains[0]);
 	if (rc)
-		igroup->sw_msi_size = 0;
+		group->size = 0;
 	return rc;
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_sw_msi_set_window, "IOMMUFD_INTERNAL");
 
 /**
  * iommufd_sw_msi_clear_window() - the group is not attached any more
- * @igroup: the group, locked, in no HWPT
+ * @group: the group, in no domain; the caller serialises all changes of its
+ *	attachment
  */
-void iommufd_sw_msi_clear_window(struct iommufd_group *igroup)
+void iommufd_sw_msi_clear_window(struct sw_msi_group *group)
 {
-	lockdep_assert_held(&igroup->lock);
-
-	guard(mutex)(&igroup->ictx->sw_msi_lock);
-	igroup->sw_msi_size = 0;
+	guard(mutex)(&group->ctx->lock);
+	group->size = 0;
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_sw_msi_clear_window, "IOMMUFD_INTERNAL");
 
 /**
- * iommufd_sw_msi_enter() - get a HWPT ready to be attached to a group
- * @igroup: the group, locked
- * @hwpt_paging: HWPT; from now on gets each page that the group needs
+ * iommufd_sw_msi_enter() - get a domain ready to be attached to a group
+ * @group: the group; the caller serialises all changes of its attachment
+ * @domain: from now on gets each page that the group needs
  *
- * Returns an errno of mapping, with nothing changed.
+ * Return: 0, or an errno of mapping with nothing changed.
  */
-int iommufd_sw_msi_enter(struct iommufd_group *igroup,
-			 struct iommufd_hwpt_paging *hwpt_paging)
+int iommufd_sw_msi_enter(struct sw_msi_group *group,
+			 struct sw_msi_domain *domain)
 {
 	unsigned int slot;
 	int rc;
 
-	lockdep_assert_held(&igroup->lock);
-
-	guard(mutex)(&igroup->ictx->sw_msi_lock);
-	rc = sw_msi_map_required(igroup, hwpt_paging);
+	guard(mutex)(&group->ctx->lock);
+	rc = group_install(group, domain);
 	if (rc)
 		return rc;
-	slot = igroup->sw_msi_hwpts[0] ? 1 : 0;
-	igroup->sw_msi_hwpts[slot] = hwpt_paging;
+	slot = group->domains[0] ? 1 : 0;
+	group->domains[slot] = domain;
 	return 0;
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_sw_msi_enter, "IOMMUFD_INTERNAL");
 
 /**
  * iommufd_sw_msi_leave() - the reverse of iommufd_sw_msi_enter()
- * @igroup: the group, locked
- * @hwpt_paging: HWPT, not used by the hardware for this group any more
+ * @group: the group; the caller serialises all changes of its attachment
+ * @domain: not used by the hardware for this group any more
  *
  * Unmaps the pages that no other group needs there, so that nothing is left in
- * a HWPT at an IOVA which may become free.
+ * a domain at an IOVA which may become free.
  */
-void iommufd_sw_msi_leave(struct iommufd_group *igroup,
-			  struct iommufd_hwpt_paging *hwpt_paging)
+void iommufd_sw_msi_leave(struct sw_msi_group *group,
+			  struct sw_msi_domain *domain)
 {
-	lockdep_assert_held(&igroup->lock);
-
-	guard(mutex)(&igroup->ictx->sw_msi_lock);
-	sw_msi_unmap_required(igroup, hwpt_paging, NULL);
-	if (igroup->sw_msi_hwpts[0] == hwpt_paging)
-		igroup->sw_msi_hwpts[0] = igroup->sw_msi_hwpts[1];
-	igroup->sw_msi_hwpts[1] = NULL;
+	guard(mutex)(&group->ctx->lock);
+	group_uninstall(group, domain, NULL);
+	if (group->domains[0] == domain)
+		group->domains[0] = group->domains[1];
+	group->domains[1] = NULL;
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_sw_msi_leave, "IOMMUFD_INTERNAL");
 
 /* ---- Interrupts ---- */
 
 /*
- * The context's entry for a doorbell page in a window. Every group with the
- * same window sees the page at the same IOVA, whatever it is attached to.
+ * The context's entry for a doorbell page in the group's window. Every group
+ * with the same window sees the page at the same IOVA, whatever it is attached
+ * to. Returns ERR_PTR of -EOVERFLOW when the window or the context is full, or
+ * -ENOMEM.
  */
-static struct iommufd_sw_msi_map *sw_msi_get_map(struct iommufd_group *igroup,
-						 phys_addr_t msi_addr)
+static struct sw_msi_page *group_find_page(struct sw_msi_group *group,
+					   phys_addr_t msi_addr)
 {
-	const unsigned int max_id = BITS_PER_TYPE(struct iommufd_sw_msi_maps);
-	struct iommufd_ctx *ictx = igroup->ictx;
-	struct iommufd_sw_msi_map *map;
+	struct sw_msi_ctx *ctx = group->ctx;
+	struct sw_msi_page *page;
 	unsigned int pgoff = 0;
 
-	lockdep_assert_held(&ictx->sw_msi_lock);
+	lockdep_assert_held(&ctx->lock);
 
-	list_for_each_entry(map, &ictx->sw_msi_list, sw_msi_item) {
-		if (map->sw_msi_start != igroup->sw_msi_start)
+	list_for_each_entry(page, &ctx->pages, item) {
+		if (page->window_start != group->start)
 			continue;
-		if (map->msi_addr == msi_addr)
-			return iommufd_sw_msi_in_window(igroup, map) ?
-				       map :
+		if (page->msi_addr == msi_addr)
+			return group_may_see(group, page) ?
+				       page :
 				       ERR_PTR(-EOVERFLOW);
-		pgoff = max(pgoff, map->pgoff + 1);
+		pgoff = max(pgoff, page->pgoff + 1);
 	}
 
-	if (ictx->sw_msi_id >= max_id ||
-	    pgoff >= igroup->sw_msi_size >> PAGE_SHIFT)
+	if (ctx->next_id >= SW_MSI_MAX_PAGES ||
+	    pgoff >= group->size >> PAGE_SHIFT)
 		return ERR_PTR(-EOVERFLOW);
 
-	map = kzalloc_obj(*map, GFP_KERNEL_ACCOUNT);
-	if (!map)
+	page = kzalloc_obj(*page, GFP_KERNEL_ACCOUNT);
+	if (!page)
 		return ERR_PTR(-ENOMEM);
-	map->sw_msi_start = igroup->sw_msi_start;
-	map->msi_addr = msi_addr;
-	map->pgoff = pgoff;
-	map->id = ictx->sw_msi_id++;
-	list_add_tail(&map->sw_msi_item, &ictx->sw_msi_list);
-	return map;
+	page->window_start = group->start;
+	page->msi_addr = msi_addr;
+	page->pgoff = pgoff;
+	page->id = ctx->next_id++;
+	list_add_tail(&page->item, &ctx->pages);
+	return page;
 }
 
 /* Have the group need a page, and install it wherever the group is */
-static int sw_msi_require(struct iommufd_group *igroup,
-			  struct iommufd_sw_msi_map *map)
+static int group_require(struct sw_msi_group *group, struct sw_msi_page *page)
 {
-	struct iommufd_hwpt_paging **hwpts = igroup->sw_msi_hwpts;
+	struct sw_msi_domain **domains = group->domains;
 	unsigned int i;
 	int rc;
 
-	if (test_bit(map->id, igroup->required_sw_msi.bitmap))
+	if (test_bit(page->id, group->required))
 		return 0;
 
-	for (i = 0; i != ARRAY_SIZE(igroup->sw_msi_hwpts) && hwpts[i]; i++) {
-		rc = iommufd_sw_msi_install(igroup->ictx, hwpts[i], map);
+	for (i = 0; i != ARRAY_SIZE(group->domains) && domains[i]; i++) {
+		rc = page_install(page, domains[i]);
 		if (rc)
 			goto err_uninstall;
 	}
-	__set_bit(map->id, igroup->required_sw_msi.bitmap);
+	__set_bit(page->id, group->required);
 	return 0;
 
 err_uninstall:
 	while (i--)
-		iommufd_sw_msi_uninstall(igroup->ictx, hwpts[i], map);
+		page_uninstall(page, domains[i]);
 	return rc;
 }
 
@@ -298,7 +300,7 @@ err_uninstall:
  * The IOMMU core calls this with the group's mutex held, which keeps the
  * attachment.
  *
- * Returns 0 with @desc untouched when the group needs no translation of its
+ * Return: 0, with @desc untouched when the group needs no translation of its
  * doorbells; -EOVERFLOW when the window or the context is full, -ENOMEM, and
  * errors of mapping.
  */
@@ -307,8 +309,8 @@ int iommufd_sw_msi(struct iommu_domain *domain, struct msi_desc *desc,
 {
 	struct device *dev = msi_desc_to_dev(desc);
 	struct iommu_attach_handle *handle;
-	struct iommufd_sw_msi_map *map;
-	struct iommufd_group *igroup;
+	struct sw_msi_group *group;
+	struct sw_msi_page *page;
 	int rc;
 
 	iommu_group_mutex_assert(dev);
@@ -316,18 +318,18 @@ int iommufd_sw_msi(struct iommu_domain *domain, struct msi_desc *desc,
 	handle = iommu_attach_handle_get(dev->iommu_group, IOMMU_NO_PASID, 0);
 	if (IS_ERR(handle))
 		return 0;
-	igroup = to_iommufd_handle(handle)->igroup;
+	group = container_of(handle, struct sw_msi_handle, handle)->group;
 
-	guard(mutex)(&igroup->ictx->sw_msi_lock);
-	if (!igroup->sw_msi_size)
+	guard(mutex)(&group->ctx->lock);
+	if (!group->size)
 		return 0;
-	map = sw_msi_get_map(igroup, msi_addr & PAGE_MASK);
-	if (IS_ERR(map))
-		return PTR_ERR(map);
-	rc = sw_msi_require(igroup, map);
+	page = group_find_page(group, msi_addr & PAGE_MASK);
+	if (IS_ERR(page))
+		return PTR_ERR(page);
+	rc = group_require(group, page);
 	if (rc)
 		return rc;
-	msi_desc_set_iommu_msi_iova(desc, sw_msi_iova(map), PAGE_SHIFT);
+	msi_desc_set_iommu_msi_iova(desc, page_iova(page), PAGE_SHIFT);
 	return 0;
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_sw_msi, "IOMMUFD");
