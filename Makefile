@@ -15,6 +15,7 @@ iommufd-y := \
 	dirty_log.o \
 	eventq.o \
 	hw_pagetable.o \
+	hw_queue.o \
 	io_pagetable.o \
 	ioas.o \
 	iova_space.o \
@@ -23,6 +24,7 @@ iommufd-y := \
 	pages.o \
 	pages_rw.o \
 	pfn_runs.o \
+	vdevice.o \
 	vfio_compat.o \
 	viommu.o
 iommufd-$(CONFIG_DMA_SHARED_BUFFER) += dmabuf.o

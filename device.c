@@ -31,7 +31,7 @@
 #include "../iommu-priv.h"
 #include "device.h"
 #include "selftest.h"
-#include "viommu.h"
+#include "vdevice.h"
 
 static bool allow_unsafe_interrupts;
 module_param(allow_unsafe_interrupts, bool, 0644);

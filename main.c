@@ -28,10 +28,12 @@
 #include "device.h"
 #include "eventq.h"
 #include "hw_pagetable.h"
+#include "hw_queue.h"
 #include "ioas.h"
 #include "main.h"
 #include "object.h"
 #include "selftest.h"
+#include "vdevice.h"
 #include "vfio_compat.h"
 #include "viommu.h"
 
