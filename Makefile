@@ -14,6 +14,7 @@ iommufd-y := \
 	dirty.o \
 	dirty_log.o \
 	eventq.o \
+	fault.o \
 	hw_pagetable.o \
 	hw_queue.o \
 	io_pagetable.o \
@@ -25,6 +26,7 @@ iommufd-y := \
 	pages_rw.o \
 	pfn_runs.o \
 	vdevice.o \
+	veventq.o \
 	vfio_compat.o \
 	viommu.o
 iommufd-$(CONFIG_DMA_SHARED_BUFFER) += dmabuf.o

@@ -20,7 +20,7 @@
 
 #include "../iommu-priv.h"
 #include "device.h"
-#include "eventq.h"
+#include "fault.h"
 #include "hw_pagetable.h"
 #include "selftest.h"
 #include "sw_msi.h"

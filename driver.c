@@ -12,9 +12,8 @@
 #include <linux/slab.h>
 
 #include "device.h"
-#include "eventq.h"
-#include "hw_pagetable.h"
 #include "main.h"
+#include "veventq.h"
 
 /* ---- Dependencies between objects of a driver ---- */
 

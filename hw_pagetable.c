@@ -10,7 +10,7 @@
 
 #include "../iommu-priv.h"
 #include "device.h"
-#include "eventq.h"
+#include "fault.h"
 #include "hw_pagetable.h"
 #include "noiommu.h"
 #include "viommu.h"

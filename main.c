@@ -26,7 +26,7 @@
 
 #include "access.h"
 #include "device.h"
-#include "eventq.h"
+#include "fault.h"
 #include "hw_pagetable.h"
 #include "hw_queue.h"
 #include "ioas.h"
@@ -34,6 +34,7 @@
 #include "object.h"
 #include "selftest.h"
 #include "vdevice.h"
+#include "veventq.h"
 #include "vfio_compat.h"
 #include "viommu.h"
 

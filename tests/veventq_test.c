@@ -6,7 +6,7 @@
 #include <linux/iommufd.h>
 #include <linux/slab.h>
 
-#include "../eventq.h"
+#include "../veventq.h"
 
 #define TYPE 0x77
 
