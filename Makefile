@@ -15,6 +15,7 @@ iommufd-y := \
 	dirty_log.o \
 	eventq.o \
 	fault.o \
+	group.o \
 	hw_pagetable.o \
 	hw_queue.o \
 	io_pagetable.o \

@@ -19,8 +19,9 @@
 #include <linux/slab.h>
 
 #include "../iommu-priv.h"
-#include "device.h"
+#include "attach.h"
 #include "fault.h"
+#include "group.h"
 #include "hw_pagetable.h"
 #include "selftest.h"
 #include "sw_msi.h"

@@ -1,24 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Devices: binding them to a context, their groups, and what their IOMMU is.
- * attach.c has what a bound device is attached to.
- *
- * Lock order, outermost first. Callers (VFIO) serialise the calls for one
- * device by a lock of their own, which is outside all of these:
- *
- *   iommufd_ioas.mutex               choice of an automatic HWPT
- *     io_pagetable.domains_rwsem     an automatic HWPT is filled
- *     iommufd_group.lock             attachments of a group
- *       io_pagetable.iova_rwsem      reserved regions come and go
- *       iommufd_fault.mutex          faults of a former attachment
- *       iommu core: group mutex      the hardware changes; MSI are set up
- *         sw_msi_ctx.lock    doorbell pages
- *       xa_lock of iommufd_ctx.groups
- *         iommufd_group.devices_lock
- *
- * Attachments to an automatic HWPT come and are dropped under iommufd_ioas.mutex,
- * so that the last one is known for certain. The HWPT is then destroyed without
- * any lock, since that waits for ioctls.
+ * Devices: binding them to a context, and what their IOMMU is. attach.c has
+ * what a bound device is attached to.
  */
 #include <linux/device.h>
 #include <linux/log2.h>
@@ -29,7 +12,9 @@
 #include <linux/slab.h>
 
 #include "../iommu-priv.h"
+#include "attach.h"
 #include "device.h"
+#include "group.h"
 #include "selftest.h"
 #include "vdevice.h"
 
@@ -37,171 +22,6 @@ static bool allow_unsafe_interrupts;
 module_param(allow_unsafe_interrupts, bool, 0644);
 MODULE_PARM_DESC(allow_unsafe_interrupts,
 		 "Allow devices on platforms where a device can forge the interrupts of another one. Whoever controls the device can then attack the host.");
-
-/* ---- Groups ---- */
-
-/* @group is NULL for a device without an IOMMU */
-static struct iommufd_group *group_alloc(struct iommufd_ctx *ictx,
-					 struct device *dev,
-					 struct iommu_group *group)
-{
-	struct iommufd_group *igroup;
-
-	igroup = kzalloc_obj(*igroup, GFP_KERNEL_ACCOUNT);
-	if (!igroup)
-		return NULL;
-	igroup->ref = 1;
-	/* Addresses are beyond any number, so the two do not meet */
-	igroup->key = group ? iommu_group_id(group) : (unsigned long)dev;
-	igroup->ictx = ictx;
-	igroup->group = group;
-	igroup->sw_msi.ctx = &ictx->sw_msi;
-	mutex_init(&igroup->lock);
-	xa_init(&igroup->attachments);
-	spin_lock_init(&igroup->devices_lock);
-	INIT_LIST_HEAD(&igroup->devices);
-	return igroup;
-}
-
-static void group_free(struct iommufd_group *igroup)
-{
-	WARN_ON(!xa_empty(&igroup->attachments));
-	WARN_ON(!list_empty(&igroup->devices));
-	xa_destroy(&igroup->attachments);
-	mutex_destroy(&igroup->lock);
-	iommu_group_put(igroup->group);
-	kfree(igroup);
-}
-
-static void group_put(struct iommufd_group *igroup)
-{
-	struct xarray *groups = &igroup->ictx->groups;
-	bool last;
-
-	xa_lock(groups);
-	last = !--igroup->ref;
-	if (last)
-		__xa_erase(groups, igroup->key);
-	xa_unlock(groups);
-	if (last)
-		group_free(igroup);
-}
-
-/* Find the context's group or make @new it. Returns NULL without memory. */
-static struct iommufd_group *group_insert(struct iommufd_group *new)
-{
-	struct xarray *groups = &new->ictx->groups;
-	struct iommufd_group *igroup;
-
-	/* What is in the table has a reference and so keeps the key */
-	xa_lock(groups);
-	igroup = __xa_cmpxchg(groups, new->key, NULL, new, GFP_KERNEL_ACCOUNT);
-	if (!igroup)
-		igroup = new;
-	else if (xa_is_err(igroup))
-		igroup = NULL;
-	else
-		igroup->ref++;
-	xa_unlock(groups);
-	return igroup;
-}
-
-static struct iommufd_group *group_get(struct iommufd_ctx *ictx,
-				       struct device *dev, bool noiommu)
-{
-	struct iommufd_group *new, *igroup;
-	struct iommu_group *group = NULL;
-
-	if (!noiommu) {
-		group = iommu_group_get(dev);
-		if (!group)
-			return ERR_PTR(-ENODEV);
-	}
-	new = group_alloc(ictx, dev, group);
-	if (!new) {
-		iommu_group_put(group);
-		return ERR_PTR(-ENOMEM);
-	}
-	igroup = group_insert(new);
-	if (igroup != new)
-		group_free(new);
-	return igroup ?: ERR_PTR(-ENOMEM);
-}
-
-/**
- * iommufd_group_find_device() - the binding of a device
- * @igroup: the group, with its devices_lock held
- * @dev: the device
- *
- * Returns NULL when it is not bound, which it need not be to share the fate of
- * its group.
- */
-struct iommufd_device *iommufd_group_find_device(struct iommufd_group *igroup,
-						 struct device *dev)
-{
-	struct iommufd_device *idev;
-
-	lockdep_assert_held(&igroup->devices_lock);
-
-	list_for_each_entry(idev, &igroup->devices, group_item)
-		if (idev->dev == dev)
-			return idev;
-	return NULL;
-}
-
-static int group_add_device(struct iommufd_group *igroup,
-			    struct iommufd_device *idev)
-{
-	guard(spinlock)(&igroup->devices_lock);
-	/* Two bindings would not know of each other's attachments */
-	if (iommufd_group_find_device(igroup, idev->dev))
-		return -EBUSY;
-	list_add_tail(&idev->group_item, &igroup->devices);
-	return 0;
-}
-
-static void group_remove_device(struct iommufd_group *igroup,
-				struct iommufd_device *idev)
-{
-	guard(spinlock)(&igroup->devices_lock);
-	list_del(&idev->group_item);
-}
-
-/**
- * iommufd_group_faulting_id() - what user space calls a device of a group
- * @igroup: the group
- * @dev: the device
- *
- * Returns the ID of the DEVICE object, or 0 when the device is not bound.
- */
-u32 iommufd_group_faulting_id(struct iommufd_group *igroup, struct device *dev)
-{
-	struct iommufd_device *idev;
-
-	guard(spinlock)(&igroup->devices_lock);
-	idev = iommufd_group_find_device(igroup, dev);
-	return idev ? idev->obj.id : 0;
-}
-
-bool iommufd_ctx_has_group(struct iommufd_ctx *ictx, struct iommu_group *group)
-{
-	struct iommufd_group *igroup;
-	bool ret = false;
-
-	if (!ictx || !group)
-		return false;
-
-	xa_lock(&ictx->groups);
-	igroup = xa_load(&ictx->groups, iommu_group_id(group));
-	if (igroup && igroup->group == group) {
-		guard(spinlock)(&igroup->devices_lock);
-		/* A binding that is about to fail has a group, too */
-		ret = !list_empty(&igroup->devices);
-	}
-	xa_unlock(&ictx->groups);
-	return ret;
-}
-EXPORT_SYMBOL_NS_GPL(iommufd_ctx_has_group, "IOMMUFD");
 
 /* ---- Bind and unbind ---- */
 
@@ -226,7 +46,7 @@ static int device_claim(struct iommufd_device *idev)
 	if (!device_iommu_capable(dev, IOMMU_CAP_CACHE_COHERENCY))
 		return -EINVAL;
 
-	idev->igroup = group_get(idev->ictx, dev, false);
+	idev->igroup = iommufd_group_get(idev->ictx, dev, false);
 	if (IS_ERR(idev->igroup))
 		return PTR_ERR(idev->igroup);
 
@@ -238,7 +58,7 @@ static int device_claim(struct iommufd_device *idev)
 	if (rc)
 		goto err_put_group;
 
-	rc = group_add_device(idev->igroup, idev);
+	rc = iommufd_group_add_device(idev->igroup, idev);
 	if (rc)
 		goto err_release;
 
@@ -249,7 +69,7 @@ static int device_claim(struct iommufd_device *idev)
 err_release:
 	iommu_device_release_dma_owner(dev);
 err_put_group:
-	group_put(idev->igroup);
+	iommufd_group_put(idev->igroup);
 	return rc;
 }
 
@@ -259,12 +79,12 @@ static int device_claim_noiommu(struct iommufd_device *idev)
 	int rc;
 
 	idev->noiommu = true;
-	idev->igroup = group_get(idev->ictx, idev->dev, true);
+	idev->igroup = iommufd_group_get(idev->ictx, idev->dev, true);
 	if (IS_ERR(idev->igroup))
 		return PTR_ERR(idev->igroup);
-	rc = group_add_device(idev->igroup, idev);
+	rc = iommufd_group_add_device(idev->igroup, idev);
 	if (rc)
-		group_put(idev->igroup);
+		iommufd_group_put(idev->igroup);
 	return rc;
 }
 
@@ -333,7 +153,7 @@ void iommufd_device_disown(struct iommufd_object *obj)
 	struct iommufd_device *idev =
 		container_of(obj, struct iommufd_device, obj);
 
-	group_remove_device(idev->igroup, idev);
+	iommufd_group_remove_device(idev->igroup, idev);
 	/* Its driver may go with it, which the answers would call */
 	iommufd_attach_flush_faults(idev);
 	if (!idev->noiommu)
@@ -350,7 +170,7 @@ void iommufd_device_destroy(struct iommufd_object *obj)
 		container_of(obj, struct iommufd_device, obj);
 	bool holds_ctx = device_holds_ctx(idev);
 
-	group_put(idev->igroup);
+	iommufd_group_put(idev->igroup);
 	put_device(idev->dev);
 	if (holds_ctx)
 		iommufd_ctx_put(idev->ictx);

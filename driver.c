@@ -11,7 +11,7 @@
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
-#include "device.h"
+#include "group.h"
 #include "main.h"
 #include "veventq.h"
 

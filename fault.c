@@ -7,8 +7,8 @@
 #include <linux/poll.h>
 #include <linux/slab.h>
 
-#include "device.h"
 #include "fault.h"
+#include "group.h"
 #include "hw_pagetable.h"
 
 static struct iommufd_fault *file_fault(struct file *file)

@@ -9,8 +9,8 @@
 #include <linux/sizes.h>
 
 #include "../iommu-priv.h"
-#include "device.h"
 #include "fault.h"
+#include "group.h"
 #include "hw_pagetable.h"
 #include "noiommu.h"
 #include "viommu.h"

@@ -32,7 +32,7 @@ enum iommufd_account_mode {
  * struct iommufd_ctx - everything reached from one open file
  * @file: the file; its reference count is the context's
  * @objects: ID to object; see object.h for its rules
- * @groups: iommufd_group.key to struct iommufd_group; own lock, see device.c
+ * @groups: iommufd_group.key to struct iommufd_group; own lock, see group.c
  * @ioas_creation_lock: write side excludes IOAS creation, for operations over
  *	every IOAS of the context
  * @sw_msi: MSI doorbell pages of its groups; own lock

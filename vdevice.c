@@ -14,7 +14,7 @@
  */
 #include <linux/slab.h>
 
-#include "device.h"
+#include "group.h"
 #include "vdevice.h"
 #include "viommu.h"
 

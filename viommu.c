@@ -5,7 +5,7 @@
 #include <linux/module.h>
 
 #include "../iommu-priv.h"
-#include "device.h"
+#include "group.h"
 #include "hw_pagetable.h"
 #include "viommu.h"
 

@@ -4,7 +4,7 @@
  * the operations in which the device or its driver acts.
  */
 #include "../../iommu-priv.h"
-#include "../device.h"
+#include "../group.h"
 #include "../hw_pagetable.h"
 #include "../selftest.h"
 #include "mock.h"
