@@ -126,8 +126,12 @@ out:
 	return rc;
 }
 
-/* Does an attachment keep the regions of its devices out of the IOVA space? */
-static bool attach_has_regions(struct iommufd_device *idev, ioasid_t pasid)
+/*
+ * Does an attachment translate DMA without PASID, which names the requester (RID)
+ * only? The regions that devices reserve are about such DMA, and interrupts are
+ * written by it. Without an IOMMU nothing is translated.
+ */
+static bool attach_translates_rid(struct iommufd_device *idev, ioasid_t pasid)
 {
 	return pasid == IOMMU_NO_PASID && !idev->noiommu;
 }
@@ -138,13 +142,6 @@ static struct io_pagetable *hwpt_iopt(struct iommufd_hw_pagetable *hwpt)
 }
 
 /* ---- Checks ---- */
-
-/* A page table without hardware and a device with an IOMMU, or vice versa */
-static bool hwpt_is_foreign(struct iommufd_device *idev,
-			    struct iommufd_hw_pagetable *hwpt)
-{
-	return hwpt_stage2(hwpt)->iopt_domain.noiommu != idev->noiommu;
-}
 
 /* What must hold of each device of an attachment */
 static int check_device(struct iommufd_device *idev, ioasid_t pasid,
@@ -283,7 +280,7 @@ static int attach_add_device(struct iommufd_attach *attach,
 			     struct iommufd_device *idev, ioasid_t pasid)
 {
 	struct iommufd_hw_pagetable *hwpt = attach->hwpt;
-	bool regions = attach_has_regions(idev, pasid);
+	bool regions = attach_translates_rid(idev, pasid);
 	struct msi_window window = {};
 	int rc;
 
@@ -322,7 +319,7 @@ err_erase:
 static void attach_put_device(struct iommufd_attach *attach,
 			      struct iommufd_device *idev, ioasid_t pasid)
 {
-	if (attach_has_regions(idev, pasid))
+	if (attach_translates_rid(idev, pasid))
 		iopt_unreserve(hwpt_iopt(attach->hwpt), idev);
 	refcount_dec(&idev->obj.users);
 }
@@ -332,7 +329,7 @@ static int attach_hw(struct iommufd_attach *attach, struct iommufd_device *idev,
 {
 	struct sw_msi_domain *stage2 = &hwpt_stage2(attach->hwpt)->sw_msi;
 	struct sw_msi_group *sw_msi = &idev->igroup->sw_msi;
-	bool msi = attach_has_regions(idev, pasid);
+	bool msi = attach_translates_rid(idev, pasid);
 	int rc;
 
 	rc = check_pasid(idev->igroup, pasid, attach->hwpt);
@@ -393,7 +390,7 @@ static int attach_hwpt(struct iommufd_device *idev, ioasid_t pasid,
 	attach = xa_load(&igroup->attachments, pasid);
 	if (attach_has_device(attach, idev))
 		return -EBUSY;
-	if (hwpt_is_foreign(idev, hwpt))
+	if (hwpt_is_noiommu(hwpt) != idev->noiommu)
 		return -EINVAL;
 	if (!attach)
 		return attach_first(idev, pasid, hwpt);
@@ -454,7 +451,7 @@ static int replace_hw(struct iommufd_attach *attach,
 	struct sw_msi_domain *old = &hwpt_stage2(attach->hwpt)->sw_msi;
 	struct sw_msi_domain *next = &hwpt_stage2(hwpt)->sw_msi;
 	struct iommufd_group *igroup = idev->igroup;
-	bool msi = attach_has_regions(idev, pasid);
+	bool msi = attach_translates_rid(idev, pasid);
 	int rc;
 
 	if (msi) {
@@ -492,7 +489,7 @@ static int replace_attach(struct iommufd_attach *attach,
 	int rc;
 
 	/* Inside one IOAS they are there and stay */
-	regions = attach_has_regions(idev, pasid) && new_iopt != old_iopt;
+	regions = attach_translates_rid(idev, pasid) && new_iopt != old_iopt;
 
 	handle = handle_alloc(idev->igroup);
 	if (!handle)
@@ -545,7 +542,7 @@ static int replace_hwpt(struct iommufd_device *idev, ioasid_t pasid,
 	old = attach->hwpt;
 	if (old == hwpt)
 		return 0;
-	if (hwpt_is_foreign(idev, hwpt))
+	if (hwpt_is_noiommu(hwpt) != idev->noiommu)
 		return -EINVAL;
 	rc = replace_attach(attach, idev, pasid, hwpt);
 	if (rc)
@@ -566,7 +563,7 @@ static void detach_hw(struct iommufd_attach *attach,
 
 	hw_detach(idev, pasid, attach->hwpt);
 	iommufd_fault_flush(attach->hwpt, attach->handle, NULL);
-	if (attach_has_regions(idev, pasid)) {
+	if (attach_translates_rid(idev, pasid)) {
 		iommufd_sw_msi_leave(sw_msi, &hwpt_stage2(attach->hwpt)->sw_msi);
 		iommufd_sw_msi_clear_window(sw_msi);
 	}
@@ -678,7 +675,7 @@ static bool auto_hwpt_suits(struct iommufd_hwpt_paging *hwpt_paging,
 			    struct iommufd_device *idev,
 			    struct iommufd_hw_pagetable *current_hwpt)
 {
-	if (hwpt_is_foreign(idev, &hwpt_paging->common))
+	if (hwpt_is_noiommu(&hwpt_paging->common) != idev->noiommu)
 		return false;
 	return &hwpt_paging->common == current_hwpt ||
 	       hwpt_paging->iopt_domain.coherent ||

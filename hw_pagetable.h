@@ -107,6 +107,18 @@ hwpt_stage2(struct iommufd_hw_pagetable *hwpt)
 	return nested->viommu ? nested->viommu->hwpt : nested->parent;
 }
 
+/**
+ * hwpt_is_noiommu() - a page table that no hardware walks
+ * @hwpt: any HWPT
+ *
+ * Return: true for one that devices without an IOMMU can be attached to; false
+ * for one that the others can.
+ */
+static inline bool hwpt_is_noiommu(struct iommufd_hw_pagetable *hwpt)
+{
+	return hwpt_stage2(hwpt)->iopt_domain.noiommu;
+}
+
 static inline struct iommufd_hwpt_paging *
 iommufd_get_hwpt_paging(struct iommufd_ctx *ictx, u32 id)
 {

@@ -19,7 +19,7 @@
 #include "viommu.h"
 
 /* The driver's lookups find it from here on */
-static void vdevice_show(struct iommufd_vdevice *vdev)
+static void vdevice_reveal(struct iommufd_vdevice *vdev)
 {
 	/* The index was reserved, so this needs no memory */
 	xa_store(&vdev->viommu->vdevs, vdev->virt_id, vdev, GFP_KERNEL);
@@ -154,7 +154,7 @@ static int vdevice_create(struct iommufd_ucmd *ucmd,
 	WARN_ON(!iommufd_lock_obj(ucmd->ictx, &idev->obj));
 	refcount_inc(&viommu->obj.users);
 	idev->vdev = vdev;
-	vdevice_show(vdev);
+	vdevice_reveal(vdev);
 	/* Who destroys it now, user space or the device, waits for the lock */
 	iommufd_object_finalize_ucmd(ucmd);
 	return 0;
