@@ -10,6 +10,7 @@ iommufd-y := \
 	accounting.o \
 	area.o \
 	attach.o \
+	auto_hwpt.o \
 	device.o \
 	dirty.o \
 	dirty_log.o \

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Attach, replace and detach: what the DMA of a device, or of one PASID of it,
- * is translated by.
+ * is translated by. Which HWPT that is has been chosen, see auto_hwpt.c.
  *
  * The hardware knows groups only, so there is one HWPT for each PASID of a
  * group. The first device programs the hardware, the last one takes it back to
@@ -44,6 +44,26 @@ static bool attach_has_device(struct iommufd_attach *attach,
 			      struct iommufd_device *idev)
 {
 	return attach && xa_load(&attach->devices, idev->obj.id);
+}
+
+/**
+ * iommufd_attach_peek() - find out what is attached
+ * @idev: a device
+ * @pasid: its PASID
+ * @hwpt: receives what the group of the device is attached to, or NULL; only to
+ *	be compared with
+ *
+ * Return: whether the device takes part in that.
+ */
+bool iommufd_attach_peek(struct iommufd_device *idev, ioasid_t pasid,
+			 struct iommufd_hw_pagetable **hwpt)
+{
+	struct iommufd_attach *attach;
+
+	guard(mutex)(&idev->igroup->lock);
+	attach = xa_load(&idev->igroup->attachments, pasid);
+	*hwpt = attach ? attach->hwpt : NULL;
+	return attach_has_device(attach, idev);
 }
 
 /* ---- Reserved regions ---- */
@@ -380,8 +400,16 @@ err_free:
 	return rc;
 }
 
-static int attach_hwpt(struct iommufd_device *idev, ioasid_t pasid,
-		       struct iommufd_hw_pagetable *hwpt)
+/**
+ * iommufd_attach_hwpt() - attach a device to a HWPT
+ * @idev: the device
+ * @pasid: its PASID
+ * @hwpt: the HWPT; if it is automatic, with iommufd_ioas.mutex held
+ *
+ * Return: an errno of iommufd_device_attach().
+ */
+int iommufd_attach_hwpt(struct iommufd_device *idev, ioasid_t pasid,
+			struct iommufd_hw_pagetable *hwpt)
 {
 	struct iommufd_group *igroup = idev->igroup;
 	struct iommufd_attach *attach;
@@ -520,14 +548,21 @@ err_free:
 	return rc;
 }
 
-/*
- * On success, *stale is the HWPT that *stale_count attachments are to be dropped
- * of by the caller, or NULL
+/**
+ * iommufd_replace_hwpt() - move a device, and its group, to another HWPT
+ * @idev: the device
+ * @pasid: its PASID
+ * @hwpt: the HWPT; if it is automatic, with iommufd_ioas.mutex held
+ * @stale: on success receives the HWPT that @stale_count attachments are to be
+ *	dropped of by the caller, or NULL
+ * @stale_count: how many
+ *
+ * Return: an errno of iommufd_device_replace().
  */
-static int replace_hwpt(struct iommufd_device *idev, ioasid_t pasid,
-			struct iommufd_hw_pagetable *hwpt,
-			struct iommufd_hw_pagetable **stale,
-			unsigned int *stale_count)
+int iommufd_replace_hwpt(struct iommufd_device *idev, ioasid_t pasid,
+			 struct iommufd_hw_pagetable *hwpt,
+			 struct iommufd_hw_pagetable **stale,
+			 unsigned int *stale_count)
 {
 	struct iommufd_group *igroup = idev->igroup;
 	struct iommufd_hw_pagetable *old;
@@ -569,9 +604,15 @@ static void detach_hw(struct iommufd_attach *attach,
 	}
 }
 
-/* Returns the HWPT of which the caller drops an attachment, or NULL */
-static struct iommufd_hw_pagetable *detach_hwpt(struct iommufd_device *idev,
-						ioasid_t pasid)
+/**
+ * iommufd_detach_hwpt() - detach a device from what it is attached to
+ * @idev: the device
+ * @pasid: its PASID
+ *
+ * Return: the HWPT of which the caller drops an attachment, or NULL.
+ */
+struct iommufd_hw_pagetable *iommufd_detach_hwpt(struct iommufd_device *idev,
+						 ioasid_t pasid)
 {
 	struct iommufd_group *igroup = idev->igroup;
 	struct iommufd_hw_pagetable *hwpt;
@@ -614,285 +655,3 @@ void iommufd_attach_flush_faults(struct iommufd_device *idev)
 	xa_for_each(&idev->igroup->attachments, pasid, attach)
 		iommufd_fault_flush(attach->hwpt, attach->handle, idev->dev);
 }
-
-/* ---- Automatic HWPTs ---- */
-
-/**
- * struct iommufd_change - one call of attach or replace
- * @idev: device
- * @pasid: its PASID
- * @replace: it is a replace
- * @stale: HWPT of which attachments are left over, to be dropped without a lock
- * @stale_count: how many
- */
-struct iommufd_change {
-	struct iommufd_device *idev;
-	ioasid_t pasid;
-	bool replace;
-	struct iommufd_hw_pagetable *stale;
-	unsigned int stale_count;
-};
-
-static int change_hwpt(struct iommufd_change *change,
-		       struct iommufd_hw_pagetable *hwpt)
-{
-	if (change->replace)
-		return replace_hwpt(change->idev, change->pasid, hwpt,
-				    &change->stale, &change->stale_count);
-	return attach_hwpt(change->idev, change->pasid, hwpt);
-}
-
-/*
- * Before a whole domain is filled for nothing. On success, *current_hwpt is
- * what the group is attached to, or NULL; only to be compared with.
- */
-static int check_auto(struct iommufd_change *change,
-		      struct iommufd_hw_pagetable **current_hwpt)
-{
-	struct iommufd_device *idev = change->idev;
-	struct iommufd_attach *attach;
-	bool attached;
-
-	guard(mutex)(&idev->igroup->lock);
-	attach = xa_load(&idev->igroup->attachments, change->pasid);
-	attached = attach_has_device(attach, idev);
-	if (attached && !change->replace)
-		return -EBUSY;
-	if (!attached && change->replace)
-		return -EINVAL;
-	/* They are not PASID compatible */
-	if (change->pasid != IOMMU_NO_PASID)
-		return -EINVAL;
-	*current_hwpt = attach ? attach->hwpt : NULL;
-	return 0;
-}
-
-/*
- * An existing domain is never upgraded, so a device which is said to have its
- * no-snoop overridden needs one that does. Unless its group is there already.
- */
-static bool auto_hwpt_suits(struct iommufd_hwpt_paging *hwpt_paging,
-			    struct iommufd_device *idev,
-			    struct iommufd_hw_pagetable *current_hwpt)
-{
-	if (hwpt_is_noiommu(&hwpt_paging->common) != idev->noiommu)
-		return false;
-	return &hwpt_paging->common == current_hwpt ||
-	       hwpt_paging->iopt_domain.coherent ||
-	       !idev->enforce_cache_coherency;
-}
-
-/* Returns -EINVAL when no existing automatic HWPT is compatible */
-static int change_find_auto(struct iommufd_change *change,
-			    struct iommufd_ioas *ioas,
-			    struct iommufd_hw_pagetable *current_hwpt,
-			    u32 *hwpt_id)
-{
-	struct iommufd_hwpt_paging *hwpt_paging;
-	int rc = -EINVAL;
-
-	lockdep_assert_held(&ioas->mutex);
-
-	list_for_each_entry(hwpt_paging, &ioas->hwpt_list, hwpt_item) {
-		struct iommufd_hw_pagetable *hwpt = &hwpt_paging->common;
-
-		if (!auto_hwpt_suits(hwpt_paging, change->idev, current_hwpt))
-			continue;
-		/* What is on the list stays for as long as we hold the lock */
-		rc = change_hwpt(change, hwpt);
-		if (!rc)
-			*hwpt_id = hwpt->obj.id;
-		if (rc != -EINVAL)
-			break;
-	}
-	return rc;
-}
-
-/*
- * Some drivers complete a domain only when it is attached to a device, so an
- * attach comes before anything is mapped. On replace nothing may be missing for
- * a moment.
- */
-static int change_and_link(struct iommufd_change *change,
-			   struct iommufd_hwpt_paging *hwpt_paging)
-{
-	int rc;
-
-	if (change->replace) {
-		rc = iommufd_hwpt_paging_link(hwpt_paging);
-		if (rc)
-			return rc;
-		return change_hwpt(change, &hwpt_paging->common);
-	}
-
-	rc = change_hwpt(change, &hwpt_paging->common);
-	if (rc)
-		return rc;
-	rc = iommufd_hwpt_paging_link(hwpt_paging);
-	if (rc && !WARN_ON(!detach_hwpt(change->idev, change->pasid)))
-		iommufd_hwpt_unget(&hwpt_paging->common, 1);
-	return rc;
-}
-
-/*
- * The dirty log of a VFIO container is of use only with domains that track, and
- * its user has no way to ask for them.
- */
-static u32 auto_flags(struct iommufd_device *idev, struct iommufd_ioas *ioas)
-{
-	if (READ_ONCE(idev->ictx->vfio_ioas) != ioas ||
-	    READ_ONCE(ioas->vfio_type1) ||
-	    !device_iommu_capable(idev->dev, IOMMU_CAP_DIRTY_TRACKING))
-		return 0;
-	return IOMMU_HWPT_ALLOC_DIRTY_TRACKING;
-}
-
-static int change_make_auto(struct iommufd_change *change,
-			    struct iommufd_ioas *ioas, u32 flags, u32 *hwpt_id)
-{
-	struct iommufd_ctx *ictx = change->idev->ictx;
-	struct iommufd_hwpt_paging *hwpt_paging;
-	int rc;
-
-	lockdep_assert_held(&ioas->mutex);
-
-	hwpt_paging = iommufd_hwpt_paging_alloc(ictx, ioas, change->idev, flags,
-						NULL);
-	if (IS_ERR(hwpt_paging))
-		return PTR_ERR(hwpt_paging);
-	hwpt_paging->auto_domain = true;
-	rc = change_and_link(change, hwpt_paging);
-	if (rc) {
-		iommufd_object_abort_and_destroy(ictx,
-						 &hwpt_paging->common.obj);
-		return rc;
-	}
-	*hwpt_id = hwpt_paging->common.obj.id;
-	list_add_tail(&hwpt_paging->hwpt_item, &ioas->hwpt_list);
-	iommufd_object_finalize(ictx, &hwpt_paging->common.obj);
-	return 0;
-}
-
-static int change_ioas(struct iommufd_change *change, struct iommufd_ioas *ioas,
-		       u32 *hwpt_id)
-{
-	struct iommufd_hw_pagetable *current_hwpt;
-	u32 flags;
-	int rc;
-
-	/* Another one may be filled meanwhile, for as long as that takes */
-	ACQUIRE(mutex_kill, lock)(&ioas->mutex);
-	rc = ACQUIRE_ERR(mutex_kill, &lock);
-	if (rc)
-		return rc;
-	rc = check_auto(change, &current_hwpt);
-	if (rc)
-		return rc;
-	rc = change_find_auto(change, ioas, current_hwpt, hwpt_id);
-	if (rc != -EINVAL)
-		return rc;
-	/* A sibling is attached, to something that a new HWPT would not be */
-	if (current_hwpt && !change->replace)
-		return -EINVAL;
-	flags = auto_flags(change->idev, ioas);
-	if (flags) {
-		rc = change_make_auto(change, ioas, flags, hwpt_id);
-		/* The driver, or another device of the group, may refuse */
-		if (rc != -EOPNOTSUPP && rc != -EINVAL)
-			return rc;
-	}
-	return change_make_auto(change, ioas, 0, hwpt_id);
-}
-
-/* ---- Entry points ---- */
-
-static int change_paging(struct iommufd_change *change,
-			 struct iommufd_hwpt_paging *hwpt_paging)
-{
-	int rc;
-
-	if (!hwpt_paging->auto_domain)
-		return change_hwpt(change, &hwpt_paging->common);
-
-	ACQUIRE(mutex_kill, lock)(&hwpt_paging->ioas->mutex);
-	rc = ACQUIRE_ERR(mutex_kill, &lock);
-	if (rc)
-		return rc;
-	/* Its last attachment went since it was looked up */
-	if (!hwpt_paging->attached)
-		return -ENOENT;
-	return change_hwpt(change, &hwpt_paging->common);
-}
-
-static int change_object(struct iommufd_change *change,
-			 struct iommufd_object *obj, u32 *pt_id)
-{
-	switch (obj->type) {
-	case IOMMUFD_OBJ_HWPT_NESTED:
-		return change_hwpt(change,
-				   container_of(obj,
-						struct iommufd_hw_pagetable,
-						obj));
-	case IOMMUFD_OBJ_HWPT_PAGING:
-		return change_paging(change,
-				     container_of(obj,
-						  struct iommufd_hwpt_paging,
-						  common.obj));
-	case IOMMUFD_OBJ_IOAS:
-		return change_ioas(change,
-				   container_of(obj, struct iommufd_ioas, obj),
-				   pt_id);
-	default:
-		return -EINVAL;
-	}
-}
-
-static int device_change(struct iommufd_change *change, u32 *pt_id)
-{
-	struct iommufd_ctx *ictx = change->idev->ictx;
-	struct iommufd_object *obj;
-	int rc;
-
-	obj = iommufd_get_object(ictx, *pt_id, IOMMUFD_OBJ_ANY);
-	if (IS_ERR(obj))
-		return PTR_ERR(obj);
-	rc = change_object(change, obj, pt_id);
-	iommufd_put_object(ictx, obj);
-	if (change->stale)
-		iommufd_hwpt_put(ictx, change->stale, change->stale_count);
-	return rc;
-}
-
-int iommufd_device_attach(struct iommufd_device *idev, ioasid_t pasid,
-			  u32 *pt_id)
-{
-	struct iommufd_change change = {
-		.idev = idev,
-		.pasid = pasid,
-	};
-
-	return device_change(&change, pt_id);
-}
-EXPORT_SYMBOL_NS_GPL(iommufd_device_attach, "IOMMUFD");
-
-int iommufd_device_replace(struct iommufd_device *idev, ioasid_t pasid,
-			   u32 *pt_id)
-{
-	struct iommufd_change change = {
-		.idev = idev,
-		.pasid = pasid,
-		.replace = true,
-	};
-
-	return device_change(&change, pt_id);
-}
-EXPORT_SYMBOL_NS_GPL(iommufd_device_replace, "IOMMUFD");
-
-void iommufd_device_detach(struct iommufd_device *idev, ioasid_t pasid)
-{
-	struct iommufd_hw_pagetable *hwpt = detach_hwpt(idev, pasid);
-
-	if (hwpt)
-		iommufd_hwpt_put(idev->ictx, hwpt, 1);
-}
-EXPORT_SYMBOL_NS_GPL(iommufd_device_detach, "IOMMUFD");

@@ -5,8 +5,21 @@
 #ifndef __IOMMUFD_ATTACH_H
 #define __IOMMUFD_ATTACH_H
 
-struct iommufd_device;
+#include <linux/iommu.h>
 
+struct iommufd_device;
+struct iommufd_hw_pagetable;
+
+bool iommufd_attach_peek(struct iommufd_device *idev, ioasid_t pasid,
+			 struct iommufd_hw_pagetable **hwpt);
+int iommufd_attach_hwpt(struct iommufd_device *idev, ioasid_t pasid,
+			struct iommufd_hw_pagetable *hwpt);
+int iommufd_replace_hwpt(struct iommufd_device *idev, ioasid_t pasid,
+			 struct iommufd_hw_pagetable *hwpt,
+			 struct iommufd_hw_pagetable **stale,
+			 unsigned int *stale_count);
+struct iommufd_hw_pagetable *iommufd_detach_hwpt(struct iommufd_device *idev,
+						 ioasid_t pasid);
 void iommufd_attach_flush_faults(struct iommufd_device *idev);
 
 #endif

@@ -15,10 +15,6 @@
  *         sw_msi_ctx.lock            doorbell pages
  *       xa_lock of iommufd_ctx.groups
  *         iommufd_group.devices_lock
- *
- * Attachments to an automatic HWPT come and are dropped under iommufd_ioas.mutex,
- * so that the last one is known for certain. The HWPT is then destroyed without
- * any lock, since that waits for ioctls.
  */
 #ifndef __IOMMUFD_GROUP_H
 #define __IOMMUFD_GROUP_H
