@@ -28,7 +28,7 @@
 
 /**
  * struct iommufd_attach - an attached PASID of a group
- * @hwpt: where to; each of @devices is a user
+ * @hwpt: where to; a user of it
  * @handle: what the iommu core has for it; unused without an IOMMU
  * @devices: struct iommufd_device by object ID
  *
@@ -323,7 +323,6 @@ static int attach_add_device(struct iommufd_attach *attach,
 	if (rc)
 		goto err_unreserve;
 
-	iommufd_hwpt_get(hwpt, 1);
 	refcount_inc(&idev->obj.users);
 	return 0;
 
@@ -386,11 +385,11 @@ static int attach_first(struct iommufd_device *idev, ioasid_t pasid,
 	rc = attach_hw(attach, idev, pasid);
 	if (rc)
 		goto err_remove;
+	iommufd_hwpt_get(hwpt);
 	return 0;
 
 err_remove:
 	attach_put_device(attach, idev, pasid);
-	iommufd_hwpt_unget(hwpt, 1);
 err_erase:
 	xa_erase(&igroup->attachments, pasid);
 	if (pasid == IOMMU_NO_PASID)
@@ -495,17 +494,6 @@ static int replace_hw(struct iommufd_attach *attach,
 	return rc;
 }
 
-static unsigned int attach_count(struct iommufd_attach *attach)
-{
-	struct iommufd_device *idev;
-	unsigned int count = 0;
-	unsigned long id;
-
-	xa_for_each(&attach->devices, id, idev)
-		count++;
-	return count;
-}
-
 static int replace_attach(struct iommufd_attach *attach,
 			  struct iommufd_device *idev, ioasid_t pasid,
 			  struct iommufd_hw_pagetable *hwpt)
@@ -534,7 +522,7 @@ static int replace_attach(struct iommufd_attach *attach,
 	iommufd_fault_flush(attach->hwpt, attach->handle, NULL);
 	if (regions)
 		unreserve_all(attach, old_iopt);
-	iommufd_hwpt_get(hwpt, attach_count(attach));
+	iommufd_hwpt_get(hwpt);
 	attach->hwpt = hwpt;
 	swap(attach->handle, handle);
 	kfree(handle);
@@ -553,16 +541,13 @@ err_free:
  * @idev: the device
  * @pasid: its PASID
  * @hwpt: the HWPT; if it is automatic, with iommufd_ioas.mutex held
- * @stale: on success receives the HWPT that @stale_count attachments are to be
- *	dropped of by the caller, or NULL
- * @stale_count: how many
+ * @stale: receives the HWPT that the caller puts, or NULL
  *
  * Return: an errno of iommufd_device_replace().
  */
 int iommufd_replace_hwpt(struct iommufd_device *idev, ioasid_t pasid,
 			 struct iommufd_hw_pagetable *hwpt,
-			 struct iommufd_hw_pagetable **stale,
-			 unsigned int *stale_count)
+			 struct iommufd_hw_pagetable **stale)
 {
 	struct iommufd_group *igroup = idev->igroup;
 	struct iommufd_hw_pagetable *old;
@@ -583,7 +568,6 @@ int iommufd_replace_hwpt(struct iommufd_device *idev, ioasid_t pasid,
 	if (rc)
 		return rc;
 	*stale = old;
-	*stale_count = attach_count(attach);
 	return 0;
 }
 
@@ -609,13 +593,14 @@ static void detach_hw(struct iommufd_attach *attach,
  * @idev: the device
  * @pasid: its PASID
  *
- * Return: the HWPT of which the caller drops an attachment, or NULL.
+ * Return: the HWPT that the caller puts, or NULL when nothing was attached, or
+ * others of the group stay attached.
  */
 struct iommufd_hw_pagetable *iommufd_detach_hwpt(struct iommufd_device *idev,
 						 ioasid_t pasid)
 {
 	struct iommufd_group *igroup = idev->igroup;
-	struct iommufd_hw_pagetable *hwpt;
+	struct iommufd_hw_pagetable *hwpt = NULL;
 	struct iommufd_attach *attach;
 	unsigned long id = 0;
 	bool last;
@@ -625,7 +610,6 @@ struct iommufd_hw_pagetable *iommufd_detach_hwpt(struct iommufd_device *idev,
 	/* Also when only a sibling is attached: nothing of it is ours to drop */
 	if (!attach_has_device(attach, idev))
 		return NULL;
-	hwpt = attach->hwpt;
 
 	xa_erase(&attach->devices, idev->obj.id);
 	last = !xa_find(&attach->devices, &id, ULONG_MAX, XA_PRESENT);
@@ -634,6 +618,7 @@ struct iommufd_hw_pagetable *iommufd_detach_hwpt(struct iommufd_device *idev,
 	/* Regions stay reserved for as long as the hardware translates */
 	attach_put_device(attach, idev, pasid);
 	if (last) {
+		hwpt = attach->hwpt;
 		xa_erase(&igroup->attachments, pasid);
 		attach_free(attach);
 	}

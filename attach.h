@@ -16,8 +16,7 @@ int iommufd_attach_hwpt(struct iommufd_device *idev, ioasid_t pasid,
 			struct iommufd_hw_pagetable *hwpt);
 int iommufd_replace_hwpt(struct iommufd_device *idev, ioasid_t pasid,
 			 struct iommufd_hw_pagetable *hwpt,
-			 struct iommufd_hw_pagetable **stale,
-			 unsigned int *stale_count);
+			 struct iommufd_hw_pagetable **stale);
 struct iommufd_hw_pagetable *iommufd_detach_hwpt(struct iommufd_device *idev,
 						 ioasid_t pasid);
 void iommufd_attach_flush_faults(struct iommufd_device *idev);

@@ -21,15 +21,13 @@
  * @idev: device
  * @pasid: its PASID
  * @replace: it is a replace
- * @stale: HWPT of which attachments are left over, to be dropped without a lock
- * @stale_count: how many
+ * @stale: HWPT that was replaced, to be put without a lock, or NULL
  */
 struct iommufd_change {
 	struct iommufd_device *idev;
 	ioasid_t pasid;
 	bool replace;
 	struct iommufd_hw_pagetable *stale;
-	unsigned int stale_count;
 };
 
 static int change_hwpt(struct iommufd_change *change,
@@ -37,8 +35,7 @@ static int change_hwpt(struct iommufd_change *change,
 {
 	if (change->replace)
 		return iommufd_replace_hwpt(change->idev, change->pasid, hwpt,
-					    &change->stale,
-					    &change->stale_count);
+					    &change->stale);
 	return iommufd_attach_hwpt(change->idev, change->pasid, hwpt);
 }
 
@@ -126,8 +123,9 @@ static int change_and_link(struct iommufd_change *change,
 	if (rc)
 		return rc;
 	rc = iommufd_hwpt_paging_link(hwpt_paging);
+	/* Nobody else has seen the HWPT, so it is not put but going to be aborted */
 	if (rc && !WARN_ON(!iommufd_detach_hwpt(change->idev, change->pasid)))
-		iommufd_hwpt_unget(&hwpt_paging->common, 1);
+		refcount_dec(&hwpt_paging->common.obj.users);
 	return rc;
 }
 
@@ -256,7 +254,7 @@ static int device_change(struct iommufd_change *change, u32 *pt_id)
 	rc = change_object(change, obj, pt_id);
 	iommufd_put_object(ictx, obj);
 	if (change->stale)
-		iommufd_hwpt_put(ictx, change->stale, change->stale_count);
+		iommufd_hwpt_put(ictx, change->stale);
 	return rc;
 }
 
@@ -290,6 +288,6 @@ void iommufd_device_detach(struct iommufd_device *idev, ioasid_t pasid)
 	struct iommufd_hw_pagetable *hwpt = iommufd_detach_hwpt(idev, pasid);
 
 	if (hwpt)
-		iommufd_hwpt_put(idev->ictx, hwpt, 1);
+		iommufd_hwpt_put(idev->ictx, hwpt);
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_device_detach, "IOMMUFD");

@@ -62,71 +62,52 @@ static bool hwpt_is_auto(struct iommufd_hw_pagetable *hwpt)
 }
 
 /**
- * iommufd_hwpt_get() - devices are attached to a HWPT
+ * iommufd_hwpt_get() - a HWPT gets an attachment
  * @hwpt: HWPT; if it is automatic, iommufd_ioas.mutex is held and it is not
  *	going
- * @count: how many (device, PASID)
  */
-void iommufd_hwpt_get(struct iommufd_hw_pagetable *hwpt, unsigned int count)
+void iommufd_hwpt_get(struct iommufd_hw_pagetable *hwpt)
 {
-	refcount_add(count, &hwpt->obj.users);
+	refcount_inc(&hwpt->obj.users);
 	if (hwpt_is_auto(hwpt)) {
 		struct iommufd_hwpt_paging *hwpt_paging = to_hwpt_paging(hwpt);
 
 		lockdep_assert_held(&hwpt_paging->ioas->mutex);
-		hwpt_paging->attached += count;
+		hwpt_paging->attached++;
 	}
-}
-
-/**
- * iommufd_hwpt_unget() - undo iommufd_hwpt_get()
- * @hwpt: as there, under the same hold of iommufd_ioas.mutex
- * @count: as there
- *
- * So that it cannot be the last attachment that goes.
- */
-void iommufd_hwpt_unget(struct iommufd_hw_pagetable *hwpt, unsigned int count)
-{
-	if (hwpt_is_auto(hwpt))
-		to_hwpt_paging(hwpt)->attached -= count;
-	/* Never to zero, the table has one */
-	WARN_ON(refcount_sub_and_test(count, &hwpt->obj.users));
 }
 
 /*
- * Drop attachments of an automatic HWPT, and their users but for one if none is
- * attached any more. Nobody will be from then on. Returns whether that is so.
+ * Drop an attachment of an automatic HWPT, and its user unless it was the last
+ * one, after which nothing is attached any more. Returns whether it was.
  */
-static bool hwpt_put_auto(struct iommufd_hwpt_paging *hwpt_paging,
-			  unsigned int count)
+static bool hwpt_put_auto(struct iommufd_hwpt_paging *hwpt_paging)
 {
 	guard(mutex)(&hwpt_paging->ioas->mutex);
-	if (hwpt_paging->attached != count) {
-		iommufd_hwpt_unget(&hwpt_paging->common, count);
+	if (--hwpt_paging->attached) {
+		refcount_dec(&hwpt_paging->common.obj.users);
 		return false;
 	}
-	if (count > 1)
-		iommufd_hwpt_unget(&hwpt_paging->common, count - 1);
-	hwpt_paging->attached = 0;
 	list_del_init(&hwpt_paging->hwpt_item);
 	return true;
 }
 
 /**
- * iommufd_hwpt_put() - devices are not attached to a HWPT any more
+ * iommufd_hwpt_put() - a HWPT has lost an attachment
  * @ictx: context
  * @hwpt: HWPT; an automatic one goes with the last
- * @count: how many (device, PASID), at least 1
  *
  * Called without any lock. Waits for ioctls that look at a HWPT which goes, as
  * it would stay otherwise.
  */
 void iommufd_hwpt_put(struct iommufd_ctx *ictx,
-		      struct iommufd_hw_pagetable *hwpt, unsigned int count)
+		      struct iommufd_hw_pagetable *hwpt)
 {
+	lockdep_assert_not_held(&hwpt_stage2(hwpt)->ioas->mutex);
+
 	if (!hwpt_is_auto(hwpt))
-		iommufd_hwpt_unget(hwpt, count);
-	else if (hwpt_put_auto(to_hwpt_paging(hwpt), count))
+		refcount_dec(&hwpt->obj.users);
+	else if (hwpt_put_auto(to_hwpt_paging(hwpt)))
 		iommufd_object_destroy_user(ictx, &hwpt->obj);
 }
 

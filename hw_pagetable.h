@@ -16,7 +16,7 @@ struct iommufd_fault;
 
 /**
  * struct iommufd_hw_pagetable - what paging and nested HWPTs share
- * @obj: in the ID table; each attached (device, PASID) is a user
+ * @obj: in the ID table; each attachment, a PASID of a group, is a user
  * @domain: owned; its iommufd_hwpt points back here
  * @fault: where page faults of attached devices go, or NULL; a user of it
  * @dev: the device @domain was made for, which its driver may remember;
@@ -42,8 +42,8 @@ struct iommufd_hw_pagetable {
  * @iopt_domain: the link into @ioas' IOVA space
  * @hwpt_item: on iommufd_ioas.hwpt_list if @auto_domain, or on none, under
  *	iommufd_ioas.mutex
- * @attached: attached (device, PASID) if @auto_domain, under
- *	iommufd_ioas.mutex; 0 of a published one is final: it is going
+ * @attached: number of attachments if @auto_domain, under iommufd_ioas.mutex;
+ *	0 of a published one is final: it is going
  * @auto_domain: made by an attach to an IOAS; goes with its last attachment
  * @nest_parent: allocated with IOMMU_HWPT_ALLOC_NEST_PARENT
  * @linked: @iopt_domain is in @ioas' IOVA space
@@ -144,10 +144,9 @@ iommufd_hwpt_paging_alloc(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
 int iommufd_hwpt_paging_link(struct iommufd_hwpt_paging *hwpt_paging);
 void iommufd_hwpt_paging_destroy(struct iommufd_object *obj);
 void iommufd_hwpt_nested_destroy(struct iommufd_object *obj);
-void iommufd_hwpt_get(struct iommufd_hw_pagetable *hwpt, unsigned int count);
-void iommufd_hwpt_unget(struct iommufd_hw_pagetable *hwpt, unsigned int count);
+void iommufd_hwpt_get(struct iommufd_hw_pagetable *hwpt);
 void iommufd_hwpt_put(struct iommufd_ctx *ictx,
-		      struct iommufd_hw_pagetable *hwpt, unsigned int count);
+		      struct iommufd_hw_pagetable *hwpt);
 
 int iommufd_hwpt_alloc(struct iommufd_ucmd *ucmd);
 int iommufd_hwpt_set_dirty_tracking(struct iommufd_ucmd *ucmd);
