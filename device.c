@@ -295,10 +295,7 @@ static void *hw_info_gather(struct iommufd_ctx *ictx, struct iommu_hw_info *cmd,
 	return data;
 }
 
-/**
- * iommufd_get_hw_info() - IOMMU_GET_HW_INFO
- * @ucmd: the call
- */
+/* IOMMU_GET_HW_INFO */
 int iommufd_get_hw_info(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_hw_info *cmd = ucmd->cmd;

@@ -284,7 +284,7 @@ static bool fault_queue_group(struct iommufd_fault *fault,
  *
  * The iopf_handler of such domains.
  *
- * Returns 0, it cannot fail.
+ * Return: 0, it cannot fail.
  */
 int iommufd_fault_iopf_handler(struct iopf_group *group)
 {
@@ -369,10 +369,7 @@ void iommufd_fault_destroy(struct iommufd_object *obj)
 	mutex_destroy(&fault->common.io_mutex);
 }
 
-/**
- * iommufd_fault_alloc() - IOMMU_FAULT_QUEUE_ALLOC
- * @ucmd: the call
- */
+/* IOMMU_FAULT_QUEUE_ALLOC */
 int iommufd_fault_alloc(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_fault_alloc *cmd = ucmd->cmd;

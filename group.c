@@ -115,8 +115,8 @@ struct iommufd_group *iommufd_group_get(struct iommufd_ctx *ictx,
  * @igroup: the group, with its devices_lock held
  * @dev: the device
  *
- * Returns NULL when it is not bound, which it need not be to share the fate of
- * its group.
+ * Return: the binding, or NULL when the device is not bound, which it need not
+ * be to share the fate of its group.
  */
 struct iommufd_device *iommufd_group_find_device(struct iommufd_group *igroup,
 						 struct device *dev)
@@ -166,7 +166,7 @@ void iommufd_group_remove_device(struct iommufd_group *igroup,
  * @igroup: the group
  * @dev: the device
  *
- * Returns the ID of the DEVICE object, or 0 when the device is not bound.
+ * Return: the ID of the DEVICE object, or 0 when the device is not bound.
  */
 u32 iommufd_group_faulting_id(struct iommufd_group *igroup, struct device *dev)
 {

@@ -207,7 +207,7 @@ static int paging_make_domain(struct iommufd_hwpt_paging *hwpt_paging,
  * @flags: IOMMU_HWPT_*; the caller sets the fault queue
  * @user_data: for the driver, or NULL
  *
- * Returns a HWPT that is not visible yet, to be completed by
+ * Return: a HWPT that is not visible yet, to be completed by
  * iommufd_hwpt_paging_link() or undone by iommufd_object_abort_and_destroy();
  * or ERR_PTR of -ENODEV when the device has lost its IOMMU, -EOPNOTSUPP, and
  * errors of the driver.
@@ -249,7 +249,7 @@ iommufd_hwpt_paging_alloc(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
  * iommufd_hwpt_paging_link() - load a new HWPT with what its IOAS maps
  * @hwpt_paging: the HWPT; follows the IOAS from now on
  *
- * Returns an errno of iopt_add_domain(), with the HWPT empty.
+ * Return: 0, or an errno of iopt_add_domain() with the HWPT empty.
  */
 int iommufd_hwpt_paging_link(struct iommufd_hwpt_paging *hwpt_paging)
 {
@@ -475,10 +475,7 @@ static int hwpt_complete(struct iommufd_ucmd *ucmd,
 	return iommufd_ucmd_respond(ucmd, sizeof(*cmd));
 }
 
-/**
- * iommufd_hwpt_alloc() - IOMMU_HWPT_ALLOC
- * @ucmd: the call
- */
+/* IOMMU_HWPT_ALLOC */
 int iommufd_hwpt_alloc(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_hwpt_alloc *cmd = ucmd->cmd;
@@ -577,10 +574,7 @@ static int hwpt_invalidate(struct iommufd_ucmd *ucmd, u32 *done)
 	return rc;
 }
 
-/**
- * iommufd_hwpt_invalidate() - IOMMU_HWPT_INVALIDATE
- * @ucmd: the call
- */
+/* IOMMU_HWPT_INVALIDATE */
 int iommufd_hwpt_invalidate(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_hwpt_invalidate *cmd = ucmd->cmd;
@@ -597,10 +591,7 @@ int iommufd_hwpt_invalidate(struct iommufd_ucmd *ucmd)
 
 /* ---- Dirty tracking ---- */
 
-/**
- * iommufd_hwpt_set_dirty_tracking() - IOMMU_HWPT_SET_DIRTY_TRACKING
- * @ucmd: the call
- */
+/* IOMMU_HWPT_SET_DIRTY_TRACKING */
 int iommufd_hwpt_set_dirty_tracking(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_hwpt_set_dirty_tracking *cmd = ucmd->cmd;
@@ -665,10 +656,7 @@ static int get_dirty_bitmap(struct iommu_hwpt_get_dirty_bitmap *cmd,
 					 u64_to_user_ptr(cmd->data));
 }
 
-/**
- * iommufd_hwpt_get_dirty_bitmap() - IOMMU_HWPT_GET_DIRTY_BITMAP
- * @ucmd: the call
- */
+/* IOMMU_HWPT_GET_DIRTY_BITMAP */
 int iommufd_hwpt_get_dirty_bitmap(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_hwpt_get_dirty_bitmap *cmd = ucmd->cmd;

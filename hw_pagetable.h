@@ -94,7 +94,7 @@ to_hwpt_nested(struct iommufd_hw_pagetable *hwpt)
  * hwpt_stage2() - the paging HWPT that translates to physical addresses
  * @hwpt: any HWPT
  *
- * Returns @hwpt itself, or what it is nested on.
+ * Return: @hwpt itself, or what it is nested on.
  */
 static inline struct iommufd_hwpt_paging *
 hwpt_stage2(struct iommufd_hw_pagetable *hwpt)

@@ -192,10 +192,7 @@ static int hw_queue_alloc(struct iommufd_ucmd *ucmd,
 	return viommu->ops->hw_queue_init_phys(hw_queue, cmd->index, base_pa);
 }
 
-/**
- * iommufd_hw_queue_alloc_ioctl() - IOMMU_HW_QUEUE_ALLOC
- * @ucmd: the call
- */
+/* IOMMU_HW_QUEUE_ALLOC */
 int iommufd_hw_queue_alloc_ioctl(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_hw_queue_alloc *cmd = ucmd->cmd;

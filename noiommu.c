@@ -73,7 +73,7 @@ static const struct iommu_domain_ops noiommu_domain_ops = {
  *
  * It takes any IOVA, starts small and grows with what is mapped.
  *
- * Returns a paging domain or ERR_PTR(-ENOMEM).
+ * Return: a paging domain or ERR_PTR(-ENOMEM).
  */
 struct iommu_domain *iommufd_noiommu_domain_alloc(void)
 {

@@ -224,10 +224,7 @@ static int vdevice_alloc(struct iommufd_ucmd *ucmd,
 	return rc;
 }
 
-/**
- * iommufd_vdevice_alloc_ioctl() - IOMMU_VDEVICE_ALLOC
- * @ucmd: the call
- */
+/* IOMMU_VDEVICE_ALLOC */
 int iommufd_vdevice_alloc_ioctl(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_vdevice_alloc *cmd = ucmd->cmd;

@@ -149,10 +149,7 @@ static int veventq_link(struct iommufd_veventq *veventq,
 	return 0;
 }
 
-/**
- * iommufd_veventq_alloc() - IOMMU_VEVENTQ_ALLOC
- * @ucmd: the call
- */
+/* IOMMU_VEVENTQ_ALLOC */
 int iommufd_veventq_alloc(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_veventq_alloc *cmd = ucmd->cmd;

@@ -128,10 +128,7 @@ static int viommu_driver_init(struct iommufd_viommu *viommu,
 	return WARN_ON_ONCE(!viommu->ops) ? -EOPNOTSUPP : 0;
 }
 
-/**
- * iommufd_viommu_alloc_ioctl() - IOMMU_VIOMMU_ALLOC
- * @ucmd: the call
- */
+/* IOMMU_VIOMMU_ALLOC */
 int iommufd_viommu_alloc_ioctl(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_viommu_alloc *cmd = ucmd->cmd;
