@@ -8,7 +8,8 @@
  *                       or go, from when it takes its IOVA up until all domains
  *                       agree. Whoever holds it for writing sees no area under
  *                       construction, and no domain changes under it.
- *     iova_rwsem        The IOVA space and the state of areas. Held for moments.
+ *     iova_rwsem        The IOVA space and the state of areas. Held for moments,
+ *                       and never together with what follows.
  *     iopt_pages.mutex  What is pinned of a backing. Held while pinning.
  *       mmap_lock
  *     dma_resv          Instead of the former for dma-bufs.
@@ -818,84 +819,160 @@ void iopt_destroy(struct io_pagetable *iopt)
  * Cutting, for VFIO type 1
  */
 
-static int iopt_cut_area(struct io_pagetable *iopt, struct iopt_area *area,
-			 unsigned long iova)
+/* The area that an address is inside of, and not the first byte of, or NULL */
+static struct iopt_area *iopt_cut_find(struct io_pagetable *iopt,
+				       unsigned long iova)
 {
-	struct iopt_area *right;
-	int rc;
+	struct iopt_area *area;
 
+	lockdep_assert_held(&iopt->iova_rwsem);
+
+	area = to_area(iova_space_first(&iopt->space, iova, iova));
+	return area && area->node.iova != iova ? area : NULL;
+}
+
+static int iopt_cut_check(struct io_pagetable *iopt, struct iopt_area *area,
+			  unsigned long iova)
+{
 	if (area->state != AREA_LIVE || atomic_read(&area->locks))
 		return -EBUSY;
 	if (area->pages->kind == PAGES_DMABUF || !iopt->disable_large_pages)
 		return -EOPNOTSUPP;
 	if ((iova | area_offset(area, iova)) & (iopt->iova_alignment - 1))
 		return -EINVAL;
+	if (area_is_idle(area))
+		return 0;
 	/* Whoever is at it may be unpinning */
-	if (!area_is_idle(area))
-		return atomic_read(&area->busy) ? -EAGAIN : -EINVAL;
-
-	right = area_alloc(iopt, area->pages, area_offset(area, iova),
-			   area->prot);
-	if (!right)
-		return -ENOMEM;
-	if (area->pinned) {
-		guard(mutex)(&area->pages->mutex);
-		rc = pages_split(area->pages, area_index(area, iova));
-		if (rc) {
-			area_free(right);
-			return rc;
-		}
-	}
-
-	iova_space_erase(&iopt->space, &area->node);
-	right->state = area->state;
-	right->pinned = area->pinned;
-	atomic_set(&right->all_dirty, atomic_read(&area->all_dirty));
-	right->node.iova = iova;
-	right->node.last = area->node.last;
-	area->node.last = iova - 1;
-	iova_space_insert(&iopt->space, &area->node);
-	iova_space_insert(&iopt->space, &right->node);
-	return 0;
+	return atomic_read(&area->busy) ? -EAGAIN : -EINVAL;
 }
 
-static int iopt_cut_areas(struct io_pagetable *iopt,
-			  const unsigned long *iovas, unsigned int num_iovas)
+/* Check all of it, and allocate an area for what is right of each cut */
+static int iopt_cut_prepare(struct io_pagetable *iopt,
+			    const unsigned long *iovas, unsigned int num_iovas,
+			    struct list_head *rights)
 {
-	struct iopt_area *area;
+	struct iopt_area *area, *right;
 	unsigned int i;
 	int rc;
 
-	ACQUIRE(rwsem_write_kill, domains)(&iopt->domains_rwsem);
-	rc = ACQUIRE_ERR(rwsem_write_kill, &domains);
-	if (rc)
-		return rc;
 	guard(rwsem_write)(&iopt->iova_rwsem);
 	for (i = 0; i != num_iovas; i++) {
-		area = to_area(iova_space_first(&iopt->space, iovas[i],
-						iovas[i]));
-		if (!area || area->node.iova == iovas[i])
+		area = iopt_cut_find(iopt, iovas[i]);
+		if (!area)
 			continue;
-		rc = iopt_cut_area(iopt, area, iovas[i]);
+		rc = iopt_cut_check(iopt, area, iovas[i]);
+		if (rc)
+			return rc;
+		right = area_alloc(iopt, area->pages,
+				   area_offset(area, iovas[i]), area->prot);
+		if (!right)
+			return -ENOMEM;
+		right->node.iova = iovas[i];
+		list_add_tail(&right->item, rights);
+	}
+	return 0;
+}
+
+/*
+ * Have the areas on both sides release what they have acquired by themselves.
+ * The mutex may be held for as long as somebody pins other parts of the backing.
+ */
+static int iopt_cut_pages(struct io_pagetable *iopt, struct list_head *rights)
+{
+	struct iopt_area *right;
+	int rc;
+
+	/* Then no area has acquired anything, and that stays so */
+	if (list_empty(&iopt->domains))
+		return 0;
+	list_for_each_entry(right, rights, item) {
+		ACQUIRE(mutex_kill, lock)(&right->pages->mutex);
+		rc = ACQUIRE_ERR(mutex_kill, &lock);
+		if (!rc)
+			rc = pages_split(right->pages,
+					 area_index(right, right->node.iova));
 		if (rc)
 			return rc;
 	}
 	return 0;
 }
 
+static void iopt_cut_area(struct iopt_area *area, struct iopt_area *right)
+{
+	struct iova_space *space = &area->iopt->space;
+
+	iova_space_erase(space, &area->node);
+	right->state = area->state;
+	right->prot = area->prot;
+	right->pinned = area->pinned;
+	atomic_set(&right->all_dirty, atomic_read(&area->all_dirty));
+	right->node.last = area->node.last;
+	area->node.last = right->node.iova - 1;
+	iova_space_insert(space, &area->node);
+	iova_space_insert(space, &right->node);
+}
+
+/* Takes what it uses off the list, which is all or nothing of it */
+static int iopt_cut_commit(struct io_pagetable *iopt, struct list_head *rights)
+{
+	struct iopt_area *area, *right, *next;
+	unsigned long iova;
+	int rc;
+
+	guard(rwsem_write)(&iopt->iova_rwsem);
+	list_for_each_entry(right, rights, item) {
+		iova = right->node.iova;
+		area = iopt_cut_find(iopt, iova);
+		/* Unmapped, or cut by somebody else, since it was prepared */
+		if (!area || area->pages != right->pages ||
+		    area_offset(area, iova) != right->offset)
+			return -EAGAIN;
+		rc = iopt_cut_check(iopt, area, iova);
+		if (rc)
+			return rc;
+	}
+	list_for_each_entry_safe(right, next, rights, item) {
+		list_del(&right->item);
+		iopt_cut_area(iopt_cut_find(iopt, right->node.iova), right);
+	}
+	return 0;
+}
+
+static int iopt_cut_areas(struct io_pagetable *iopt,
+			  const unsigned long *iovas, unsigned int num_iovas)
+{
+	struct iopt_area *right, *next;
+	LIST_HEAD(rights);
+	int rc;
+
+	rc = down_read_killable(&iopt->domains_rwsem);
+	if (rc)
+		return rc;
+	rc = iopt_cut_prepare(iopt, iovas, num_iovas, &rights);
+	if (!rc)
+		rc = iopt_cut_pages(iopt, &rights);
+	if (!rc)
+		rc = iopt_cut_commit(iopt, &rights);
+	up_read(&iopt->domains_rwsem);
+
+	list_for_each_entry_safe(right, next, &rights, item)
+		area_free(right);
+	return rc;
+}
+
 /**
  * iopt_cut() - make mappings begin at given addresses
  * @iopt: a space that has huge pages disabled
- * @iovas: where to cut; where nothing is mapped, or a mapping begins already,
- *	there is nothing to do
+ * @iovas: where to cut, in ascending order; where nothing is mapped, or a
+ *	mapping begins already, there is nothing to do
  * @num_iovas: entries in @iovas
  *
  * Changes no pins, no charges and no domain.
  *
- * Returns -EBUSY for a mapping that comes or goes, -EOPNOTSUPP for a dma-buf or
- * a space with huge pages, -EINVAL where alignment or pins of an access forbid
- * it, -ENOMEM, -EINTR when the caller is killed while somebody works on the
- * mapping. Earlier cuts remain.
+ * Returns an errno with nothing cut: -EBUSY for a mapping that comes or goes,
+ * -EOPNOTSUPP for a dma-buf or a space with huge pages, -EINVAL where alignment
+ * or pins of an access forbid it, -ENOMEM, -EINTR when the caller is killed
+ * while somebody works on the mapping.
  */
 int iopt_cut(struct io_pagetable *iopt, const unsigned long *iovas,
 	     unsigned int num_iovas)

@@ -22,9 +22,10 @@ struct page;
  * @domains_rwsem: outermost. Read: mappings come and go, in all domains alike.
  *	Write: the set of domains changes.
  * @domains: struct iopt_domain.item, under @domains_rwsem
- * @iova_rwsem: protects @space, @iova_alignment and the state of each area; taken
- *	inside @domains_rwsem. Never held while pages are pinned or domains are
- *	filled.
+ * @iova_rwsem: protects @space, @iova_alignment, and the state and place of each
+ *	area; taken inside @domains_rwsem. Never held while pages are pinned or
+ *	domains are filled. An area stays where it is, too, while it is busy or
+ *	not live, or @domains_rwsem is held for writing.
  * @space: areas, reserved and allowed ranges
  * @iova_alignment: bytes; every area obeys it
  * @disable_large_pages: IOPTEs are installed PAGE_SIZE by PAGE_SIZE

@@ -871,4 +871,110 @@ TEST_F(stall, kill_attach)
 	EXPECT_EQ(0, iommu_destroy(self->fd, p.ioas));
 }
 
+/*
+ * An access pins a page of the backing through another IOAS, and that page
+ * stalls. The part of it that is mapped and pinned in the container is the three
+ * others.
+ */
+static int cut_setup(struct place *p, struct stall *s, struct call *pin,
+		     struct iommu_test_cmd *cmd, int *access)
+{
+	__u64 iova = BASE + PAGE;
+	__u32 lazy;
+	int rc;
+
+	rc = ioas_alloc(p->fd, &lazy);
+	if (!rc)
+		rc = ioas_map_at(p->fd, lazy, s->page, 4 * PAGE, BASE);
+	if (!rc)
+		rc = mock_attach(p->fd, p->ioas, 0, NULL);
+	if (!rc)
+		rc = ioas_copy(p->fd, p->ioas, lazy, BASE + PAGE, 3 * PAGE,
+			       MAP_FIX_RW, &iova);
+	if (!rc)
+		rc = access_create(p->fd, lazy,
+				   MOCK_FLAGS_ACCESS_CREATE_NEEDS_PIN_PAGES,
+				   access);
+	if (rc)
+		return rc;
+	*cmd = (struct iommu_test_cmd){
+		.size = sizeof(*cmd),
+		.op = IOMMU_TEST_OP_ACCESS_PAGES,
+		.id = *access,
+		.access_pages = {
+			.iova = BASE,
+			.length = PAGE,
+			.uptr = (uintptr_t)s->page,
+		},
+	};
+	return call_start(pin, __NR_ioctl, p->fd, IOMMU_TEST_CMD, (long)cmd) ?:
+	       stall_wait(s);
+}
+
+static int op_cut_copy(const struct place *p)
+{
+	return dma_unmap(p->fd, BASE + 2 * PAGE, 2 * PAGE);
+}
+
+/* Who unmaps a part of it waits, and nobody else in the container does */
+TEST_F(stall, cut_behind_pin)
+{
+	struct iommu_iova_range ranges[4];
+	__u32 num = ARRAY_LEN(ranges);
+	struct iommu_test_cmd cmd;
+	struct place p;
+	__u64 length;
+	int access;
+	pid_t pid;
+
+	STALL_OR_SKIP(false, NULL, 0);
+	ASSERT_EQ(0, place_init(&p, self->fd, self->dev.idev, NULL));
+	ASSERT_EQ(0, cut_setup(&p, &self->stall, &self->call, &cmd, &access));
+	pid = op_start(op_cut_copy, &p);
+	EXPECT_EQ(0, op_wait_asleep(pid));
+
+	EXPECT_EQ(0, op_map(&p));
+	EXPECT_EQ(0, ioas_ranges(self->fd, p.ioas, ranges, &num, NULL));
+	EXPECT_EQ(0, op_cut(&p));
+	EXPECT_EQ(0, ioas_unmap(self->fd, p.ioas, FREE, PAGE, &length));
+	EXPECT_EQ(PAGE, length);
+
+	EXPECT_EQ(0, stall_release(&self->stall, "", 1));
+	call_join(&self->call);
+	EXPECT_EQ(0, self->call.ret);
+	EXPECT_EQ(0, op_join(pid));
+	EXPECT_EQ(0, ioas_unmap_all(self->fd, p.ioas, &length));
+	EXPECT_EQ(2 * PAGE, length);
+	EXPECT_EQ(0, mock_check_pins(self->fd, self->stall.page, PAGE, 1));
+	EXPECT_EQ(0, mock_check_pins(self->fd, self->stall.page + PAGE,
+				     3 * PAGE, 0));
+	close(access);
+}
+
+/* Killed, it leaves the mapping in one piece */
+TEST_F(stall, kill_cut)
+{
+	struct iommu_test_cmd cmd;
+	struct place p;
+	__u64 length;
+	int access;
+
+	STALL_OR_SKIP(false, NULL, 0);
+	ASSERT_EQ(0, place_init(&p, self->fd, self->dev.idev, NULL));
+	ASSERT_EQ(0, cut_setup(&p, &self->stall, &self->call, &cmd, &access));
+	EXPECT_EQ(0, op_kill(op_start(op_cut_copy, &p)));
+	EXPECT_EQ(ENOENT, ioas_unmap(self->fd, p.ioas, BASE + 2 * PAGE,
+				     2 * PAGE, NULL));
+	EXPECT_EQ(0, stall_release(&self->stall, "", 1));
+	call_join(&self->call);
+	EXPECT_EQ(0, self->call.ret);
+	EXPECT_EQ(0, ioas_unmap(self->fd, p.ioas, BASE + PAGE, 3 * PAGE,
+				&length));
+	EXPECT_EQ(3 * PAGE, length);
+	EXPECT_EQ(0, mock_check_pins(self->fd, self->stall.page, PAGE, 1));
+	EXPECT_EQ(0, mock_check_pins(self->fd, self->stall.page + PAGE,
+				     3 * PAGE, 0));
+	close(access);
+}
+
 TEST_HARNESS_MAIN
