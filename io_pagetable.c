@@ -1266,11 +1266,16 @@ static int area_phys(struct iopt_area *area, unsigned long iova, u64 *length,
 	unsigned long pfn, next, nr, npages = 0;
 	struct pages_walk walk;
 
+	int rc;
+
 	*length = min(*length, area->node.last - iova + 1);
 	if (area->pages->kind == PAGES_DMABUF)
 		return area_phys_dmabuf(area, iova, phys);
 
-	guard(mutex)(&area->pages->mutex);
+	ACQUIRE(mutex_kill, lock)(&area->pages->mutex);
+	rc = ACQUIRE_ERR(mutex_kill, &lock);
+	if (rc)
+		return rc;
 	pages_walk_start(&walk, area->pages, offset >> PAGE_SHIFT,
 			 (offset + *length - 1) >> PAGE_SHIFT);
 	while ((nr = pages_walk_next(&walk, &next))) {
@@ -1298,6 +1303,19 @@ static bool iopt_has_noiommu(struct io_pagetable *iopt)
 	return false;
 }
 
+static int area_noiommu_phys(struct iopt_area *area, unsigned long iova,
+			     u64 *length, u64 *phys)
+{
+	lockdep_assert_held(&area->iopt->domains_rwsem);
+
+	if (area->pages->kind == PAGES_DMABUF &&
+	    pages_dmabuf_revoked(area->pages->dmabuf))
+		return -EINVAL;
+	if (!iopt_has_noiommu(area->iopt))
+		return -EOPNOTSUPP;
+	return area_phys(area, iova, length, phys);
+}
+
 /**
  * iopt_noiommu_get_pa() - tell physical addresses to drivers without an IOMMU
  * @iopt: the space
@@ -1306,26 +1324,34 @@ static bool iopt_has_noiommu(struct io_pagetable *iopt)
  * @phys: where they are
  *
  * Returns -ENOENT when it is not mapped, -EOPNOTSUPP when no software domain
- * keeps it pinned, -EINVAL for a dma-buf that was revoked.
+ * keeps it pinned, -EINVAL for a dma-buf that was revoked, -EINTR when the
+ * caller is killed while it waits.
  */
 int iopt_noiommu_get_pa(struct io_pagetable *iopt, unsigned long iova,
 			u64 *length, u64 *phys)
 {
 	struct iopt_area *area;
+	int rc;
 
-	/* No area goes while this is held */
-	guard(rwsem_read)(&iopt->domains_rwsem);
+	/* No domain goes while this is held, and no area while it is busy */
+	rc = down_read_killable(&iopt->domains_rwsem);
+	if (rc)
+		return rc;
 	scoped_guard(rwsem_read, &iopt->iova_rwsem) {
 		area = to_area(iova_space_first(&iopt->space, iova, iova));
-		if (!area || area->state != AREA_LIVE)
-			return -ENOENT;
+		if (area && area->state == AREA_LIVE)
+			atomic_inc(&area->busy);
+		else
+			area = NULL;
 	}
-	if (area->pages->kind == PAGES_DMABUF &&
-	    pages_dmabuf_revoked(area->pages->dmabuf))
-		return -EINVAL;
-	if (!iopt_has_noiommu(iopt))
-		return -EOPNOTSUPP;
-	return area_phys(area, iova, length, phys);
+	if (area) {
+		rc = area_noiommu_phys(area, iova, length, phys);
+		area_end(area);
+	} else {
+		rc = -ENOENT;
+	}
+	up_read(&iopt->domains_rwsem);
+	return rc;
 }
 
 #ifdef CONFIG_IOMMUFD_TEST

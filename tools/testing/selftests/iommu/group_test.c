@@ -10,6 +10,8 @@
 #include <pthread.h>
 #include <linux/vfio.h>
 
+#include <pthread.h>
+
 #include "kselftest_harness.h"
 #include "iommu_utils.h"
 
@@ -868,6 +870,47 @@ TEST_F(software, addresses)
 				       &(__u32){ self->ioas }));
 	EXPECT_EQ(0, get_pa(self->fd, self->ioas, BASE));
 	EXPECT_EQ(ENOENT, get_pa(self->fd, self->ioas, BASE - 1));
+}
+
+struct get_pa_loop {
+	int fd;
+	__u32 ioas;
+	bool stop;
+	unsigned int found;
+	int rc;		/* an errno that it may not have */
+};
+
+static void *get_pa_run(void *arg)
+{
+	struct get_pa_loop *l = arg;
+
+	while (!__atomic_load_n(&l->stop, __ATOMIC_RELAXED) && !l->rc) {
+		int rc = get_pa(l->fd, l->ioas, BASE);
+
+		l->found += !rc;
+		if (rc != ENOENT)
+			l->rc = rc;
+	}
+	return NULL;
+}
+
+/* A mapping that is looked at does not go */
+TEST_F(software, get_pa_against_unmap)
+{
+	struct get_pa_loop l = { .fd = self->fd, .ioas = self->ioas };
+	pthread_t thread;
+
+	ASSERT_EQ(0, pthread_create(&thread, NULL, get_pa_run, &l));
+	for (int i = 0; i < 1000; i++) {
+		ASSERT_EQ(0, ioas_unmap(self->fd, self->ioas, BASE, NR * PAGE,
+					NULL));
+		ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf,
+					 NR * PAGE, BASE));
+	}
+	__atomic_store_n(&l.stop, true, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	EXPECT_EQ(0, l.rc);
+	EXPECT_NE(0, l.found);
 }
 
 TEST_F(software, unsupported)
