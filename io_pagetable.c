@@ -142,6 +142,7 @@ void iopt_update_alignment(struct io_pagetable *iopt)
  * @length: bytes in total
  * @addr: address in the source of the first byte, for automatic placement
  * @prot: IOMMU_READ, IOMMU_WRITE
+ * @policy: of the caller
  */
 struct iopt_map {
 	struct io_pagetable *iopt;
@@ -149,7 +150,10 @@ struct iopt_map {
 	unsigned long length;
 	unsigned long addr;
 	int prot;
+	const struct iopt_map_policy *policy;
 };
+
+const struct iopt_map_policy iopt_map_any = { .max_areas = ULONG_MAX };
 
 static void iopt_map_add(struct iopt_map *map, struct iopt_area *area,
 			 unsigned long length)
@@ -243,6 +247,8 @@ static int iopt_map_insert(struct iopt_map *map, unsigned long *iova,
 		rc = iopt_check_pieces(map);
 	if (!rc)
 		rc = iopt_check_writable(map);
+	if (!rc && iopt->space.nr_nodes >= map->policy->max_areas)
+		rc = -ENOSPC;
 	if (rc)
 		return rc;
 
@@ -327,13 +333,15 @@ out_free:
 
 static int iopt_map_pages(struct io_pagetable *iopt, struct iopt_pages *pages,
 			  unsigned long *iova, unsigned long start,
-			  unsigned long length, int prot, bool fixed)
+			  unsigned long length, int prot, bool fixed,
+			  const struct iopt_map_policy *policy)
 {
 	struct iopt_map map = {
 		.iopt = iopt,
 		.areas = LIST_HEAD_INIT(map.areas),
 		.addr = start,
 		.prot = prot,
+		.policy = policy,
 	};
 
 	/* From here on the area holds the backing */
@@ -351,12 +359,14 @@ static int iopt_map_pages(struct io_pagetable *iopt, struct iopt_pages *pages,
  * @length: bytes
  * @prot: IOMMU_READ, IOMMU_WRITE
  * @fixed: map at *@iova
+ * @policy: what else the caller imposes; &iopt_map_any for nothing
  *
- * Returns 0 or an errno as of IOMMU_IOAS_MAP.
+ * Returns 0 or an errno as of IOMMU_IOAS_MAP; -ENOSPC also, after all that can
+ * be wrong with the IOVA, when the space has as many areas as @policy permits.
  */
 int iopt_map_user(struct iommufd_ctx *ictx, struct io_pagetable *iopt,
 		  unsigned long *iova, void __user *uptr, unsigned long length,
-		  int prot, bool fixed)
+		  int prot, bool fixed, const struct iopt_map_policy *policy)
 {
 	unsigned long uaddr = (unsigned long)uptr;
 	struct iopt_pages *pages;
@@ -371,7 +381,8 @@ int iopt_map_user(struct iommufd_ctx *ictx, struct io_pagetable *iopt,
 				 sizeof(struct iopt_mapping));
 	if (IS_ERR(pages))
 		return PTR_ERR(pages);
-	return iopt_map_pages(iopt, pages, iova, uaddr, length, prot, fixed);
+	return iopt_map_pages(iopt, pages, iova, uaddr, length, prot, fixed,
+			      policy);
 }
 
 static bool file_is_hugetlbfs(struct file *file)
@@ -466,7 +477,8 @@ int iopt_map_file(struct iommufd_ctx *ictx, struct io_pagetable *iopt,
 	pages = iopt_file_pages(ictx, fd, start, length, prot & IOMMU_WRITE);
 	if (IS_ERR(pages))
 		return PTR_ERR(pages);
-	return iopt_map_pages(iopt, pages, iova, start, length, prot, fixed);
+	return iopt_map_pages(iopt, pages, iova, start, length, prot, fixed,
+			      &iopt_map_any);
 }
 
 /* Describe what is at the source as areas of the destination */
@@ -519,6 +531,7 @@ int iopt_copy(struct io_pagetable *dst, unsigned long *dst_iova,
 		.iopt = dst,
 		.areas = LIST_HEAD_INIT(map.areas),
 		.prot = prot,
+		.policy = &iopt_map_any,
 	};
 	unsigned long last;
 	int rc;

@@ -95,13 +95,24 @@ struct iopt_domain {
 void iopt_init(struct io_pagetable *iopt);
 void iopt_destroy(struct io_pagetable *iopt);
 
+/**
+ * struct iopt_map_policy - what a caller imposes on what it maps
+ * @max_areas: how many areas the space may have, with the new one
+ */
+struct iopt_map_policy {
+	unsigned long max_areas;
+};
+
+/* No restriction */
+extern const struct iopt_map_policy iopt_map_any;
+
 /*
  * Mapping. prot is IOMMU_READ, IOMMU_WRITE; *iova is chosen unless fixed.
  * Errors as of the ioctls.
  */
 int iopt_map_user(struct iommufd_ctx *ictx, struct io_pagetable *iopt,
 		  unsigned long *iova, void __user *uptr, unsigned long length,
-		  int prot, bool fixed);
+		  int prot, bool fixed, const struct iopt_map_policy *policy);
 int iopt_map_file(struct iommufd_ctx *ictx, struct io_pagetable *iopt,
 		  unsigned long *iova, int fd, unsigned long start,
 		  unsigned long length, int prot, bool fixed);

@@ -234,7 +234,8 @@ int iommufd_ioas_map(struct iommufd_ucmd *ucmd)
 	rc = iopt_map_user(ucmd->ictx, &ioas->iopt, &iova,
 			   u64_to_user_ptr(cmd->user_va), cmd->length,
 			   map_prot(cmd->flags),
-			   cmd->flags & IOMMU_IOAS_MAP_FIXED_IOVA);
+			   cmd->flags & IOMMU_IOAS_MAP_FIXED_IOVA,
+			   &iopt_map_any);
 	if (!rc)
 		rc = put_user(iova, &ucmd_map->iova);
 	iommufd_put_object(ucmd->ictx, &ioas->obj);

@@ -32,6 +32,7 @@ RB_DECLARE_CALLBACKS_MAX(static, iova_gap_callbacks, struct iova_node, rb,
 void iova_space_init(struct iova_space *space)
 {
 	space->nodes = RB_ROOT;
+	space->nr_nodes = 0;
 	space->reserved = RB_ROOT_CACHED;
 	space->allowed = RB_ROOT_CACHED;
 }
@@ -103,6 +104,7 @@ void iova_space_insert(struct iova_space *space, struct iova_node *node)
 	rb_link_node(&node->rb, parent, link);
 	iova_gap_callbacks.propagate(parent, NULL);
 	rb_insert_augmented(&node->rb, &space->nodes, &iova_gap_callbacks);
+	space->nr_nodes++;
 
 	if (next) {
 		next->gap = next->iova - (node->last + 1);
@@ -120,6 +122,7 @@ void iova_space_erase(struct iova_space *space, struct iova_node *node)
 	struct iova_node *next = to_node(rb_next(&node->rb));
 
 	rb_erase_augmented(&node->rb, &space->nodes, &iova_gap_callbacks);
+	space->nr_nodes--;
 	if (next) {
 		next->gap += node->gap + (node->last - node->iova) + 1;
 		iova_gap_callbacks.propagate(&next->rb, NULL);

@@ -30,6 +30,7 @@ struct iova_node {
 /**
  * struct iova_space - one IOVA space, 0 to ULONG_MAX
  * @nodes: struct iova_node
+ * @nr_nodes: how many
  * @reserved: struct iova_reserved; may intersect each other, never a node or
  *	an allowed range
  * @allowed: struct iova_allowed, intersecting nothing but nodes; when there is
@@ -37,6 +38,7 @@ struct iova_node {
  */
 struct iova_space {
 	struct rb_root nodes;
+	unsigned long nr_nodes;
 	struct rb_root_cached reserved;
 	struct rb_root_cached allowed;
 };
@@ -70,10 +72,6 @@ struct iova_node *iova_space_next(const struct iova_node *node,
 				  unsigned long last);
 void iova_space_insert(struct iova_space *space, struct iova_node *node);
 void iova_space_erase(struct iova_space *space, struct iova_node *node);
-
-#define iova_space_for_each(space, node, iova, last)                    \
-	for (node = iova_space_first(space, iova, last); node;          \
-	     node = iova_space_next(node, last))
 
 int iova_space_check(const struct iova_space *space, unsigned long iova,
 		     unsigned long last);

@@ -254,16 +254,10 @@ static_assert(offsetof(struct vfio_info_reply, migration) ==
 
 static u32 ioas_dma_avail(struct iommufd_ioas *ioas)
 {
-	u32 avail = READ_ONCE(dma_entry_limit);
-	struct iova_node *node;
+	u32 limit = READ_ONCE(dma_entry_limit);
 
 	guard(rwsem_read)(&ioas->iopt.iova_rwsem);
-	iova_space_for_each(&ioas->iopt.space, node, 0, ULONG_MAX) {
-		if (!avail)
-			break;
-		avail--;
-	}
-	return avail;
+	return limit - min(limit, ioas->iopt.space.nr_nodes);
 }
 
 /* Stores the first max of them, and returns how many there are */
@@ -396,8 +390,7 @@ static int vfio_iommu_get_info(struct iommufd_ctx *ictx, void __user *uinfo)
  * with the IOVA comes before the rest.
  */
 static int vfio_map_check(struct iommufd_ioas *ioas,
-			  const struct vfio_iommu_type1_dma_map *map,
-			  bool limited)
+			  const struct vfio_iommu_type1_dma_map *map)
 {
 	unsigned long last;
 	int rc;
@@ -408,21 +401,20 @@ static int vfio_map_check(struct iommufd_ioas *ioas,
 	    check_add_overflow((unsigned long)map->iova,
 			       (unsigned long)map->size - 1, &last))
 		return -EOVERFLOW;
-	if (PAGE_ALIGNED(map->vaddr) && !limited)
+	if (PAGE_ALIGNED(map->vaddr))
 		return 0;
 
 	scoped_guard(rwsem_read, &ioas->iopt.iova_rwsem)
 		rc = iova_space_check(&ioas->iopt.space, map->iova, last);
-	if (rc)
-		return rc;
-	if (!PAGE_ALIGNED(map->vaddr))
-		return -EINVAL;
-	return ioas_dma_avail(ioas) ? 0 : -ENOSPC;
+	return rc ?: -EINVAL;
 }
 
 static int vfio_map(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
-		    const struct vfio_iommu_type1_dma_map *map, bool limited)
+		    const struct vfio_iommu_type1_dma_map *map)
 {
+	const struct iopt_map_policy policy = {
+		.max_areas = READ_ONCE(dma_entry_limit),
+	};
 	unsigned long iova = map->iova;
 	int prot = 0;
 	int rc;
@@ -436,12 +428,12 @@ static int vfio_map(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
 	if (map->vaddr > ULONG_MAX || map->vaddr + map->size < map->vaddr)
 		return -EOVERFLOW;
 
-	rc = vfio_map_check(ioas, map, limited);
+	rc = vfio_map_check(ioas, map);
 	if (rc)
 		return rc;
 	return iopt_map_user(ictx, &ioas->iopt, &iova,
 			     u64_to_user_ptr(map->vaddr), map->size, prot,
-			     true);
+			     true, &policy);
 }
 
 static int vfio_iommu_map_dma(struct iommufd_ctx *ictx, void __user *umap)
@@ -459,13 +451,7 @@ static int vfio_iommu_map_dma(struct iommufd_ctx *ictx, void __user *umap)
 	ioas = vfio_get_ioas(ictx);
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
-	if (READ_ONCE(dma_entry_limit) == U32_MAX) {
-		rc = vfio_map(ictx, ioas, &map, false);
-	} else {
-		/* One at a time, so that two do not share the last entry */
-		guard(mutex)(&ioas->mutex);
-		rc = vfio_map(ictx, ioas, &map, true);
-	}
+	rc = vfio_map(ictx, ioas, &map);
 	vfio_put_ioas(ictx, ioas);
 	return rc;
 }

@@ -645,7 +645,7 @@ static void do_map(struct model *m)
 	arm(s);
 	rc = iopt_map_user(&m->ictx, &s->iopt, &iova,
 			   (void __user *)(m->uaddr + offset), length, prot,
-			   fixed);
+			   fixed, &iopt_map_any);
 	if (disarm(s))
 		want = -ENOMEM;
 	if (!fixed && rc == -ENOSPC && is_confined(s))

@@ -251,7 +251,7 @@ static void iova_space_random(struct kunit *test)
 	struct iova_space_ctx *ctx = test->priv;
 	struct iova_space *space = &ctx->space;
 	u64 seed = get_random_u64();
-	unsigned int step, length, align, i;
+	unsigned int step, length, align, live = 0, i;
 	struct iova_node *node;
 	struct rnd_state rnd;
 	unsigned long iova;
@@ -279,6 +279,7 @@ static void iova_space_random(struct kunit *test)
 			     i <= node->last / PAGE_SIZE; i++)
 				taken[i] = false;
 			node->last = 0;
+			live--;
 			continue;
 		}
 
@@ -298,6 +299,7 @@ static void iova_space_random(struct kunit *test)
 		iova_space_insert(space, node);
 		for (i = 0; i != length; i++)
 			taken[slot + i] = true;
+		KUNIT_ASSERT_EQ(test, space->nr_nodes, ++live);
 	}
 }
 

@@ -19,6 +19,7 @@
 #define RESP sizeof(struct iommu_hwpt_page_response)
 #define ROUNDS 100
 #define BASE ((__u64)MOCK_APERTURE_START)
+#define ENTRY_LIMIT "/sys/module/iommufd/parameters/dma_entry_limit"
 
 FIXTURE(stall)
 {
@@ -975,6 +976,67 @@ TEST_F(stall, kill_cut)
 	EXPECT_EQ(0, mock_check_pins(self->fd, self->stall.page + PAGE,
 				     3 * PAGE, 0));
 	close(access);
+}
+
+static int entry_limit_set(unsigned int limit)
+{
+	FILE *f = fopen(ENTRY_LIMIT, "we");
+
+	if (!f)
+		return errno;
+	fprintf(f, "%u\n", limit);
+	return fclose(f) ? errno : 0;
+}
+
+static int dma_map(int fd, const void *va, __u64 iova, __u64 size)
+{
+	struct vfio_iommu_type1_dma_map map = {
+		.argsz = sizeof(map),
+		.flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
+		.vaddr = (uintptr_t)va,
+		.iova = iova,
+		.size = size,
+	};
+
+	return ioctl(fd, VFIO_IOMMU_MAP_DMA, &map) ? errno : 0;
+}
+
+/* A container whose mappings are limited maps one, which takes long */
+TEST_F(stall, entry_limit)
+{
+	struct vfio_iommu_type1_dma_map map = {
+		.argsz = sizeof(map),
+		.flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
+		.iova = BASE,
+		.size = 4 * PAGE,
+	};
+	struct place p;
+
+	STALL_OR_SKIP(false, NULL, 0);
+	ASSERT_EQ(0, place_init(&p, self->fd, self->dev.idev, NULL));
+	ASSERT_EQ(0, mock_attach(self->fd, p.ioas, 0, NULL));
+	if (entry_limit_set(3))
+		SKIP(return, "cannot write to " ENTRY_LIMIT);
+	map.vaddr = (uintptr_t)self->stall.page;
+	ASSERT_EQ(0, call_start(&self->call, __NR_ioctl, self->fd,
+				VFIO_IOMMU_MAP_DMA, (long)&map));
+	ASSERT_EQ(0, stall_wait(&self->stall));
+
+	/* It counts already; and nobody waits for it */
+	EXPECT_EQ(0, dma_map(self->fd, p.buf, FREE, PAGE));
+	EXPECT_EQ(ENOSPC, dma_map(self->fd, p.buf, FREE + PAGE, PAGE));
+	EXPECT_EQ(EEXIST, dma_map(self->fd, p.buf, BASE, PAGE));
+	EXPECT_EQ(0, stall_release(&self->stall, "", 1));
+	call_join(&self->call);
+	EXPECT_EQ(0, self->call.ret);
+	EXPECT_EQ(ENOSPC, dma_map(self->fd, p.buf, FREE + PAGE, PAGE));
+
+	/* What does not come about does not count */
+	EXPECT_EQ(0, dma_unmap(self->fd, FREE, PAGE));
+	EXPECT_EQ(EFAULT, dma_map(self->fd, NULL, FREE, PAGE));
+	EXPECT_EQ(0, dma_map(self->fd, p.buf, FREE, PAGE));
+	EXPECT_EQ(ENOSPC, dma_map(self->fd, p.buf, FREE + PAGE, PAGE));
+	EXPECT_EQ(0, entry_limit_set(UINT32_MAX));
 }
 
 TEST_HARNESS_MAIN
