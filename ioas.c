@@ -137,6 +137,12 @@ out_put:
 	return rc;
 }
 
+/*
+ * The most entries of a list of allowed ranges. Placing a mapping may look at
+ * each of them.
+ */
+#define IOAS_ALLOWED_MAX 65536
+
 static int ioas_read_allowed(struct rb_root_cached *allowed,
 			     const struct iommu_iova_range __user *uranges,
 			     u32 num)
@@ -146,6 +152,8 @@ static int ioas_read_allowed(struct rb_root_cached *allowed,
 	int rc;
 
 	for (i = 0; i != num; i++) {
+		if (i == IOAS_ALLOWED_MAX)
+			return -ENOMEM;
 		if (copy_from_user(&range, uranges + i, sizeof(range)))
 			return -EFAULT;
 		if (range.start >= range.last)

@@ -396,10 +396,10 @@ int iova_space_set_allowed(struct iova_space *space,
 {
 	struct interval_tree_node *node;
 
-	for (node = interval_tree_iter_first(allowed, 0, ULONG_MAX); node;
-	     node = interval_tree_iter_next(node, 0, ULONG_MAX)) {
-		if (interval_tree_iter_first(&space->reserved, node->start,
-					     node->last))
+	/* There may be many allowed ranges, but few are reserved */
+	for (node = interval_tree_iter_first(&space->reserved, 0, ULONG_MAX);
+	     node; node = interval_tree_iter_next(node, 0, ULONG_MAX)) {
+		if (interval_tree_iter_first(allowed, node->start, node->last))
 			return -EADDRINUSE;
 	}
 	swap(space->allowed, *allowed);

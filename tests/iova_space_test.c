@@ -207,6 +207,37 @@ static void iova_space_allowed(struct kunit *test)
 	expect_find(test, SZ_1M, SZ_4K, 0, SZ_4K);
 }
 
+/* Of many allowed ranges, any can meet any reserved one, by a single byte */
+static void iova_space_allowed_against_reserved(struct kunit *test)
+{
+	struct iova_space_ctx *ctx = test->priv;
+	struct rb_root_cached allowed = RB_ROOT_CACHED;
+	unsigned long i;
+
+	for (i = 0; i != 64; i++)
+		KUNIT_ASSERT_EQ(test, iova_allowed_add(&allowed, i * SZ_64K,
+						       i * SZ_64K + SZ_4K), 0);
+	for (i = 0; i != 63; i++) {
+		/* What is between them does no harm */
+		KUNIT_ASSERT_EQ(test,
+				iova_space_reserve(&ctx->space,
+						   i * SZ_64K + SZ_4K + 1,
+						   (i + 1) * SZ_64K - 1, ctx),
+				0);
+		KUNIT_ASSERT_EQ(test,
+				iova_space_reserve(&ctx->space,
+						   i * SZ_64K + SZ_4K,
+						   i * SZ_64K + SZ_8K, NULL),
+				0);
+		KUNIT_EXPECT_EQ(test, iova_space_set_allowed(&ctx->space,
+							     &allowed),
+				-EADDRINUSE);
+		iova_space_unreserve(&ctx->space, NULL);
+	}
+	KUNIT_EXPECT_EQ(test, iova_space_set_allowed(&ctx->space, &allowed), 0);
+	KUNIT_EXPECT_TRUE(test, RB_EMPTY_ROOT(&allowed.rb_root));
+}
+
 static void iova_space_usable(struct kunit *test)
 {
 	struct iova_space_ctx *ctx = test->priv;
@@ -309,6 +340,7 @@ static struct kunit_case iova_space_cases[] = {
 	KUNIT_CASE(iova_space_first_fit),
 	KUNIT_CASE(iova_space_reserved),
 	KUNIT_CASE(iova_space_allowed),
+	KUNIT_CASE(iova_space_allowed_against_reserved),
 	KUNIT_CASE(iova_space_usable),
 	KUNIT_CASE(iova_space_random),
 	{}

@@ -190,7 +190,8 @@ struct iommu_ioas_iova_ranges {
  *
  * - EINVAL: in some entry start is not less than last, or it overlaps another.
  * - EADDRINUSE: some range is reserved already.
- * - EOPNOTSUPP, ENOENT, EFAULT, ENOMEM: see the common rules.
+ * - ENOMEM: also for the 65537th entry; the kernel keeps no more than 65536.
+ * - EOPNOTSUPP, ENOENT, EFAULT: see the common rules.
  */
 struct iommu_ioas_allow_iovas {
 	__u32 size;

@@ -11,6 +11,8 @@
 
 /* An address nobody has to map; a multiple of every page size */
 #define VA ((void *)0x7f0000000000UL)
+/* The most allowed ranges, as documented */
+#define ALLOW_MAX 65536
 #define APERTURE_LEN (MOCK_APERTURE_LAST - MOCK_APERTURE_START + 1)
 
 FIXTURE(ioas)
@@ -223,6 +225,40 @@ TEST_F(ioas, allow_errors)
 	EXPECT_EQ(0, ioas_allow(self->fd, self->ioas, NULL, 0));
 	EXPECT_EQ(0, ioas_map(self->fd, self->ioas, VA, PAGE, MAP_RW, &iova));
 	EXPECT_EQ(2 * PAGE, iova);
+}
+
+/* Whoever asks for more than the kernel keeps gets nothing of it */
+TEST_F_TIMEOUT(ioas, allow_limit, 120)
+{
+	struct iommu_iova_range ok = RANGE(16 * PAGE, 17 * PAGE - 1);
+	struct iommu_iova_range *r;
+	__u64 iova;
+
+	r = calloc(ALLOW_MAX + 1, sizeof(*r));
+	ASSERT_NE(NULL, r);
+	for (__u64 i = 0; i != ALLOW_MAX + 1; i++) {
+		r[i].start = (2 * i + 32) * PAGE;
+		r[i].last = r[i].start + PAGE - 1;
+	}
+	ASSERT_EQ(0, ioas_allow(self->fd, self->ioas, &ok, 1));
+	EXPECT_EQ(ENOMEM, ioas_allow(self->fd, self->ioas, r, ALLOW_MAX + 1));
+	/* What is wrong with an earlier entry comes first */
+	r[1] = r[0];
+	EXPECT_EQ(EINVAL, ioas_allow(self->fd, self->ioas, r, ALLOW_MAX + 1));
+	ASSERT_EQ(0, ioas_map(self->fd, self->ioas, VA, PAGE, MAP_RW, &iova));
+	EXPECT_EQ(ok.start, iova);
+
+	r[1].start = 34 * PAGE;
+	r[1].last = 35 * PAGE - 1;
+	EXPECT_EQ(0, ioas_allow(self->fd, self->ioas, r, ALLOW_MAX));
+	ASSERT_EQ(0, ioas_map(self->fd, self->ioas, VA, PAGE, MAP_RW, &iova));
+	EXPECT_EQ(32 * PAGE, iova);
+	/* All of them count: a reservation in the last is refused */
+	EXPECT_EQ(EADDRINUSE, mock_reserve(self->fd, self->ioas,
+					   r[ALLOW_MAX - 1].last, 1));
+	EXPECT_EQ(0, mock_reserve(self->fd, self->ioas, r[ALLOW_MAX].start,
+				  PAGE));
+	free(r);
 }
 
 TEST_F(ioas, allow_any_order_and_touching)
