@@ -397,6 +397,18 @@ static bool file_is_memfd(struct file *file)
 	return shmem_mapping(file->f_mapping) || file_is_hugetlbfs(file);
 }
 
+/*
+ * As for mmap(): whatever the mapping is for, the file is read, and a file that
+ * may only grow is not written to at any place.
+ */
+static bool file_may_map(struct file *file, bool writable)
+{
+	if (!(file->f_mode & FMODE_READ))
+		return false;
+	return !writable || ((file->f_mode & FMODE_WRITE) &&
+			     !IS_APPEND(file_inode(file)));
+}
+
 static bool file_is_sealed(struct file *file)
 {
 	unsigned int seals = 0;
@@ -438,7 +450,7 @@ static struct iopt_pages *iopt_file_pages(struct iommufd_ctx *ictx, int fd,
 		return ERR_PTR(-EBADF);
 	if (length > SIZE_MAX - PAGE_SIZE || !file_is_memfd(file))
 		pages = ERR_PTR(-EINVAL);
-	else if (writable && !(file->f_mode & FMODE_WRITE))
+	else if (!file_may_map(file, writable))
 		pages = ERR_PTR(-EACCES);
 	else if (writable && file_is_sealed(file))
 		pages = ERR_PTR(-EPERM);

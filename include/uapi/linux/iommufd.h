@@ -331,6 +331,9 @@ struct iommu_ioas_noiommu_get_pa {
  * Return: 0, or -1 with errno as for IOMMU_IOAS_MAP, and
  *
  * - EBADF: @fd is not open.
+ * - EACCES: the memfd is not open for reading, or, for a mapping that devices
+ *   may write to, is not open for writing or can only be appended to.
+ * - EPERM: it is sealed against writing, and devices may write.
  * - EINVAL: the file is of a kind that has no memory to share, or is too
  *   short. This can be found as late as when the pages are pinned.
  * - EOPNOTSUPP: the exporter of the dma-buf cannot be asked for its memory,

@@ -3,6 +3,7 @@
  * IOAS_MAP_FILE: memfd, hugetlb memfd, files that will not do, and dma-bufs
  * with their revocation.
  */
+#include <linux/fs.h>
 #include <linux/memfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -317,6 +318,69 @@ TEST_F(file, other_files)
 		}
 		close(file);
 	}
+}
+
+/* What is open here as well, in another mode; -1 if that cannot be */
+static int reopen(int file, int mode)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
+	return open(path, mode | O_CLOEXEC);
+}
+
+/* A device reads through any mapping, so the caller must be allowed to */
+TEST_F(file, opened_write_only)
+{
+	int file = reopen(self->file, O_WRONLY);
+	__u64 iova = BASE;
+	struct mock_dev dev;
+
+	ASSERT_LE(0, file);
+	EXPECT_EQ(MAP_FAILED, mmap(NULL, PAGE, PROT_WRITE, MAP_SHARED, file, 0));
+	EXPECT_EQ(EACCES, errno);
+	EXPECT_EQ(EACCES, ioas_map_file(self->fd, self->ioas, file, 0, PAGE,
+					MAP_FIX_RW, &iova));
+	EXPECT_EQ(EACCES, ioas_map_file(self->fd, self->ioas, file, 0, PAGE,
+					MAP_FIX | MAP_W, &iova));
+	EXPECT_EQ(EACCES, ioas_map_file(self->fd, self->ioas, file, 0, PAGE,
+					MAP_FIX | MAP_R, &iova));
+	EXPECT_EQ(ENOENT, ioas_unmap(self->fd, self->ioas, BASE, PAGE, NULL));
+	EXPECT_EQ(0, mock_check_pins(self->fd, self->view, PAGE, 0));
+	if (!variant->domain)
+		EXPECT_EQ(0, mock_attach(self->fd, self->ioas, 0, &dev));
+	close(file);
+}
+
+/* Devices do not append, so they write nowhere in such a file */
+TEST_F(file, append_only)
+{
+	int flags, none = 0, reader;
+	__u64 iova = BASE;
+
+	if (ioctl(self->file, FS_IOC_GETFLAGS, &flags))
+		SKIP(return, "memfd without flags: %s", strerror(errno));
+	flags |= FS_APPEND_FL;
+	if (ioctl(self->file, FS_IOC_SETFLAGS, &flags))
+		SKIP(return, "cannot set a flag: %s", strerror(errno));
+	reader = reopen(self->file, O_RDONLY);
+	EXPECT_LE(0, reader);
+	EXPECT_EQ(MAP_FAILED, mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+				   MAP_SHARED, self->file, 0));
+	EXPECT_EQ(EACCES, errno);
+	EXPECT_EQ(EACCES, ioas_map_file(self->fd, self->ioas, self->file, 0,
+					PAGE, MAP_FIX_RW, &iova));
+	EXPECT_EQ(EACCES, ioas_map_file(self->fd, self->ioas, self->file, 0,
+					PAGE, MAP_FIX | MAP_W, &iova));
+	EXPECT_EQ(0, mock_check_pins(self->fd, self->view, PAGE, 0));
+	EXPECT_EQ(0, ioas_map_file(self->fd, self->ioas, reader, 0, PAGE,
+				   MAP_FIX | MAP_R, &iova));
+	EXPECT_MAPPED(0, BASE, self->view, PAGE);
+	EXPECT_EQ(0, ioas_unmap(self->fd, self->ioas, BASE, PAGE, NULL));
+	EXPECT_EQ(0, ioctl(self->file, FS_IOC_SETFLAGS, &none));
+	EXPECT_EQ(0, ioas_map_file(self->fd, self->ioas, self->file, 0, PAGE,
+				   MAP_FIX_RW, &iova));
+	close(reader);
 }
 
 TEST_F(file, same_part_twice)
