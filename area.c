@@ -103,23 +103,10 @@ static int area_map_range(struct iopt_area *area, struct iommu_domain *domain,
 			  unsigned long iova, phys_addr_t phys,
 			  unsigned long length)
 {
-	unsigned long done;
-	int rc;
-
-	if (!area->iopt->disable_large_pages)
-		return iommu_map(domain, iova, phys, length, area->prot,
-				 GFP_KERNEL_ACCOUNT);
-
-	for (done = 0; done != length; done += PAGE_SIZE) {
-		rc = iommu_map(domain, iova + done, phys + done, PAGE_SIZE,
-			       area->prot, GFP_KERNEL_ACCOUNT);
-		if (rc) {
-			if (done)
-				iommu_unmap(domain, iova, done);
-			return rc;
-		}
-	}
-	return 0;
+	if (area->iopt->disable_large_pages)
+		return pages_map_small(domain, iova, phys, length, area->prot);
+	return iommu_map(domain, iova, phys, length, area->prot,
+			 GFP_KERNEL_ACCOUNT);
 }
 
 /*
@@ -231,7 +218,8 @@ static int area_map_dmabuf(struct iopt_area *area, struct iommu_domain *domain)
 {
 	return pages_dmabuf_map(area->pages->dmabuf, &area->dmabuf_maps, domain,
 				area->node.iova, area->offset,
-				area_length(area), area->prot);
+				area_length(area), area->prot,
+				area->iopt->disable_large_pages);
 }
 
 /**

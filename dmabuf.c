@@ -15,6 +15,7 @@
 
 #include "dmabuf.h"
 #include "main.h"
+#include "pages.h"
 #include "selftest.h"
 
 /**
@@ -235,6 +236,15 @@ int pages_dmabuf_phys(struct pages_dmabuf *import, unsigned long offset,
 	return 0;
 }
 
+static int dmabuf_map_range(struct iommu_domain *domain, unsigned long iova,
+			    phys_addr_t phys, unsigned long length, int prot,
+			    bool small)
+{
+	if (small)
+		return pages_map_small(domain, iova, phys, length, prot);
+	return iommu_map(domain, iova, phys, length, prot, GFP_KERNEL_ACCOUNT);
+}
+
 /**
  * pages_dmabuf_map() - map a part of a dma-buf in a domain
  * @import: the import
@@ -244,14 +254,16 @@ int pages_dmabuf_phys(struct pages_dmabuf *import, unsigned long offset,
  * @offset: bytes from the start of @import
  * @length: bytes
  * @prot: IOMMU_*
+ * @small: without large IOPTEs
  *
  * Once the buffer is revoked this maps nothing, successfully.
  *
- * Returns -ENOMEM and errors of iommu_map().
+ * Return: 0, -ENOMEM, and errors of iommu_map().
  */
 int pages_dmabuf_map(struct pages_dmabuf *import, struct list_head *maps,
 		     struct iommu_domain *domain, unsigned long iova,
-		     unsigned long offset, unsigned long length, int prot)
+		     unsigned long offset, unsigned long length, int prot,
+		     bool small)
 {
 	struct dma_resv *resv = import->attach->dmabuf->resv;
 	struct dmabuf_map *map;
@@ -267,8 +279,8 @@ int pages_dmabuf_map(struct pages_dmabuf *import, struct list_head *maps,
 
 	dma_resv_lock(resv, NULL);
 	if (!import->revoked) {
-		rc = iommu_map(domain, iova, import->phys + offset, length,
-			       prot, GFP_KERNEL_ACCOUNT);
+		rc = dmabuf_map_range(domain, iova, import->phys + offset,
+				      length, prot, small);
 		if (!rc)
 			list_add(&map->import_item, &import->maps);
 	}

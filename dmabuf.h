@@ -26,7 +26,8 @@ int pages_dmabuf_phys(struct pages_dmabuf *import, unsigned long offset,
 		      u64 *phys);
 int pages_dmabuf_map(struct pages_dmabuf *import, struct list_head *maps,
 		     struct iommu_domain *domain, unsigned long iova,
-		     unsigned long offset, unsigned long length, int prot);
+		     unsigned long offset, unsigned long length, int prot,
+		     bool small);
 void pages_dmabuf_unmap(struct pages_dmabuf *import, struct list_head *maps,
 			struct iommu_domain *domain);
 #else
@@ -64,7 +65,7 @@ static inline int pages_dmabuf_map(struct pages_dmabuf *import,
 				   struct list_head *maps,
 				   struct iommu_domain *domain,
 				   unsigned long iova, unsigned long offset,
-				   unsigned long length, int prot)
+				   unsigned long length, int prot, bool small)
 {
 	return -EOPNOTSUPP;
 }

@@ -4,6 +4,7 @@
  */
 #include <linux/file.h>
 #include <linux/hugetlb.h>
+#include <linux/iommu.h>
 #include <linux/memfd.h>
 #include <linux/mm.h>
 #include <linux/overflow.h>
@@ -798,4 +799,36 @@ unsigned long pages_walk_next_extent(struct pages_walk *walk,
 	first = extent->node.last + 1;
 	walk_extent(walk, extent_next(extent, first, first), first);
 	return pfn_cursor_next(&walk->cursor, pfn);
+}
+
+/*
+ * Filling a domain
+ */
+
+/**
+ * pages_map_small() - map contiguous memory without large IOPTEs
+ * @domain: where to
+ * @iova: first byte there, page aligned
+ * @phys: first byte of memory, page aligned
+ * @length: bytes, a multiple of PAGE_SIZE
+ * @prot: IOMMU_*
+ *
+ * Return: 0, or errors of iommu_map() with nothing mapped.
+ */
+int pages_map_small(struct iommu_domain *domain, unsigned long iova,
+		    phys_addr_t phys, unsigned long length, int prot)
+{
+	unsigned long done;
+	int rc;
+
+	for (done = 0; done != length; done += PAGE_SIZE) {
+		rc = iommu_map(domain, iova + done, phys + done, PAGE_SIZE,
+			       prot, GFP_KERNEL_ACCOUNT);
+		if (rc) {
+			if (done)
+				iommu_unmap(domain, iova, done);
+			return rc;
+		}
+	}
+	return 0;
 }

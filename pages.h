@@ -28,6 +28,7 @@
 
 struct dma_buf;
 struct file;
+struct iommu_domain;
 struct pages_dmabuf;
 
 /**
@@ -169,6 +170,10 @@ static inline unsigned long pages_walk_next(struct pages_walk *walk,
 	return pfn_cursor_next(&walk->cursor, pfn) ?:
 	       pages_walk_next_extent(walk, pfn);
 }
+
+/* Filling a domain */
+int pages_map_small(struct iommu_domain *domain, unsigned long iova,
+		    phys_addr_t phys, unsigned long length, int prot);
 
 /* Copying, without iopt_pages.mutex */
 int pages_rw(struct iopt_pages *pages, unsigned long start, void *data,

@@ -620,6 +620,54 @@ TEST_F(dmabuf, part_is_queried)
 	EXPECT_UNITS(PAGE, self->hwpt, BASE + self->len - PAGE, PAGE);
 }
 
+/* Without huge pages it is like any memory: each page has its own entry */
+TEST_F(dmabuf, small_entries)
+{
+	const __u64 len = 2 * MOCK_HUGE_PAGE_SIZE, mid = len / 4;
+	const unsigned int nbits = len / PAGE;
+	__u8 bitmap[64] = {}, one[8] = { 1 };
+	__u32 ioas, hwpt;
+	int buf;
+
+	ASSERT_GE(8 * sizeof(bitmap), nbits);
+	ASSERT_EQ(0, ioas_alloc(self->fd, &ioas));
+	ASSERT_EQ(0, option_set(self->fd, IOMMU_OPTION_HUGE_PAGES, ioas, 0));
+	ASSERT_EQ(0, hwpt_alloc_huge(self->fd, self->dev.idev, ioas,
+				     IOMMU_HWPT_ALLOC_DIRTY_TRACKING, &hwpt));
+	ASSERT_EQ(0, hwpt_set_dirty(self->fd, hwpt, true));
+	buf = mock_dmabuf_get(self->fd, len);
+	ASSERT_LT(0, buf);
+	ASSERT_EQ(0, map_buf(self->fd, ioas, buf, 0, len, BASE));
+
+	/* A write to one page is reported of this page, and by whoever asks */
+	for (int round = 0; round < 2; round++) {
+		__u64 page = BASE + mid;
+
+		ASSERT_EQ(0, mock_dirty(self->fd, hwpt, page, PAGE, PAGE, one,
+					NULL));
+		ASSERT_EQ(0, mock_dirty(self->fd, hwpt, page + 2 * PAGE, PAGE,
+					PAGE, one, NULL));
+		if (round) {
+			memset(bitmap, 0, sizeof(bitmap));
+			ASSERT_EQ(0, hwpt_get_dirty(self->fd, hwpt, 0, page,
+						    2 * PAGE, PAGE, bitmap));
+			EXPECT_EQ(1, bitmap[0]);
+		}
+		memset(bitmap, 0, sizeof(bitmap));
+		ASSERT_EQ(0, hwpt_get_dirty(self->fd, hwpt, 0, BASE, len, PAGE,
+					    bitmap));
+		for (unsigned int i = 0; i < nbits; i++) {
+			bool dirty = i == mid / PAGE + 2 ||
+				     (i == mid / PAGE && !round);
+
+			EXPECT_EQ(dirty, bit_get(bitmap, i))
+				TH_LOG("round %d page %u", round, i);
+		}
+	}
+	ASSERT_EQ(0, ioas_unmap_all(self->fd, ioas, NULL));
+	EXPECT_EQ(0, close(buf));
+}
+
 TEST_F(dmabuf, descriptor_closed)
 {
 	int buf = mock_dmabuf_get(self->fd, PAGE);
