@@ -10,6 +10,7 @@
 #include <linux/overflow.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
@@ -19,6 +20,12 @@
 
 /* Page pointers kept on the stack; enough for a map of a few pages */
 #define PAGES_ON_STACK 16
+
+/*
+ * Pages of a file that are pinned without a look at signals, whatever their size
+ * is: allocating and zeroing them takes a fraction of a second.
+ */
+#define FILE_STEP_PAGES (SZ_256M >> PAGE_SHIFT)
 
 static struct iopt_pages *pages_alloc(struct iommufd_ctx *ictx,
 				      unsigned long start, unsigned long length,
@@ -407,6 +414,7 @@ static int pin_file_step(struct iopt_pages *pages, struct pfn_runs *runs,
 	if (fatal_signal_pending(current))
 		return -EINTR;
 
+	npages = min(npages, FILE_STEP_PAGES);
 	nr = memfd_pin_folios(pages->file, start,
 			      start + (loff_t)npages * PAGE_SIZE - 1, array,
 			      max, &offset);

@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 
 #include "kselftest_harness.h"
-#include "iommu_utils.h"
+#include "fail_nth.h"
 
 #define NR 16
 #define BASE ((__u64)MOCK_APERTURE_START)
@@ -493,6 +493,84 @@ TEST_F(file, hugetlb)
 	}
 	munmap(va, 2 * huge_size);
 	close(file);
+}
+
+static int read_number(const char *path, unsigned long *val)
+{
+	FILE *f = fopen(path, "r");
+	int n;
+
+	if (!f)
+		return errno;
+	n = fscanf(f, "%lu", val);
+	fclose(f);
+	return n == 1 ? 0 : EINVAL;
+}
+
+static int set_huge_pages(unsigned long nr)
+{
+	char val[24];
+
+	snprintf(val, sizeof(val), "%lu", nr);
+	return write_text("/proc/sys/vm/nr_hugepages", val);
+}
+
+#define STEP_MAX (256UL << 20)
+
+/*
+ * However large its pages are, a file is pinned a part at a time, because it is
+ * between parts that a signal to die is seen. Each part can be made to fail.
+ */
+TEST(file_in_steps)
+{
+	size_t len = STEP_MAX + 4 * huge_size;
+	unsigned long before, now = 0;
+	unsigned int nth, steps = 0;
+	bool failed = true;
+	int fd, file, rc;
+	struct mock_dev dev;
+	__u32 ioas, hwpt;
+	const char *why;
+
+	OPEN_MOCK_OR_SKIP(fd);
+	why = injection_setup();
+	if (why)
+		SKIP(return, "%s", why);
+	if (!huge_size)
+		SKIP(return, "size of huge pages unknown");
+	ASSERT_EQ(0, read_number("/proc/sys/vm/nr_hugepages", &before));
+	ASSERT_EQ(0, set_huge_pages(before + len / huge_size));
+	file = memfd_of(len, MFD_HUGETLB);
+	if (file < 0 || fallocate(file, 0, 0, len)) {
+		set_huge_pages(before);
+		SKIP(return, "%zu huge pages needed: %s", len / huge_size,
+		     strerror(errno));
+	}
+	ASSERT_EQ(0, ioas_alloc(fd, &ioas));
+	ASSERT_EQ(0, mock_attach(fd, ioas, 0, &dev));
+	ASSERT_EQ(0, ioas_alloc(fd, &ioas));
+	ASSERT_EQ(0, hwpt_alloc_huge(fd, dev.idev, ioas, 0, &hwpt));
+	for (nth = 1; failed && nth < 1000; nth++) {
+		__u64 iova = BASE;
+
+		arm(nth);
+		rc = ioas_map_file(fd, ioas, file, 0, len, MAP_FIX_RW, &iova);
+		failed = disarm();
+		EXPECT_EQ(rc ? 0 : len / PAGE, vm_pin(0));
+		if (!rc)
+			EXPECT_EQ(0, ioas_unmap_all(fd, ioas, NULL));
+		/* Said of a part that cannot be pinned, and of nothing else */
+		steps += rc == EFAULT;
+	}
+	EXPECT_FALSE(failed);
+	EXPECT_EQ(0, rc);
+	EXPECT_EQ(2, steps);
+	EXPECT_EQ(0, close(fd));
+	EXPECT_EQ(0, vm_pin(0));
+	close(file);
+	EXPECT_EQ(0, set_huge_pages(before));
+	EXPECT_EQ(0, read_number("/proc/sys/vm/nr_hugepages", &now));
+	EXPECT_EQ(before, now);
 }
 
 /*
