@@ -175,6 +175,31 @@ void pages_free(struct iopt_pages *pages)
  * Pinning
  */
 
+/*
+ * Memory that is contiguous has struct pages that are, unless each section of
+ * memory has an array of its own. Such arrays may also follow each other when
+ * their sections do not.
+ */
+static bool page_follows(struct page *page, unsigned long nr, struct page *next)
+{
+	if (IS_ENABLED(CONFIG_SPARSEMEM) &&
+	    !IS_ENABLED(CONFIG_SPARSEMEM_VMEMMAP))
+		return page_to_pfn(next) == page_to_pfn(page) + nr;
+	return next == page + nr;
+}
+
+static void unpin_run(unsigned long pfn, unsigned long nr, bool dirty)
+{
+	struct page *page = pfn_to_page(pfn);
+
+	if (page_range_contiguous(page, nr)) {
+		unpin_user_page_range_dirty_lock(page, nr, dirty);
+		return;
+	}
+	for (; nr; nr--, pfn++)
+		unpin_user_page_range_dirty_lock(pfn_to_page(pfn), 1, dirty);
+}
+
 /* Give back a part of a sequence. It was never used, or is dirty */
 static void unpin_runs(struct pfn_runs *runs, unsigned long first,
 		       unsigned long npages, bool dirty)
@@ -184,7 +209,7 @@ static void unpin_runs(struct pfn_runs *runs, unsigned long first,
 
 	pfn_cursor_seek(&cur, runs, first, npages);
 	while ((nr = pfn_cursor_next(&cur, &pfn))) {
-		unpin_user_page_range_dirty_lock(pfn_to_page(pfn), nr, dirty);
+		unpin_run(pfn, nr, dirty);
 		cond_resched();
 	}
 }
@@ -275,7 +300,7 @@ static unsigned long count_contiguous(struct page **array, unsigned long nr)
 	unsigned long i;
 
 	for (i = 1; i != nr; i++) {
-		if (array[i] != page + i)
+		if (!page_follows(page, i, array[i]))
 			break;
 	}
 	return i;
