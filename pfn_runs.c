@@ -11,24 +11,39 @@
 
 /**
  * struct pfn_chunk - an array of runs
+ * @rb: in pfn_runs.chunks, by @start
  * @start: index in the sequence of the first page of the first run
+ * @npages: pages of all its runs, unless it is the last chunk
+ * @dropped: how many of them are not needed any more
  * @nr: words used, unless it is the last chunk
  * @max: words there are
  * @words: see PFN_RUN_LONG
  */
 struct pfn_chunk {
+	struct rb_node rb;
 	unsigned long start;
-	unsigned int nr;
-	unsigned int max;
+	u32 npages;
+	u32 dropped;
+	u16 nr;
+	u16 max;
 	u32 words[] __counted_by(max);
 };
 
 /* The first chunk is small, most sequences end there */
-#define PFN_CHUNK_FIRST_BYTES 64
-#define PFN_CHUNK_BYTES 1024
+#define PFN_CHUNK_FIRST_BYTES 128
+#define PFN_CHUNK_BYTES 512
+
+/* So many pages cannot be counted wrongly: each run takes two words */
+static_assert((u64)PFN_RUN_MAX_PAGES * PFN_CHUNK_BYTES / sizeof(u64) <=
+	      U32_MAX);
 
 #define RUN_HIGH_BITS (PFN_RUN_PFN_BITS - 31)
 #define RUN_MAX_WORDS 2
+
+static struct pfn_chunk *to_chunk(struct rb_node *rb)
+{
+	return rb ? rb_entry(rb, struct pfn_chunk, rb) : NULL;
+}
 
 /* Both return what is behind the run */
 static u32 *run_pack(u32 *word, u64 pfn, unsigned long npages)
@@ -71,47 +86,46 @@ void pfn_runs_init(struct pfn_runs *runs)
  */
 void pfn_runs_free(struct pfn_runs *runs)
 {
-	unsigned int i;
+	struct pfn_chunk *chunk, *next;
 
 	/* Mostly, one run is all there is */
-	if (!runs->max_chunks)
+	if (RB_EMPTY_ROOT(&runs->chunks))
 		return;
-	for (i = 0; i != runs->nr_chunks; i++)
-		kfree(runs->chunks[i]);
-	kvfree(runs->chunks);
+	rbtree_postorder_for_each_entry_safe(chunk, next, &runs->chunks, rb)
+		kfree(chunk);
+}
+
+static void chunk_insert(struct pfn_runs *runs, struct pfn_chunk *chunk)
+{
+	struct rb_node **link = &runs->chunks.rb_node, *parent = NULL;
+	struct pfn_chunk *last = runs->last;
+
+	if (last) {
+		last->nr = runs->word - last->words;
+		last->npages = chunk->start - last->start;
+		parent = &last->rb;
+		link = &parent->rb_right;
+	}
+	rb_link_node(&chunk->rb, parent, link);
+	rb_insert_color(&chunk->rb, &runs->chunks);
+	runs->last = chunk;
 }
 
 /* Room for the last run to be put away, and for more */
 static int add_chunk(struct pfn_runs *runs)
 {
-	size_t bytes = runs->nr_chunks ? PFN_CHUNK_BYTES :
-					 PFN_CHUNK_FIRST_BYTES;
-	struct pfn_chunk *chunk, *last;
+	size_t bytes = runs->last ? PFN_CHUNK_BYTES : PFN_CHUNK_FIRST_BYTES;
+	struct pfn_chunk *chunk = kmalloc(bytes, GFP_KERNEL_ACCOUNT);
 
-	if (runs->nr_chunks == runs->max_chunks) {
-		unsigned int max = runs->max_chunks ? runs->max_chunks * 2 : 4;
-		struct pfn_chunk **chunks;
-
-		chunks = kvrealloc(runs->chunks, max * sizeof(*chunks),
-				   GFP_KERNEL_ACCOUNT);
-		if (!chunks)
-			return -ENOMEM;
-		runs->chunks = chunks;
-		runs->max_chunks = max;
-	}
-
-	chunk = kmalloc(bytes, GFP_KERNEL_ACCOUNT);
 	if (!chunk)
 		return -ENOMEM;
 	chunk->start = runs->npages - runs->tail_npages;
-	chunk->max = (bytes - sizeof(*chunk)) / sizeof(chunk->words[0]);
-	if (runs->nr_chunks) {
-		last = runs->chunks[runs->nr_chunks - 1];
-		last->nr = runs->word - last->words;
-	}
+	chunk->dropped = 0;
+	chunk->max = (bytes - offsetof(struct pfn_chunk, words)) /
+		     sizeof(chunk->words[0]);
+	chunk_insert(runs, chunk);
 	runs->word = chunk->words;
 	runs->end = chunk->words + chunk->max;
-	runs->chunks[runs->nr_chunks++] = chunk;
 	return 0;
 }
 
@@ -128,7 +142,7 @@ static noinline int add_with_chunk(struct pfn_runs *runs, unsigned long pfn,
  * @pfn: its first page frame
  * @npages: its length
  *
- * Returns -ENOMEM with nothing added.
+ * Return: 0, or -ENOMEM with nothing added.
  */
 int pfn_runs_add(struct pfn_runs *runs, unsigned long pfn,
 		 unsigned long npages)
@@ -149,44 +163,91 @@ int pfn_runs_add(struct pfn_runs *runs, unsigned long pfn,
  * pfn_runs_memory() - what a sequence costs
  * @runs: the sequence
  *
- * Returns bytes allocated beside @runs itself.
+ * Return: bytes allocated beside @runs itself.
  */
 size_t pfn_runs_memory(const struct pfn_runs *runs)
 {
-	size_t bytes = runs->max_chunks * sizeof(*runs->chunks);
-	unsigned int i;
+	const struct pfn_chunk *chunk;
+	size_t bytes = 0;
 
-	for (i = 0; i != runs->nr_chunks; i++)
-		bytes += struct_size(runs->chunks[i], words,
-				     runs->chunks[i]->max);
+	for (chunk = to_chunk(rb_first(&runs->chunks)); chunk;
+	     chunk = to_chunk(rb_next(&chunk->rb)))
+		bytes += offsetof(struct pfn_chunk, words[chunk->max]);
 	return bytes;
 }
 
-/* The chunk that holds a page which is not in the last run */
-static unsigned int find_chunk(const struct pfn_runs *runs, unsigned long index)
+/* The chunk that holds a page which is not in the last run, nor dropped */
+static struct pfn_chunk *find_chunk(const struct pfn_runs *runs,
+				    unsigned long index)
 {
-	unsigned int low = 0, high = runs->nr_chunks;
+	struct rb_node *rb = runs->chunks.rb_node;
+	struct pfn_chunk *found = NULL;
 
-	/* chunks[low] starts at or before index, chunks[high] after it */
-	while (high - low > 1) {
-		unsigned int mid = low + (high - low) / 2;
+	while (rb) {
+		struct pfn_chunk *chunk = to_chunk(rb);
 
-		if (runs->chunks[mid]->start <= index)
-			low = mid;
-		else
-			high = mid;
+		if (chunk->start <= index) {
+			found = chunk;
+			rb = rb->rb_right;
+		} else {
+			rb = rb->rb_left;
+		}
 	}
-	return low;
+	return found;
 }
 
-static void cursor_next_chunk(struct pfn_cursor *cur)
+static unsigned long chunk_end(const struct pfn_runs *runs,
+			       const struct pfn_chunk *chunk)
 {
-	const struct pfn_runs *runs = cur->runs;
-	const struct pfn_chunk *chunk = runs->chunks[cur->chunk++];
+	if (chunk == runs->last)
+		return runs->npages - runs->tail_npages;
+	return chunk->start + chunk->npages;
+}
 
+static void chunk_drop(struct pfn_runs *runs, struct pfn_chunk *chunk,
+		       unsigned long npages)
+{
+	chunk->dropped += npages;
+	if (chunk->dropped != chunk_end(runs, chunk) - chunk->start)
+		return;
+	if (chunk == runs->last)
+		runs->last = NULL;
+	rb_erase(&chunk->rb, &runs->chunks);
+	kfree(chunk);
+}
+
+/**
+ * pfn_runs_drop() - give up a part of a sequence
+ * @runs: the sequence; nothing may be appended any more
+ * @index: the first page of the part
+ * @npages: how many; none of them was dropped before, or is read again
+ *
+ * Memory that only dropped parts need is freed. Other pages keep their indexes.
+ */
+void pfn_runs_drop(struct pfn_runs *runs, unsigned long index,
+		   unsigned long npages)
+{
+	/* What is in the last run takes no memory */
+	unsigned long end = min(index + npages,
+				runs->npages - runs->tail_npages);
+	unsigned long part;
+	struct pfn_chunk *chunk;
+
+	while (index < end) {
+		chunk = find_chunk(runs, index);
+		part = min(end, chunk_end(runs, chunk)) - index;
+		index += part;
+		chunk_drop(runs, chunk, part);
+	}
+}
+
+static void cursor_next_chunk(struct pfn_cursor *cur,
+			      const struct pfn_chunk *chunk)
+{
 	cur->word = chunk->words;
-	cur->end = cur->chunk == runs->nr_chunks ? runs->word :
-						   chunk->words + chunk->nr;
+	cur->end = chunk == cur->runs->last ? cur->runs->word :
+					      chunk->words + chunk->nr;
+	cur->next = to_chunk(rb_next(&chunk->rb));
 }
 
 /**
@@ -195,15 +256,15 @@ static void cursor_next_chunk(struct pfn_cursor *cur)
  * @cur: a cursor that is not at the end
  * @pfn: the first page frame
  *
- * Returns how many there are.
+ * Return: how many there are.
  */
 unsigned long pfn_cursor_next_long(struct pfn_cursor *cur, unsigned long *pfn)
 {
 	const struct pfn_runs *runs = cur->runs;
 	unsigned long npages;
 
-	if (cur->word == cur->end && cur->chunk != runs->nr_chunks)
-		cursor_next_chunk(cur);
+	if (cur->word == cur->end && cur->next)
+		cursor_next_chunk(cur, cur->next);
 	if (cur->word == cur->end) {
 		*pfn = runs->tail_pfn;
 		npages = runs->tail_npages;
@@ -222,12 +283,12 @@ unsigned long pfn_cursor_next_long(struct pfn_cursor *cur, unsigned long *pfn)
 static noinline void cursor_seek_chunk(struct pfn_cursor *cur,
 				       unsigned long index)
 {
+	const struct pfn_chunk *chunk = find_chunk(cur->runs, index);
 	unsigned long pfn, npages;
 	const u32 *next;
 
-	cur->chunk = find_chunk(cur->runs, index);
-	cur->skip = index - cur->runs->chunks[cur->chunk]->start;
-	cursor_next_chunk(cur);
+	cur->skip = index - chunk->start;
+	cursor_next_chunk(cur, chunk);
 	for (;;) {
 		next = run_unpack(cur->word, &pfn, &npages);
 		if (npages > cur->skip)
@@ -254,7 +315,7 @@ void pfn_cursor_seek(struct pfn_cursor *cur, const struct pfn_runs *runs,
 	cur->end = NULL;
 	cur->skip = index - tail;
 	cur->runs = runs;
-	cur->chunk = runs->nr_chunks;
+	cur->next = NULL;
 	if (index < tail)
 		cursor_seek_chunk(cur, index);
 }

@@ -2,10 +2,11 @@
 /*
  * A sequence of page frames, stored as runs of consecutive ones.
  *
- * It is appended to at the end and read from anywhere. Reading and freeing
- * never allocate. A run takes 8 bytes, or 4 if it is a single frame, and runs
- * are kept in chunks of up to 1 KiB; memory that is contiguous costs nothing.
- * Knows nothing of what the frames are, and is locked by its owner.
+ * It is appended to at the end and read from anywhere. Then parts of it may be
+ * dropped, which gives back memory. Reading, dropping and freeing never
+ * allocate. A run takes 8 bytes, or 4 if it is a single frame, and runs are kept
+ * in chunks of up to 512 bytes; memory that is contiguous costs nothing. Knows
+ * nothing of what the frames are, and is locked by its owner.
  */
 #ifndef __IOMMUFD_PFN_RUNS_H
 #define __IOMMUFD_PFN_RUNS_H
@@ -13,6 +14,7 @@
 #include <linux/bits.h>
 #include <linux/errno.h>
 #include <linux/minmax.h>
+#include <linux/rbtree.h>
 #include <linux/types.h>
 
 struct pfn_chunk;
@@ -28,9 +30,8 @@ struct pfn_chunk;
  * @tail_npages: its length in pages; 0 only if the sequence is empty
  * @word: where in the last chunk the next run goes
  * @end: the end of the last chunk
- * @chunks: all chunks in order; @nr_chunks of @max_chunks are used
- * @nr_chunks: see @chunks
- * @max_chunks: see @chunks
+ * @chunks: struct pfn_chunk, in order
+ * @last: the last chunk; NULL if there never was one, or once it is dropped
  */
 struct pfn_runs {
 	unsigned long npages;
@@ -38,9 +39,8 @@ struct pfn_runs {
 	unsigned long tail_npages;
 	u32 *word;
 	u32 *end;
-	struct pfn_chunk **chunks;
-	unsigned int nr_chunks;
-	unsigned int max_chunks;
+	struct rb_root chunks;
+	struct pfn_chunk *last;
 };
 
 /**
@@ -50,7 +50,7 @@ struct pfn_runs {
  * @end: the end of its chunk
  * @skip: pages of it to leave out
  * @runs: the sequence; must not change while there is a cursor
- * @chunk: index of the chunk after; beyond the last one is the last run
+ * @next: the chunk after; behind the last one, where it is NULL, is the last run
  */
 struct pfn_cursor {
 	unsigned long left;
@@ -58,11 +58,13 @@ struct pfn_cursor {
 	const u32 *end;
 	unsigned long skip;
 	const struct pfn_runs *runs;
-	unsigned int chunk;
+	const struct pfn_chunk *next;
 };
 
 void pfn_runs_init(struct pfn_runs *runs);
 void pfn_runs_free(struct pfn_runs *runs);
+void pfn_runs_drop(struct pfn_runs *runs, unsigned long index,
+		   unsigned long npages);
 size_t pfn_runs_memory(const struct pfn_runs *runs);
 
 /* For pfn_runs_append() only */
@@ -75,8 +77,10 @@ int pfn_runs_add(struct pfn_runs *runs, unsigned long pfn,
  * @pfn: the first one
  * @npages: how many, 1 to PFN_RUN_MAX_PAGES
  *
- * May sleep. Returns -ENOMEM, or -ERANGE when the numbers do not fit, with
- * nothing added.
+ * Not once a part was dropped. May sleep.
+ *
+ * Return: 0, -ENOMEM, or -ERANGE when the numbers do not fit, with nothing
+ * added.
  */
 static inline int pfn_runs_append(struct pfn_runs *runs, unsigned long pfn,
 				  unsigned long npages)
@@ -111,7 +115,7 @@ unsigned long pfn_cursor_next_long(struct pfn_cursor *cur, unsigned long *pfn);
  * @cur: the cursor, moves behind them
  * @pfn: the first one
  *
- * Returns how many there are, 0 at the end.
+ * Return: how many there are, 0 at the end.
  */
 static inline unsigned long pfn_cursor_next(struct pfn_cursor *cur,
 					    unsigned long *pfn)

@@ -6,6 +6,7 @@
 #include <linux/mm.h>
 #include <linux/prandom.h>
 #include <linux/random.h>
+#include <linux/sizes.h>
 
 #include "../pfn_runs.h"
 
@@ -128,7 +129,7 @@ static void pfn_runs_cost(struct kunit *test)
 	for (i = 0; i != nr; i++)
 		KUNIT_ASSERT_EQ(test, pfn_runs_append(&runs, 2 * i, 1), 0);
 	KUNIT_EXPECT_LE(test, pfn_runs_memory(&runs),
-			nr * 4 + nr / 10 + 2 * PAGE_SIZE);
+			nr * 4 + nr / 2 + 2 * PAGE_SIZE);
 	pfn_runs_free(&runs);
 
 	/* 1 GiB of separate 2 MiB pages */
@@ -139,42 +140,138 @@ static void pfn_runs_cost(struct kunit *test)
 	pfn_runs_free(&runs);
 }
 
-/* Random pieces against a plain array */
-static void pfn_runs_random(struct kunit *test)
+#define MAX_PAGES 20000UL
+
+/* Random pieces, and what they are as a plain array, to be freed by the caller */
+static unsigned long *random_runs(struct kunit *test, struct pfn_runs *runs,
+				  struct rnd_state *rnd)
 {
-	const unsigned long max_pages = 20000;
 	unsigned long npages = 0, pfn = 0, nr, i;
 	u64 seed = get_random_u64();
-	struct rnd_state rnd;
-	struct pfn_runs runs;
 	unsigned long *model;
 
 	kunit_info(test, "seed 0x%llx", seed);
-	prandom_seed_state(&rnd, seed);
-	model = kvcalloc(max_pages, sizeof(*model), GFP_KERNEL);
+	prandom_seed_state(rnd, seed);
+	model = kvcalloc(MAX_PAGES, sizeof(*model), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, model);
 
-	pfn_runs_init(&runs);
-	while (npages != max_pages) {
+	pfn_runs_init(runs);
+	while (npages != MAX_PAGES) {
 		nr = 1;
-		if (!(prandom_u32_state(&rnd) % 16))
-			nr += prandom_u32_state(&rnd) % 60;
-		nr = min(nr, max_pages - npages);
+		if (!(prandom_u32_state(rnd) % 16))
+			nr += prandom_u32_state(rnd) % 60;
+		nr = min(nr, MAX_PAGES - npages);
 		/* Often where the last piece ended */
-		if (prandom_u32_state(&rnd) % 3)
-			pfn = prandom_u32_state(&rnd);
-		KUNIT_EXPECT_EQ(test, pfn_runs_append(&runs, pfn, nr), 0);
+		if (prandom_u32_state(rnd) % 3)
+			pfn = prandom_u32_state(rnd);
+		KUNIT_EXPECT_EQ(test, pfn_runs_append(runs, pfn, nr), 0);
 		for (i = 0; i != nr; i++)
 			model[npages++] = pfn++;
 	}
-	KUNIT_EXPECT_EQ(test, runs.npages, max_pages);
+	KUNIT_EXPECT_EQ(test, runs->npages, MAX_PAGES);
+	return model;
+}
 
-	expect_reads(test, &runs, model, 0, max_pages);
+/* Random pieces against a plain array */
+static void pfn_runs_random(struct kunit *test)
+{
+	struct rnd_state rnd;
+	struct pfn_runs runs;
+	unsigned long *model = random_runs(test, &runs, &rnd);
+	unsigned long nr, i;
+
+	expect_reads(test, &runs, model, 0, MAX_PAGES);
 	for (i = 0; i != 500; i++) {
-		nr = prandom_u32_state(&rnd) % (max_pages + 1);
+		nr = prandom_u32_state(&rnd) % (MAX_PAGES + 1);
 		expect_reads(test, &runs, model, nr,
-			     prandom_u32_state(&rnd) % (max_pages - nr + 1));
+			     prandom_u32_state(&rnd) % (MAX_PAGES - nr + 1));
 	}
+	pfn_runs_free(&runs);
+	kvfree(model);
+}
+
+/* What is left of a long sequence costs no more than what it is */
+static void pfn_runs_drop_most(struct kunit *test)
+{
+	const unsigned long nr = 100000, middle = nr / 2;
+	struct pfn_runs runs;
+	struct pfn_cursor cur;
+	unsigned long pfn, i;
+
+	pfn_runs_init(&runs);
+	for (i = 0; i != nr; i++)
+		KUNIT_ASSERT_EQ(test, pfn_runs_append(&runs, 2 * i, 1), 0);
+	pfn_runs_drop(&runs, 0, middle);
+	pfn_runs_drop(&runs, middle + 1, nr - middle - 1);
+	KUNIT_EXPECT_LE(test, pfn_runs_memory(&runs), SZ_512);
+	pfn_cursor_seek(&cur, &runs, middle, 1);
+	KUNIT_EXPECT_EQ(test, pfn_cursor_next(&cur, &pfn), 1);
+	KUNIT_EXPECT_EQ(test, pfn, 2 * middle);
+	KUNIT_EXPECT_EQ(test, pfn_cursor_next(&cur, &pfn), 0);
+	pfn_runs_drop(&runs, middle, 1);
+	KUNIT_EXPECT_EQ(test, pfn_runs_memory(&runs), 0);
+	pfn_runs_free(&runs);
+
+	/* The last run is in no chunk, and stays */
+	pfn_runs_init(&runs);
+	for (i = 0; i != nr; i++)
+		KUNIT_ASSERT_EQ(test, pfn_runs_append(&runs, 2 * i, 1), 0);
+	pfn_runs_drop(&runs, 0, nr - 1);
+	KUNIT_EXPECT_EQ(test, pfn_runs_memory(&runs), 0);
+	pfn_cursor_seek(&cur, &runs, nr - 1, 1);
+	KUNIT_EXPECT_EQ(test, pfn_cursor_next(&cur, &pfn), 1);
+	KUNIT_EXPECT_EQ(test, pfn, 2 * (nr - 1));
+	pfn_runs_drop(&runs, nr - 1, 1);
+	pfn_runs_free(&runs);
+}
+
+/* What was not dropped from a page on; 0 if that page was */
+static unsigned long count_left(const bool *dropped, unsigned long index)
+{
+	unsigned long nr = 0;
+
+	while (index + nr != MAX_PAGES && !dropped[index + nr])
+		nr++;
+	return nr;
+}
+
+/* The order in which parts are dropped does not matter to the others */
+static void pfn_runs_drop_random(struct kunit *test)
+{
+	struct rnd_state rnd;
+	struct pfn_runs runs;
+	unsigned long *model = random_runs(test, &runs, &rnd);
+	unsigned long index, nr, parts, left = MAX_PAGES;
+	unsigned int step;
+	bool *dropped;
+
+	dropped = kunit_kzalloc(test, MAX_PAGES, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, dropped);
+	for (step = 0; left; step++) {
+		index = prandom_u32_state(&rnd) % MAX_PAGES;
+		while (dropped[index])
+			index = (index + 1) % MAX_PAGES;
+		nr = min(count_left(dropped, index),
+			 1 + prandom_u32_state(&rnd) % 400);
+		pfn_runs_drop(&runs, index, nr);
+		memset(dropped + index, true, nr);
+		left -= nr;
+		if (step % 16 && left)
+			continue;
+
+		parts = 0;
+		for (index = 0; index != MAX_PAGES; index += nr ?: 1) {
+			nr = count_left(dropped, index);
+			if (!nr)
+				continue;
+			parts++;
+			expect_reads(test, &runs, model, index, nr);
+		}
+		/* Beside runs of 8 bytes a chunk at each end of a part */
+		KUNIT_EXPECT_LE(test, pfn_runs_memory(&runs),
+				8 * left + parts * SZ_1K);
+	}
+	KUNIT_EXPECT_EQ(test, pfn_runs_memory(&runs), 0);
 	pfn_runs_free(&runs);
 	kvfree(model);
 }
@@ -186,6 +283,8 @@ static struct kunit_case pfn_runs_cases[] = {
 	KUNIT_CASE(pfn_runs_range),
 	KUNIT_CASE(pfn_runs_cost),
 	KUNIT_CASE(pfn_runs_random),
+	KUNIT_CASE(pfn_runs_drop_most),
+	KUNIT_CASE(pfn_runs_drop_random),
 	{}
 };
 
