@@ -525,15 +525,36 @@ static struct pages_extent *extent_next(struct pages_extent *extent,
 	return to_extent(interval_tree_iter_next(&extent->node, first, last));
 }
 
+/* The neighbours of an extent, or NULL if the page next to it is not pinned */
+static struct pages_extent *extent_before(struct pages_extent *extent)
+{
+	struct rb_node *rb = rb_prev(&extent->node.rb);
+	struct pages_extent *before;
+
+	if (!rb)
+		return NULL;
+	before = rb_entry(rb, struct pages_extent, node.rb);
+	return before->node.last + 1 == extent->node.start ? before : NULL;
+}
+
+static struct pages_extent *extent_after(struct pages_extent *extent)
+{
+	struct rb_node *rb = rb_next(&extent->node.rb);
+	struct pages_extent *after;
+
+	if (!rb)
+		return NULL;
+	after = rb_entry(rb, struct pages_extent, node.rb);
+	return extent->node.last + 1 == after->node.start ? after : NULL;
+}
+
+static unsigned long extent_npages(const struct pages_extent *extent)
+{
+	return extent->node.last - extent->node.start + 1;
+}
+
 static void extent_free(struct iopt_pages *pages, struct pages_extent *extent)
 {
-	struct pages_store *store = extent->store;
-
-	if (!--store->extents) {
-		pfn_runs_free(&store->runs);
-		if (store != &pages->first_store)
-			kfree(store);
-	}
 	if (extent == &pages->first_extent)
 		extent->store = NULL;
 	else
@@ -594,6 +615,33 @@ static int charge_error(struct iopt_pages *pages, unsigned long first,
 	return rc;
 }
 
+static struct pages_store *store_alloc(struct iopt_pages *pages)
+{
+	return pages->first_store.extents ?
+		       kmalloc_obj(struct pages_store, GFP_KERNEL_ACCOUNT) :
+		       &pages->first_store;
+}
+
+static void store_free(struct iopt_pages *pages, struct pages_store *store)
+{
+	if (store != &pages->first_store)
+		kfree(store);
+}
+
+/* What an extent has in its store is not needed there any more */
+static void extent_leave(struct iopt_pages *pages, struct pages_extent *extent)
+{
+	struct pages_store *store = extent->store;
+
+	if (--store->extents) {
+		pfn_runs_drop(&store->runs, extent->node.start - store->first,
+			      extent_npages(extent));
+		return;
+	}
+	pfn_runs_free(&store->runs);
+	store_free(pages, store);
+}
+
 /* Pages that nobody has pinned yet, first to last, with one user */
 static struct pages_extent *extent_pin(struct iopt_pages *pages,
 				       unsigned long first, unsigned long last)
@@ -606,9 +654,7 @@ static struct pages_extent *extent_pin(struct iopt_pages *pages,
 	extent = pages->first_extent.store ?
 			 kmalloc_obj(*extent, GFP_KERNEL_ACCOUNT) :
 			 &pages->first_extent;
-	store = pages->first_store.extents ?
-			kmalloc_obj(*store, GFP_KERNEL_ACCOUNT) :
-			&pages->first_store;
+	store = store_alloc(pages);
 	if (!extent || !store)
 		goto err_free;
 
@@ -626,6 +672,7 @@ static struct pages_extent *extent_pin(struct iopt_pages *pages,
 	store->extents = 1;
 	extent->store = store;
 	extent->users = 1;
+	extent->ends = 0;
 	extent->node.start = first;
 	extent->node.last = last;
 	interval_tree_insert(&extent->node, &pages->extents);
@@ -634,37 +681,31 @@ static struct pages_extent *extent_pin(struct iopt_pages *pages,
 err_uncharge:
 	pages_uncharge(pages, npages);
 err_free:
-	if (store != &pages->first_store)
-		kfree(store);
+	store_free(pages, store);
 	if (extent != &pages->first_extent)
 		kfree(extent);
 	return ERR_PTR(rc);
 }
 
-static void extent_unpin(struct iopt_pages *pages, struct pages_extent *extent)
+/* Returns how many pages there were; they stay charged */
+static unsigned long extent_unpin(struct iopt_pages *pages,
+				  struct pages_extent *extent)
 {
-	unsigned long npages = extent->node.last - extent->node.start + 1;
+	unsigned long npages = extent_npages(extent);
 
 	interval_tree_remove(&extent->node, &pages->extents);
 	unpin_runs(&extent->store->runs,
 		   extent->node.start - extent->store->first, npages,
 		   pages->writable);
-	pages_uncharge(pages, npages);
+	extent_leave(pages, extent);
 	extent_free(pages, extent);
+	return npages;
 }
 
-/**
- * pages_split() - make an extent begin at an index, if one covers it
- * @pages: the backing
- * @index: where to cut
- *
- * Changes nothing that anybody can see. Returns 0 or -ENOMEM.
- */
-int pages_split(struct iopt_pages *pages, unsigned long index)
+/* Make an extent begin at an index, if one covers it */
+static int extent_split(struct iopt_pages *pages, unsigned long index)
 {
 	struct pages_extent *left, *right;
-
-	lockdep_assert_held(&pages->mutex);
 
 	left = extent_first(pages, index, index);
 	if (!left || left->node.start == index)
@@ -678,12 +719,194 @@ int pages_split(struct iopt_pages *pages, unsigned long index)
 	right->store = left->store;
 	right->store->extents++;
 	right->users = left->users;
+	right->ends = left->ends;
 	right->node.start = index;
 	right->node.last = left->node.last;
+	left->ends = 0;
 	left->node.last = index - 1;
 	interval_tree_insert(&left->node, &pages->extents);
 	interval_tree_insert(&right->node, &pages->extents);
 	return 0;
+}
+
+/*
+ * Undo extent_split() if no interval begins or ends there any more: none ends
+ * with the left extent, and none more covers the right one. Otherwise whoever
+ * acquired it would not find whole extents when giving it up.
+ */
+static void extent_join(struct iopt_pages *pages, unsigned long index)
+{
+	struct pages_extent *left, *right;
+
+	right = extent_first(pages, index, index);
+	if (!right || right->node.start != index)
+		return;
+	left = extent_before(right);
+	if (!left || left->ends || left->users != right->users ||
+	    left->store != right->store)
+		return;
+
+	interval_tree_remove(&left->node, &pages->extents);
+	interval_tree_remove(&right->node, &pages->extents);
+	left->node.last = right->node.last;
+	left->ends = right->ends;
+	left->store->extents--;
+	extent_free(pages, right);
+	interval_tree_insert(&left->node, &pages->extents);
+}
+
+/**
+ * pages_split() - make two acquired intervals of one
+ * @pages: the backing
+ * @index: first page of the second one, not of the interval
+ *
+ * Changes nothing that is pinned.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int pages_split(struct iopt_pages *pages, unsigned long index)
+{
+	int rc;
+
+	lockdep_assert_held(&pages->mutex);
+
+	rc = extent_split(pages, index);
+	if (!rc)
+		extent_first(pages, index - 1, index - 1)->ends++;
+	return rc;
+}
+
+/* A store of what is in some neighbouring extents, left to right */
+static struct pages_store *store_copy(struct iopt_pages *pages,
+				      struct pages_extent *left,
+				      struct pages_extent *right)
+{
+	struct pages_store *store = store_alloc(pages);
+	struct pages_walk walk;
+	unsigned long pfn, nr;
+	int rc;
+
+	if (!store)
+		return ERR_PTR(-ENOMEM);
+	store->first = left->node.start;
+	store->extents = 0;
+	pfn_runs_init(&store->runs);
+	pages_walk_start(&walk, pages, left->node.start, right->node.last);
+	while ((nr = pages_walk_next(&walk, &pfn))) {
+		rc = pfn_runs_append(&store->runs, pfn, nr);
+		if (rc) {
+			pfn_runs_free(&store->runs);
+			store_free(pages, store);
+			return ERR_PTR(rc);
+		}
+		cond_resched();
+	}
+	return store;
+}
+
+static bool extents_share_store(struct pages_extent *left,
+				struct pages_extent *right)
+{
+	for (; left != right; left = extent_after(left)) {
+		if (left->store != right->store)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Move what is in neighbouring extents, left to right, to a store of their own,
+ * unless they have one in common.
+ */
+static int extents_move(struct iopt_pages *pages, struct pages_extent *left,
+			struct pages_extent *right)
+{
+	unsigned long last = right->node.last;
+	struct pages_extent *extent, *next;
+	struct pages_store *store;
+
+	if (extents_share_store(left, right))
+		return 0;
+	store = store_copy(pages, left, right);
+	if (IS_ERR(store))
+		return PTR_ERR(store);
+
+	for (extent = left; extent; extent = next) {
+		next = extent->node.last == last ? NULL : extent_after(extent);
+		extent_leave(pages, extent);
+		extent->store = store;
+		store->extents++;
+		extent_join(pages, extent->node.start);
+	}
+	return 0;
+}
+
+/*
+ * Have an acquired interval, the extents left to right, in three stores at most.
+ * The outer ones go on beyond
+ * the interval: to move a part of them would only move the place where the store
+ * changes into an interval of somebody else.
+ */
+static int extents_gather(struct iopt_pages *pages, struct pages_extent *left,
+			  struct pages_extent *right)
+{
+	struct pages_extent *before = extent_before(left);
+	struct pages_extent *after = extent_after(right);
+
+	if (before) {
+		for (; left->store == before->store; left = extent_after(left))
+			if (left == right)
+				return 0;
+	}
+	if (after) {
+		for (; right->store == after->store;
+		     right = extent_before(right))
+			if (left == right)
+				return 0;
+	}
+	return extents_move(pages, left, right);
+}
+
+/* With extents that begin and end where the interval does */
+static int extents_acquire(struct iopt_pages *pages, unsigned long first,
+			   unsigned long last)
+{
+	struct pages_extent *extent = extent_first(pages, first, last);
+	struct pages_extent *left = NULL, *right = NULL;
+	unsigned long index = first;
+	int rc = 0;
+
+	for (;;) {
+		if (!extent || extent->node.start != index)
+			extent = extent_pin(pages, index,
+					    extent ? extent->node.start - 1 :
+						     last);
+		else if (extent->users == U32_MAX)
+			extent = ERR_PTR(-EOVERFLOW);
+		else
+			extent->users++;
+		if (IS_ERR(extent)) {
+			rc = PTR_ERR(extent);
+			break;
+		}
+		left = left ?: extent;
+		right = extent;
+		if (extent->node.last == last)
+			break;
+		index = extent->node.last + 1;
+		extent = extent_next(extent, index, last);
+	}
+	if (!right)
+		return rc;
+
+	/* Possibly less of it, to be given up again */
+	right->ends++;
+	index = right->node.last;
+	if (!rc && left != right)
+		rc = extents_gather(pages, left, right);
+	if (rc)
+		pages_release(pages, first, index);
+	return rc;
 }
 
 /**
@@ -693,52 +916,54 @@ int pages_split(struct iopt_pages *pages, unsigned long index)
  * @last: last page
  *
  * Pins what is not pinned yet, and keeps it so until pages_release() with the
- * same interval. Returns an errno with everything as before: -ENOMEM also for
- * the owner's limit, -EFAULT, -EINTR, and others of the pinning functions.
+ * same interval.
+ *
+ * Return: 0, or an errno with everything as before: -ENOMEM also for the
+ * owner's limit, -EOVERFLOW for too many users, -EFAULT, -EINTR, and others of
+ * the pinning functions.
  */
 int pages_acquire(struct iopt_pages *pages, unsigned long first,
 		  unsigned long last)
 {
 	struct pages_extent *extent;
-	unsigned long index = first;
 	int rc;
 
 	lockdep_assert_held(&pages->mutex);
 
-	if (RB_EMPTY_ROOT(&pages->extents.rb_root))
-		return PTR_ERR_OR_ZERO(extent_pin(pages, first, last));
-
-	rc = pages_split(pages, first);
-	if (rc)
-		return rc;
-	if (last != ULONG_MAX) {
-		rc = pages_split(pages, last + 1);
-		if (rc)
-			return rc;
+	if (RB_EMPTY_ROOT(&pages->extents.rb_root)) {
+		extent = extent_pin(pages, first, last);
+		if (IS_ERR(extent))
+			return PTR_ERR(extent);
+		extent->ends = 1;
+		return 0;
 	}
 
-	extent = extent_first(pages, first, last);
-	for (;;) {
-		if (!extent || extent->node.start != index) {
-			extent = extent_pin(pages, index,
-					    extent ? extent->node.start - 1 :
-						     last);
-			if (IS_ERR(extent)) {
-				rc = PTR_ERR(extent);
-				break;
-			}
-		} else {
-			extent->users++;
-		}
-		if (extent->node.last == last)
-			return 0;
-		index = extent->node.last + 1;
-		extent = extent_next(extent, index, last);
+	rc = extent_split(pages, first);
+	if (!rc)
+		rc = extent_split(pages, last + 1);
+	if (!rc)
+		rc = extents_acquire(pages, first, last);
+	if (rc) {
+		extent_join(pages, first);
+		extent_join(pages, last + 1);
 	}
-
-	if (index != first)
-		pages_release(pages, first, index - 1);
 	return rc;
+}
+
+/*
+ * An interval was given up that others go on to cover. Where it began and ended
+ * is joined only when it is the turn of the next one, because the same pages are
+ * often acquired again soon.
+ */
+static void extents_settle(struct iopt_pages *pages, unsigned long first,
+			   unsigned long last)
+{
+	if (pages->apart_first == first && pages->apart_last == last)
+		return;
+	extent_join(pages, pages->apart_first);
+	extent_join(pages, pages->apart_last + 1);
+	pages->apart_first = first;
+	pages->apart_last = last;
 }
 
 /**
@@ -753,18 +978,30 @@ void pages_release(struct iopt_pages *pages, unsigned long first,
 		   unsigned long last)
 {
 	struct pages_extent *extent, *next;
+	unsigned long unpinned = 0;
+	bool kept = false;
 
 	lockdep_assert_held(&pages->mutex);
 
 	for (extent = extent_first(pages, first, last); extent; extent = next) {
-		next = extent->node.last == last ?
-			       NULL : extent_next(extent, first, last);
+		next = NULL;
+		if (extent->node.last == last)
+			extent->ends--;
+		else
+			next = extent_next(extent, first, last);
 		if (WARN_ON(extent->node.start < first ||
 			    extent->node.last > last))
 			continue;
-		if (!--extent->users)
-			extent_unpin(pages, extent);
+		if (--extent->users)
+			kept = true;
+		else
+			unpinned += extent_unpin(pages, extent);
 	}
+
+	if (kept)
+		extents_settle(pages, first, last);
+	if (unpinned)
+		pages_uncharge(pages, unpinned);
 }
 
 /**

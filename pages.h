@@ -11,9 +11,15 @@
  * An extent is an interval of page indexes that has the same users throughout.
  * Extents never intersect. Taking an interval that begins or ends inside an
  * extent splits it first, at a time when failing is allowed; giving one up then
- * always finds whole extents, so it neither fails nor allocates. A store is what
- * one acquisition pinned. It does not change until its last extent is gone, so a
- * split copies nothing.
+ * always finds whole extents, so it neither fails nor allocates. Extents that
+ * nobody needs apart any more become one again. Splitting and joining copy
+ * nothing, because extents of the same store are next to each other there, too.
+ *
+ * A store is what one acquisition pinned. What no extent refers to any more is
+ * dropped from it. So that extents can be joined, an acquisition that meets more
+ * than a few stores moves what they have of its interval to one of its own: an
+ * interval never is in more than three of them. What is kept is then of the order
+ * of the intervals that are acquired, whatever came and went before.
  */
 #ifndef __IOMMUFD_PAGES_H
 #define __IOMMUFD_PAGES_H
@@ -46,13 +52,16 @@ struct pages_store {
 /**
  * struct pages_extent - an interval of pinned pages
  * @node: page indexes in the backing, in iopt_pages.extents
+ * @store: where its page frames are; NULL if this is iopt_pages.first_extent
+ *	and not used
  * @users: intervals acquired that cover it
- * @store: where its page frames are
+ * @ends: those of them that end with it
  */
 struct pages_extent {
 	struct interval_tree_node node;
-	unsigned long users;
 	struct pages_store *store;
+	u32 users;
+	u32 ends;
 };
 
 /**
@@ -82,10 +91,14 @@ enum pages_kind {
  * @mm: owner's address space, grabbed; its users count is not held
  * @task: owner's thread group leader, whose limit counts; referenced
  * @user: IOMMUFD_ACCOUNT_USER: owner's user, referenced
- * @extents: struct pages_extent
+ * @extents: struct pages_extent.node
  * @first_extent: used for the first acquisition of an idle backing, so that a
  *	mapping that is never shared needs no other allocation
  * @first_store: likewise
+ * @apart_first: first page of the interval given up last, of those that others
+ *	cover: extents may be apart there and behind @apart_last for no other
+ *	reason. Any other number does no harm.
+ * @apart_last: its last page
  */
 struct iopt_pages {
 	refcount_t ref;
@@ -107,6 +120,8 @@ struct iopt_pages {
 	struct rb_root_cached extents;
 	struct pages_extent first_extent;
 	struct pages_store first_store;
+	unsigned long apart_first;
+	unsigned long apart_last;
 };
 
 struct iopt_pages *pages_alloc_user(struct iommufd_ctx *ictx,

@@ -6,6 +6,7 @@
 #include <linux/iommufd.h>
 #include <linux/moduleparam.h>
 #include <linux/shmem_fs.h>
+#include <linux/sizes.h>
 
 #include "../pages.h"
 #include "user_memory.h"
@@ -13,6 +14,8 @@
 #define NPAGES 48UL
 #define NBYTES (NPAGES * PAGE_SIZE)
 #define MAX_HELD 24
+/* The ends of the interval given up last may be apart for no other reason */
+#define APART 2
 
 unsigned long iommufd_kunit_seed;
 module_param_named(kunit_seed, iommufd_kunit_seed, ulong, 0444);
@@ -166,6 +169,140 @@ static void expect_walk(struct kunit *test, unsigned long first,
 	}
 }
 
+/**
+ * struct kept - what a backing remembers of what is pinned
+ * @extents: intervals
+ * @stores: what they refer to
+ * @runs: sequences of consecutive frames
+ * @changes: extents that follow another one, and have another store
+ * @bytes: memory of all that
+ */
+struct kept {
+	unsigned int extents;
+	unsigned int stores;
+	unsigned int runs;
+	unsigned int changes;
+	size_t bytes;
+};
+
+static struct pages_extent *extent_at(struct pages_ctx *ctx,
+				      unsigned long first)
+{
+	struct interval_tree_node *node;
+
+	node = interval_tree_iter_first(&ctx->pages->extents, first, ULONG_MAX);
+	return node ? container_of(node, struct pages_extent, node) : NULL;
+}
+
+static void keep_extent(struct kept *kept, struct pages_extent *extent,
+			struct pages_extent *prev)
+{
+	kept->extents++;
+	kept->bytes += sizeof(*extent);
+	if (prev && prev->node.last + 1 == extent->node.start &&
+	    prev->store != extent->store)
+		kept->changes++;
+}
+
+static void keep_store(struct kept *kept, struct pages_store *store,
+		       struct pages_store **seen)
+{
+	unsigned int i;
+
+	for (i = 0; i != kept->stores; i++)
+		if (seen[i] == store)
+			return;
+	seen[kept->stores++] = store;
+	kept->bytes += sizeof(*store) + pfn_runs_memory(&store->runs);
+}
+
+static struct kept look_kept(struct pages_ctx *ctx)
+{
+	struct pages_extent *extent, *prev = NULL;
+	struct pages_store *seen[NPAGES];
+	unsigned long pfn, nr;
+	struct pages_walk walk;
+	struct kept kept = {};
+
+	guard(mutex)(&ctx->pages->mutex);
+	for (extent = extent_at(ctx, 0); extent;
+	     extent = extent_at(ctx, extent->node.last + 1)) {
+		keep_extent(&kept, extent, prev);
+		keep_store(&kept, extent->store, seen);
+		pages_walk_start(&walk, ctx->pages, extent->node.start,
+				 extent->node.last);
+		while ((nr = pages_walk_next(&walk, &pfn)))
+			kept.runs++;
+		prev = extent;
+	}
+	return kept;
+}
+
+static void expect_kept(struct kunit *test, unsigned int extents,
+			unsigned int stores)
+{
+	struct kept kept = look_kept(test->priv);
+
+	KUNIT_ASSERT_GE(test, kept.extents, extents);
+	KUNIT_ASSERT_LE(test, kept.extents, extents + APART);
+	KUNIT_ASSERT_EQ(test, kept.stores, stores);
+}
+
+/* Does an interval begin or end between a page and the one before it */
+static bool is_bound(struct pages_ctx *ctx, unsigned long index)
+{
+	unsigned int i;
+
+	for (i = 0; i != MAX_HELD; i++)
+		if (ctx->held[i].used && (ctx->held[i].first == index ||
+					  ctx->held[i].last + 1 == index))
+			return true;
+	return false;
+}
+
+/* Changes of the store inside an interval */
+static unsigned int count_changes(struct pages_ctx *ctx,
+				  const struct held *held)
+{
+	struct pages_extent *extent, *next;
+	unsigned int changes = 0;
+
+	guard(mutex)(&ctx->pages->mutex);
+	for (extent = extent_at(ctx, held->first);
+	     extent && extent->node.last < held->last; extent = next) {
+		next = extent_at(ctx, extent->node.last + 1);
+		changes += next && next->store != extent->store;
+	}
+	return changes;
+}
+
+/*
+ * After any history there is no more than the intervals need: what lies between
+ * two of their ends is a single extent, unless its pages were pinned at
+ * different times, which an interval has two places for at most.
+ */
+static void expect_merged(struct kunit *test)
+{
+	struct pages_ctx *ctx = test->priv;
+	unsigned int extents = 0, held = 0, i;
+	struct kept kept = look_kept(ctx);
+
+	for (i = 0; i != NPAGES; i++) {
+		if (!is_held(ctx, i))
+			continue;
+		extents += !i || !is_held(ctx, i - 1) || is_bound(ctx, i);
+	}
+	KUNIT_ASSERT_GE(test, kept.extents, extents);
+	KUNIT_ASSERT_LE(test, kept.extents, extents + kept.changes + APART);
+	for (i = 0; i != MAX_HELD; i++) {
+		if (!ctx->held[i].used)
+			continue;
+		held++;
+		KUNIT_ASSERT_LE(test, count_changes(ctx, &ctx->held[i]), 2);
+	}
+	KUNIT_ASSERT_LE(test, kept.bytes, 8 * kept.runs + SZ_1K * held);
+}
+
 /* Intervals that share, nest, and touch, let go in another order */
 static void pages_overlaps(struct kunit *test)
 {
@@ -179,6 +316,7 @@ static void pages_overlaps(struct kunit *test)
 	acquire(test, &h[3], 15, 15);
 	acquire(test, &h[4], 40, 47);
 	expect_pinned(test);
+	expect_merged(test);
 	expect_walk(test, 0, NPAGES - 1);
 	expect_walk(test, 15, 15);
 	expect_walk(test, 29, 30);
@@ -191,7 +329,78 @@ static void pages_overlaps(struct kunit *test)
 	release(ctx, &h[4]);
 	expect_pinned(test);
 	expect_walk(test, 15, 15);
+	expect_merged(test);
 	release(ctx, &h[3]);
+	expect_pinned(test);
+}
+
+/* Single pages come and go in what somebody holds all the time */
+static void pages_merge(struct kunit *test)
+{
+	struct pages_ctx *ctx = test->priv;
+	struct held *h = ctx->held;
+	unsigned int i, step;
+
+	acquire(test, &h[0], 0, NPAGES - 1);
+	for (i = 0; i != NPAGES; i++) {
+		acquire(test, &h[1], i, i);
+		expect_merged(test);
+		release(ctx, &h[1]);
+		expect_kept(test, 1, 1);
+	}
+	for (step = 0; step != 200; step++) {
+		i = 1 + test_pick(&ctx->rnd, MAX_HELD - 1);
+		if (h[i].used)
+			release(ctx, &h[i]);
+		else
+			acquire(test, &h[i], 2 * i, 2 * i);
+		expect_merged(test);
+	}
+	for (i = 1; i != MAX_HELD; i++)
+		if (h[i].used)
+			release(ctx, &h[i]);
+	expect_kept(test, 1, 1);
+	expect_walk(test, 0, NPAGES - 1);
+	expect_pinned(test);
+}
+
+/* The same, but the single pages were there first */
+static void pages_gather(struct kunit *test)
+{
+	struct pages_ctx *ctx = test->priv;
+	struct held *h = ctx->held;
+	unsigned int i;
+
+	for (i = 1; i != MAX_HELD; i++)
+		acquire(test, &h[i], 2 * i, 2 * i);
+	acquire(test, &h[0], 0, NPAGES - 1);
+	expect_merged(test);
+	expect_walk(test, 0, NPAGES - 1);
+	for (i = 1; i != MAX_HELD; i++)
+		release(ctx, &h[i]);
+	expect_kept(test, 1, 1);
+	expect_walk(test, 0, NPAGES - 1);
+	expect_pinned(test);
+}
+
+/* Intervals that meet stay apart, whoever else holds all of both */
+static void pages_meet(struct kunit *test)
+{
+	struct pages_ctx *ctx = test->priv;
+	struct held *h = ctx->held;
+
+	acquire(test, &h[0], 0, 19);
+	acquire(test, &h[1], 0, 9);
+	acquire(test, &h[2], 10, 19);
+	release(ctx, &h[0]);
+	expect_kept(test, 2, 1);
+	acquire(test, &h[3], 9, 10);
+	release(ctx, &h[3]);
+	expect_kept(test, 2, 1);
+	release(ctx, &h[1]);
+	expect_pinned(test);
+	expect_walk(test, 10, 19);
+	release(ctx, &h[2]);
 	expect_pinned(test);
 }
 
@@ -211,16 +420,26 @@ static void pages_splits(struct kunit *test)
 	unsigned long i;
 
 	acquire(test, &h[0], 4, 43);
-	for (i = 0; i < NPAGES; i += 3)
-		split_at(test, i);
+	acquire(test, &h[2], 20, 30);
 	split_at(test, 20);
-	expect_pinned(test);
-	expect_walk(test, 4, 43);
 	h[1] = (struct held){ .first = 20, .last = 43, .used = true };
 	h[0].last = 19;
+	release(ctx, &h[2]);
+	expect_pinned(test);
+	expect_walk(test, 4, 43);
+	for (i = 4; i != 43; i++) {
+		acquire(test, &h[2], i, i + 1);
+		release(ctx, &h[2]);
+		expect_kept(test, 2, 1);
+	}
 	release(ctx, &h[0]);
 	expect_pinned(test);
 	expect_walk(test, 20, 43);
+	split_at(test, 30);
+	h[3] = (struct held){ .first = 30, .last = 43, .used = true };
+	h[1].last = 29;
+	release(ctx, &h[3]);
+	expect_pinned(test);
 	release(ctx, &h[1]);
 	expect_pinned(test);
 }
@@ -233,6 +452,7 @@ static void pages_fail(struct kunit *test)
 
 	acquire(test, &ctx->held[0], 8, 11);
 	acquire(test, &ctx->held[1], 30, 30);
+	expect_kept(test, 2, 2);
 	if (*kind == PAGES_FILE)
 		vfs_truncate(&ctx->file->f_path, 40 * PAGE_SIZE);
 	else
@@ -244,6 +464,11 @@ static void pages_fail(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, pages_pinned(ctx->pages), 5);
 	}
 	KUNIT_EXPECT_EQ(test, test_pinned_vm(), 5);
+	expect_walk(test, 8, 11);
+	scoped_guard(mutex, &ctx->pages->mutex)
+		KUNIT_EXPECT_EQ(test, pages_acquire(ctx->pages, 10, 40),
+				*kind == PAGES_FILE ? -EINVAL : -EFAULT);
+	expect_kept(test, 2, 2);
 	expect_walk(test, 8, 11);
 	acquire(test, &ctx->held[2], 0, 39);
 	KUNIT_EXPECT_EQ(test, test_pinned_vm(), 40);
@@ -280,6 +505,7 @@ static void pages_random(struct kunit *test)
 				first + test_pick(&ctx->rnd, NPAGES - first));
 		}
 		random_walk(test);
+		expect_merged(test);
 		if (step % 8 == 0)
 			expect_pinned(test);
 	}
@@ -330,12 +556,34 @@ static void pages_copies(struct kunit *test)
 	KUNIT_EXPECT_MEMEQ(test, ctx->buf, ctx->shadow, NBYTES);
 }
 
+/* No more users of a page than can be counted */
+static void pages_many_users(struct kunit *test)
+{
+	struct pages_ctx *ctx = test->priv;
+	struct pages_extent *extent;
+	int rc;
+
+	acquire(test, &ctx->held[0], 0, 9);
+	scoped_guard(mutex, &ctx->pages->mutex) {
+		extent = extent_at(ctx, 0);
+		extent->users = U32_MAX;
+		rc = pages_acquire(ctx->pages, 0, 9);
+		extent->users = 1;
+	}
+	KUNIT_EXPECT_EQ(test, rc, -EOVERFLOW);
+	expect_kept(test, 1, 1);
+}
+
 static struct kunit_case pages_cases[] = {
 	KUNIT_CASE_PARAM(pages_overlaps, pages_kind_gen_params),
+	KUNIT_CASE_PARAM(pages_merge, pages_kind_gen_params),
+	KUNIT_CASE_PARAM(pages_gather, pages_kind_gen_params),
+	KUNIT_CASE_PARAM(pages_meet, pages_kind_gen_params),
 	KUNIT_CASE_PARAM(pages_splits, pages_kind_gen_params),
 	KUNIT_CASE_PARAM(pages_fail, pages_kind_gen_params),
 	KUNIT_CASE_PARAM(pages_random, pages_kind_gen_params),
 	KUNIT_CASE_PARAM(pages_copies, pages_kind_gen_params),
+	KUNIT_CASE_PARAM(pages_many_users, pages_kind_gen_params),
 	{}
 };
 
