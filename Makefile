@@ -43,6 +43,7 @@ iommufd-$(CONFIG_IOMMUFD_TEST) += \
 	mock/viommu.o
 
 iommufd-$(CONFIG_IOMMUFD_KUNIT_TEST) += \
+	tests/area_test.o \
 	tests/io_pagetable_test.o \
 	tests/iova_bitmap_test.o \
 	tests/iova_space_test.o \

@@ -56,15 +56,23 @@ static int charge_user(struct iopt_pages *pages, unsigned long npages)
 	return 0;
 }
 
-static int charge_mm(struct iopt_pages *pages, unsigned long npages, bool inc)
+static int charge_mm(struct iopt_pages *pages, unsigned long npages)
 {
 	int rc;
 
 	/* The structure outlives its users, so this works after they exited */
-	mmap_write_lock(pages->mm);
-	rc = __account_locked_vm(pages->mm, npages, inc, pages->task, false);
+	if (mmap_write_lock_killable(pages->mm))
+		return -EINTR;
+	rc = __account_locked_vm(pages->mm, npages, true, pages->task, false);
 	mmap_write_unlock(pages->mm);
 	return rc;
+}
+
+static void uncharge_mm(struct iopt_pages *pages, unsigned long npages)
+{
+	mmap_write_lock(pages->mm);
+	__account_locked_vm(pages->mm, npages, false, pages->task, false);
+	mmap_write_unlock(pages->mm);
 }
 
 /**
@@ -72,7 +80,8 @@ static int charge_mm(struct iopt_pages *pages, unsigned long npages, bool inc)
  * @pages: the backing
  * @npages: how many
  *
- * Returns -ENOMEM when the owner's RLIMIT_MEMLOCK would be exceeded.
+ * Return: 0, -ENOMEM when the owner's RLIMIT_MEMLOCK would be exceeded, or -EINTR
+ * when the caller is killed while somebody else works on the owner's memory.
  */
 int pages_charge(struct iopt_pages *pages, unsigned long npages)
 {
@@ -86,7 +95,7 @@ int pages_charge(struct iopt_pages *pages, unsigned long npages)
 		rc = charge_user(pages, npages);
 		break;
 	case IOMMUFD_ACCOUNT_MM:
-		rc = charge_mm(pages, npages, true);
+		rc = charge_mm(pages, npages);
 		break;
 	}
 	if (rc)
@@ -107,7 +116,7 @@ void pages_uncharge(struct iopt_pages *pages, unsigned long npages)
 		atomic_long_sub(npages, &pages->user->locked_vm);
 		break;
 	case IOMMUFD_ACCOUNT_MM:
-		charge_mm(pages, npages, false);
+		uncharge_mm(pages, npages);
 		break;
 	}
 	atomic64_sub(npages, &pages->mm->pinned_vm);
@@ -162,7 +171,10 @@ static int owner_change_add(struct iommufd_ctx *ictx, struct xarray *changes,
 	    uid_eq(pages->user->uid, change->new.user->uid))
 		change->new.account_mode = IOMMUFD_ACCOUNT_NONE;
 
-	mutex_lock_nest_lock(&pages->mutex, &ictx->ioas_creation_lock);
+	rc = mutex_lock_killable_nest_lock(&pages->mutex,
+					   &ictx->ioas_creation_lock);
+	if (rc)
+		goto err_free;
 	change->npages = pages_pinned(pages);
 	rc = pages_charge(&change->new, change->npages);
 	if (rc)
@@ -177,6 +189,7 @@ err_uncharge:
 	pages_uncharge(&change->new, change->npages);
 err_unlock:
 	mutex_unlock(&pages->mutex);
+err_free:
 	pages_owner_put(&change->new);
 	kfree(change);
 	return rc;
@@ -245,8 +258,9 @@ static struct iommufd_ioas *next_ioas(struct iommufd_ctx *ictx,
  *
  * Nothing else of any of its IOASes changes meanwhile.
  *
- * Returns -EINVAL when a mapping is not of a memfd, -ENOMEM also when the
- * caller's limit would be exceeded; nothing changed then.
+ * Return: 0, or with nothing changed -EINVAL when a mapping is not of a memfd,
+ * -ENOMEM also when the caller's limit would be exceeded, -EINTR when the caller
+ * is killed.
  */
 int iopt_change_process(struct iommufd_ctx *ictx)
 {
@@ -257,8 +271,9 @@ int iopt_change_process(struct iommufd_ctx *ictx)
 	unsigned long id;
 	int rc = 0;
 
+	if (down_write_killable(&ictx->ioas_creation_lock))
+		return -EINTR;
 	xa_init(&changes);
-	down_write(&ictx->ioas_creation_lock);
 	/* With this no area is under construction, and none comes or goes */
 	for (id = 0; (ioas = next_ioas(ictx, id)); id = ioas->obj.id + 1) {
 		down_write_nest_lock(&ioas->iopt.domains_rwsem,

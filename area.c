@@ -109,45 +109,73 @@ static int area_map_range(struct iopt_area *area, struct iommu_domain *domain,
 			 GFP_KERNEL_ACCOUNT);
 }
 
+/* Read page frames from @index on, so many as may be without another look */
+static int area_walk_part(struct iopt_area *area, struct pages_walk *walk,
+			  unsigned long *index, unsigned long last)
+{
+	unsigned long end = min(last, *index + (pages_between_looks() - 1));
+	int rc = pages_look();
+
+	if (rc)
+		return rc;
+	pages_walk_start(walk, area->pages, *index, end);
+	*index = end + 1;
+	return 0;
+}
+
 /*
  * With iopt_pages.mutex held and the pages acquired. What is contiguous goes in
  * one call, so that large IOPTEs can form.
  */
 static int area_map_domain(struct iopt_area *area, struct iommu_domain *domain)
 {
+	unsigned long index = area_index(area, area->node.iova);
+	unsigned long last = area_index(area, area->node.last);
 	unsigned long skip = offset_in_page(area->offset);
 	unsigned long iova = area->node.iova;
 	struct pages_walk walk __uninitialized;
 	unsigned long pfn, nr, length;
 	phys_addr_t phys;
-	int rc = 0;
+	int rc;
 
-	pages_walk_start(&walk, area->pages, area_index(area, iova),
-			 area_index(area, area->node.last));
+	rc = area_walk_part(area, &walk, &index, last);
+	if (rc)
+		return rc;
 	nr = pages_walk_next(&walk, &pfn);
 	if (WARN_ON(!nr))
 		return -EINVAL;
 	phys = PFN_PHYS(pfn) + skip;
 	length = nr * PAGE_SIZE - skip;
-	do {
+	for (;;) {
 		nr = pages_walk_next(&walk, &pfn);
-		if (nr && PFN_PHYS(pfn) == phys + length) {
+		if (!nr) {
+			if (index > last)
+				break;
+			rc = area_walk_part(area, &walk, &index, last);
+			if (rc)
+				goto err_unmap;
+			continue;
+		}
+		if (PFN_PHYS(pfn) == phys + length) {
 			length += nr * PAGE_SIZE;
 			continue;
 		}
-		/* It may end inside the last page */
-		if (!nr)
-			length = min(length, area->node.last - iova + 1);
 		rc = area_map_range(area, domain, iova, phys, length);
 		if (rc)
-			break;
+			goto err_unmap;
 		iova += length;
 		phys = PFN_PHYS(pfn);
 		length = nr * PAGE_SIZE;
 		cond_resched();
-	} while (nr);
+	}
 
-	if (rc && iova != area->node.iova)
+	/* It may end inside the last page */
+	length = min(length, area->node.last - iova + 1);
+	rc = area_map_range(area, domain, iova, phys, length);
+	if (!rc)
+		return 0;
+err_unmap:
+	if (iova != area->node.iova)
 		iommu_unmap(domain, area->node.iova, iova - area->node.iova);
 	return rc;
 }
@@ -226,7 +254,8 @@ static int area_map_dmabuf(struct iopt_area *area, struct iommu_domain *domain)
  * area_fill() - mirror a new area in all domains of its space
  * @area: the area, in no domain yet
  *
- * Returns an errno with the area in no domain and nothing pinned for it.
+ * Return: 0, or an errno with the area in no domain and nothing pinned for it:
+ * -EINTR when the caller is killed, errors of pages_acquire() and iommu_map().
  */
 int area_fill(struct iopt_area *area)
 {
@@ -250,8 +279,10 @@ int area_fill(struct iopt_area *area)
 		return rc;
 	}
 
-	guard(mutex)(&pages->mutex);
-	rc = area_acquire(area);
+	ACQUIRE(mutex_kill, lock)(&pages->mutex);
+	rc = ACQUIRE_ERR(mutex_kill, &lock);
+	if (!rc)
+		rc = area_acquire(area);
 	if (rc)
 		return rc;
 	list_for_each_entry(idom, &area->iopt->domains, item) {
@@ -270,8 +301,9 @@ int area_fill(struct iopt_area *area)
  * @area: the area
  * @domain: the domain, not necessarily on the list of the space
  *
- * Returns an errno with the area not in this domain. Its pages may stay
- * acquired; area_unpin() gives them up when there is no other domain.
+ * Return: 0, or an errno as of area_fill() with the area not in this domain. Its
+ * pages may stay acquired; area_unpin() gives them up when there is no other
+ * domain.
  */
 int area_fill_domain(struct iopt_area *area, struct iommu_domain *domain)
 {
@@ -283,8 +315,10 @@ int area_fill_domain(struct iopt_area *area, struct iommu_domain *domain)
 	if (pages->kind == PAGES_DMABUF)
 		return area_map_dmabuf(area, domain);
 
-	guard(mutex)(&pages->mutex);
-	rc = area_acquire(area);
+	ACQUIRE(mutex_kill, lock)(&pages->mutex);
+	rc = ACQUIRE_ERR(mutex_kill, &lock);
+	if (!rc)
+		rc = area_acquire(area);
 	if (rc)
 		return rc;
 	return area_map_domain(area, domain);
@@ -461,8 +495,9 @@ static void area_list_pages(struct iopt_area *area, unsigned long first,
  * @last: last byte, not beyond the area
  * @out_pages: gets one page for each that is touched
  *
- * Returns an errno with nothing pinned, and iopt_area.pins for the caller to
- * drop: -EINVAL for a dma-buf, which has no pages to give out, and errors of
+ * Return: 0, or an errno with nothing pinned, and iopt_area.pins for the caller
+ * to drop: -EINVAL for a dma-buf, which has no pages to give out, -EINTR when the
+ * caller is killed, and errors of
  * pages_acquire().
  */
 int area_pin_pages(struct iopt_area *area, unsigned long iova,
@@ -476,8 +511,10 @@ int area_pin_pages(struct iopt_area *area, unsigned long iova,
 	if (pages->kind == PAGES_DMABUF)
 		return -EINVAL;
 
-	guard(mutex)(&pages->mutex);
-	rc = area_add_pin(area, first_index, last_index);
+	ACQUIRE(mutex_kill, lock)(&pages->mutex);
+	rc = ACQUIRE_ERR(mutex_kill, &lock);
+	if (!rc)
+		rc = area_add_pin(area, first_index, last_index);
 	if (rc)
 		return rc;
 	rc = pages_acquire(pages, first_index, last_index);

@@ -258,7 +258,8 @@ static int dmabuf_map_range(struct iommu_domain *domain, unsigned long iova,
  *
  * Once the buffer is revoked this maps nothing, successfully.
  *
- * Return: 0, -ENOMEM, and errors of iommu_map().
+ * Return: 0, -ENOMEM, -EINTR when the caller is killed, and errors of
+ * iommu_map().
  */
 int pages_dmabuf_map(struct pages_dmabuf *import, struct list_head *maps,
 		     struct iommu_domain *domain, unsigned long iova,

@@ -1083,17 +1083,22 @@ unsigned long pages_walk_next_extent(struct pages_walk *walk,
  * @length: bytes, a multiple of PAGE_SIZE
  * @prot: IOMMU_*
  *
- * Return: 0, or errors of iommu_map() with nothing mapped.
+ * Return: 0, or with nothing mapped -EINTR when the caller is killed, and
+ * errors of iommu_map().
  */
 int pages_map_small(struct iommu_domain *domain, unsigned long iova,
 		    phys_addr_t phys, unsigned long length, int prot)
 {
+	const unsigned long step = pages_between_looks() * PAGE_SIZE;
 	unsigned long done;
-	int rc;
+	int rc = 0;
 
 	for (done = 0; done != length; done += PAGE_SIZE) {
-		rc = iommu_map(domain, iova + done, phys + done, PAGE_SIZE,
-			       prot, GFP_KERNEL_ACCOUNT);
+		if (done && IS_ALIGNED(done, step))
+			rc = pages_look();
+		if (!rc)
+			rc = iommu_map(domain, iova + done, phys + done,
+				       PAGE_SIZE, prot, GFP_KERNEL_ACCOUNT);
 		if (rc) {
 			if (done)
 				iommu_unmap(domain, iova, done);

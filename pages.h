@@ -27,10 +27,13 @@
 #include <linux/interval_tree.h>
 #include <linux/mutex.h>
 #include <linux/refcount.h>
+#include <linux/sched/signal.h>
+#include <linux/sizes.h>
 #include <linux/types.h>
 
 #include "main.h"
 #include "pfn_runs.h"
+#include "selftest.h"
 
 struct dma_buf;
 struct file;
@@ -186,7 +189,33 @@ static inline unsigned long pages_walk_next(struct pages_walk *walk,
 	       pages_walk_next_extent(walk, pfn);
 }
 
-/* Filling a domain */
+/*
+ * Filling a domain
+ */
+
+/**
+ * pages_between_looks() - how much is mapped between two calls of pages_look()
+ *
+ * Return: pages; fewer than usual when a test wants small steps.
+ */
+static inline unsigned long pages_between_looks(void)
+{
+	return iommufd_test_memory_limit < SZ_64K ? 8 : SZ_1G >> PAGE_SHIFT;
+}
+
+/**
+ * pages_look() - look whether there is a reason to stop
+ *
+ * Context: may sleep, to let others run.
+ *
+ * Return: 0, or -EINTR when the caller is killed.
+ */
+static inline int pages_look(void)
+{
+	cond_resched();
+	return fatal_signal_pending(current) ? -EINTR : 0;
+}
+
 int pages_map_small(struct iommu_domain *domain, unsigned long iova,
 		    phys_addr_t phys, unsigned long length, int prot);
 

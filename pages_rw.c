@@ -56,23 +56,29 @@ static void copy_one_page(struct pages_copy *copy, struct page *page)
 	copy_advance(copy, length);
 }
 
-/* Copies what is pinned at the start; returns the length of what then is not */
-static unsigned long copy_pinned(struct pages_copy *copy)
+/* Copies what is pinned at the start, and tells the length of what then is not */
+static int copy_pinned(struct pages_copy *copy, unsigned long *unpinned)
 {
 	unsigned long index = copy->start >> PAGE_SHIFT;
 	unsigned long last = (copy->start + copy->length - 1) >> PAGE_SHIFT;
 	struct interval_tree_node *node;
 	struct pages_walk walk;
 	unsigned long pfn, nr;
+	int rc;
 
-	guard(mutex)(&copy->pages->mutex);
+	ACQUIRE(mutex_kill, lock)(&copy->pages->mutex);
+	rc = ACQUIRE_ERR(mutex_kill, &lock);
+	if (rc)
+		return rc;
 	while (copy->length) {
 		node = interval_tree_iter_first(&copy->pages->extents, index,
 						last);
 		if (!node)
-			return copy->length;
-		if (node->start > index)
-			return (node->start << PAGE_SHIFT) - copy->start;
+			break;
+		if (node->start > index) {
+			*unpinned = (node->start << PAGE_SHIFT) - copy->start;
+			return 0;
+		}
 
 		/* They are dirtied when they are unpinned */
 		pages_walk_start(&walk, copy->pages, index,
@@ -83,6 +89,7 @@ static unsigned long copy_pinned(struct pages_copy *copy)
 		}
 		index = node->last + 1;
 	}
+	*unpinned = copy->length;
 	return 0;
 }
 
@@ -207,8 +214,8 @@ static int copy_by_pin(struct pages_copy *copy, unsigned long length)
  *
  * May sleep, and may take the owner's mmap_lock, unless pages are pinned.
  *
- * Returns -EFAULT for memory that cannot be had, and errors of pinning; a part
- * may be copied then.
+ * Return: 0, -EFAULT for memory that cannot be had, -EINTR when the caller is
+ * killed, and errors of pinning; a part may be copied then.
  */
 int pages_rw(struct iopt_pages *pages, unsigned long start, void *data,
 	     unsigned long length, unsigned int flags)
@@ -223,7 +230,10 @@ int pages_rw(struct iopt_pages *pages, unsigned long start, void *data,
 	unsigned long unpinned;
 	int rc;
 
-	while ((unpinned = copy_pinned(&copy))) {
+	for (;;) {
+		rc = copy_pinned(&copy, &unpinned);
+		if (rc || !unpinned)
+			return rc;
 		if (pages->kind == PAGES_FILE ||
 		    (flags & __IOMMUFD_ACCESS_RW_SLOW_PATH))
 			rc = copy_by_pin(&copy, unpinned);
@@ -237,5 +247,4 @@ int pages_rw(struct iopt_pages *pages, unsigned long start, void *data,
 		if (rc)
 			return rc;
 	}
-	return 0;
 }

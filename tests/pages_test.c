@@ -3,10 +3,12 @@
  * KUnit tests of a backing: what is pinned, by whom, and what it reads and
  * writes. Each runs on memory of a process and on a file.
  */
+#include <linux/completion.h>
 #include <linux/iommufd.h>
 #include <linux/moduleparam.h>
 #include <linux/shmem_fs.h>
 #include <linux/sizes.h>
+#include <linux/workqueue.h>
 
 #include "../pages.h"
 #include "user_memory.h"
@@ -574,6 +576,63 @@ static void pages_many_users(struct kunit *test)
 	expect_kept(test, 1, 1);
 }
 
+/**
+ * struct mmap_holder - keeps an mmap_lock
+ * @work: does so
+ * @mm: whose
+ * @held: it does
+ * @release: it is to let go
+ * @waited: it was not told for so long that it let go on its own
+ */
+struct mmap_holder {
+	struct work_struct work;
+	struct mm_struct *mm;
+	struct completion held;
+	struct completion release;
+	bool waited;
+};
+
+static void hold_mmap_lock(struct work_struct *work)
+{
+	struct mmap_holder *holder = container_of(work, struct mmap_holder,
+						  work);
+
+	mmap_read_lock(holder->mm);
+	complete(&holder->held);
+	if (!wait_for_completion_timeout(&holder->release, 20 * HZ))
+		holder->waited = true;
+	mmap_read_unlock(holder->mm);
+}
+
+/* Who is killed does not wait for the owner's lock to be charged */
+static void pages_charge_killed(struct kunit *test)
+{
+	struct pages_ctx *ctx = test->priv;
+	struct mmap_holder holder = { .mm = ctx->pages->mm };
+	int rc;
+
+	init_completion(&holder.held);
+	init_completion(&holder.release);
+	INIT_WORK_ONSTACK(&holder.work, hold_mmap_lock);
+	ctx->pages->account_mode = IOMMUFD_ACCOUNT_MM;
+	queue_work(system_dfl_wq, &holder.work);
+	wait_for_completion(&holder.held);
+
+	test_kill();
+	scoped_guard(mutex, &ctx->pages->mutex)
+		rc = pages_acquire(ctx->pages, 0, 9);
+	test_revive();
+	complete(&holder.release);
+	flush_work(&holder.work);
+	destroy_work_on_stack(&holder.work);
+
+	KUNIT_EXPECT_EQ(test, rc, -EINTR);
+	KUNIT_EXPECT_FALSE(test, holder.waited);
+	expect_pinned(test);
+	acquire(test, &ctx->held[0], 0, 9);
+	expect_pinned(test);
+}
+
 static struct kunit_case pages_cases[] = {
 	KUNIT_CASE_PARAM(pages_overlaps, pages_kind_gen_params),
 	KUNIT_CASE_PARAM(pages_merge, pages_kind_gen_params),
@@ -584,6 +643,7 @@ static struct kunit_case pages_cases[] = {
 	KUNIT_CASE_PARAM(pages_random, pages_kind_gen_params),
 	KUNIT_CASE_PARAM(pages_copies, pages_kind_gen_params),
 	KUNIT_CASE_PARAM(pages_many_users, pages_kind_gen_params),
+	KUNIT_CASE_PARAM(pages_charge_killed, pages_kind_gen_params),
 	{}
 };
 

@@ -12,6 +12,7 @@
 #include <linux/prandom.h>
 #include <linux/random.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/uaccess.h>
 
 /* Set by iommufd.kunit_seed to repeat a failure, 0 for another each time */
@@ -67,6 +68,19 @@ static inline bool test_page_has_pins(struct page *page, unsigned int pins)
 static inline unsigned long test_pinned_vm(void)
 {
 	return atomic64_read(&current->mm->pinned_vm);
+}
+
+/* From now on the test is like a process that was killed and is not gone yet */
+static inline void test_kill(void)
+{
+	allow_signal(SIGKILL);
+	send_sig(SIGKILL, current, 1);
+}
+
+static inline void test_revive(void)
+{
+	disallow_signal(SIGKILL);
+	flush_signals(current);
 }
 
 #endif

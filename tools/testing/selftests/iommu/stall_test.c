@@ -1039,4 +1039,131 @@ TEST_F(stall, entry_limit)
 	EXPECT_EQ(0, entry_limit_set(UINT32_MAX));
 }
 
+/* Waits for what is behind a pin that stalls; 0 or an errno */
+struct victim {
+	int fd;
+	__u32 ioas, other;
+	int access;
+};
+
+static int victim_pin(struct victim *v)
+{
+	return access_pin(v->fd, v->access, MOCK_APERTURE_START + PAGE, PAGE,
+			  NULL, 0, NULL);
+}
+
+static int victim_rw(struct victim *v)
+{
+	__u8 byte = 1;
+
+	return access_rw(v->fd, v->access, MOCK_APERTURE_START + PAGE, &byte, 1,
+			 MOCK_ACCESS_RW_WRITE);
+}
+
+static int victim_attach(struct victim *v)
+{
+	struct mock_dev dev;
+
+	return mock_attach(v->fd, v->ioas, 0, &dev);
+}
+
+static int victim_copy(struct victim *v)
+{
+	__u64 iova = MOCK_APERTURE_START;
+
+	return ioas_copy(v->fd, v->other, v->ioas, iova + PAGE, PAGE,
+			 MAP_FIX_RW, &iova);
+}
+
+FIXTURE(killed)
+{
+	struct victim victim;
+	int access;
+	struct stall stall;
+	struct call call;
+	struct iommu_test_cmd pin;
+};
+
+FIXTURE_VARIANT(killed)
+{
+	int (*op)(struct victim *v);
+};
+
+FIXTURE_VARIANT_ADD(killed, pin) { .op = victim_pin };
+FIXTURE_VARIANT_ADD(killed, rw) { .op = victim_rw };
+FIXTURE_VARIANT_ADD(killed, attach) { .op = victim_attach };
+FIXTURE_VARIANT_ADD(killed, copy) { .op = victim_copy };
+
+FIXTURE_SETUP(killed)
+{
+	struct victim *v = &self->victim;
+	struct mock_dev dev;
+	int rc;
+
+	OPEN_MOCK_OR_SKIP(v->fd);
+	rc = stall_init(&self->stall, false, NULL, 0);
+	if (rc)
+		SKIP(return, "no userfaultfd: %s", strerror(rc));
+	/* Only the other one has a domain */
+	ASSERT_EQ(0, ioas_alloc(v->fd, &v->ioas));
+	ASSERT_EQ(0, ioas_alloc(v->fd, &v->other));
+	ASSERT_EQ(0, mock_attach(v->fd, v->other, 0, &dev));
+	ASSERT_EQ(0, ioas_map_at(v->fd, v->ioas, self->stall.page, 2 * PAGE,
+				 MOCK_APERTURE_START));
+	ASSERT_EQ(0, access_create(v->fd, v->ioas,
+				   MOCK_FLAGS_ACCESS_CREATE_NEEDS_PIN_PAGES,
+				   &v->access));
+	ASSERT_EQ(0, access_create(v->fd, v->ioas,
+				   MOCK_FLAGS_ACCESS_CREATE_NEEDS_PIN_PAGES,
+				   &self->access));
+	self->pin = (struct iommu_test_cmd){
+		.size = sizeof(self->pin),
+		.op = IOMMU_TEST_OP_ACCESS_PAGES,
+		.id = self->access,
+		.access_pages = {
+			.iova = MOCK_APERTURE_START,
+			.length = PAGE,
+		},
+	};
+}
+
+FIXTURE_TEARDOWN(killed)
+{
+	close(self->access);
+	close(self->victim.access);
+	EXPECT_EQ(0, close(self->victim.fd));
+	EXPECT_EQ(0, vm_pin(0));
+	EXPECT_EQ(0, check_unpinned(self->stall.page, 2 * PAGE));
+}
+
+/* Who waits for memory that somebody else is pinning can be killed meanwhile */
+TEST_F_TIMEOUT(killed, while_waiting, 120)
+{
+	struct victim *v = &self->victim;
+	pid_t pid;
+	int rc;
+
+	ASSERT_EQ(0, call_start(&self->call, __NR_ioctl, v->fd, IOMMU_TEST_CMD,
+				(long)&self->pin));
+	ASSERT_EQ(0, stall_wait(&self->stall));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		_exit(variant->op(v));
+	rc = op_kill(pid);
+	EXPECT_EQ(0, rc);
+	EXPECT_EQ(0, stall_release(&self->stall, "content", 8));
+	if (rc == ETIMEDOUT)
+		ASSERT_EQ(pid, waitpid(pid, NULL, 0));
+
+	/* The pin went on, and the victim has left nothing in the way */
+	call_join(&self->call);
+	EXPECT_EQ(0, self->call.ret);
+	EXPECT_STREQ("content", (char *)self->stall.page);
+	EXPECT_EQ(1, vm_pin(0));
+	EXPECT_EQ(0, variant->op(v));
+	EXPECT_EQ(0, access_unpin(v->fd, self->access,
+				  self->pin.access_pages.out_access_pages_id));
+}
+
 TEST_HARNESS_MAIN

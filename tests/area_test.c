@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * KUnit tests of filling a domain from memory that is pinned already, by
+ * somebody who is killed meanwhile.
+ */
+#include <linux/iommu.h>
+#include <linux/iommufd.h>
+#include <linux/shmem_fs.h>
+#include <linux/sizes.h>
+
+#include "../area.h"
+#include "../io_pagetable.h"
+#include "../selftest.h"
+#include "user_memory.h"
+
+/* Many times what is mapped without a look at signals under a small limit */
+#define NPAGES 256UL
+#define NBYTES (NPAGES * PAGE_SIZE)
+#define LIMIT 64
+/* So many pages of the file lie between two that follow each other in memory */
+#define STRIDE 101
+#define BASE ((unsigned long)SZ_1G)
+
+/**
+ * struct counting_domain - a domain that knows how much is mapped, not what
+ * @domain: the domain
+ * @idom: its link to the space
+ * @mapped: bytes
+ * @most: bytes that were ever mapped at a time
+ * @kill_at: kill the caller when so much is mapped; 0 is never
+ */
+struct counting_domain {
+	struct iommu_domain domain;
+	struct iopt_domain idom;
+	unsigned long mapped;
+	unsigned long most;
+	unsigned long kill_at;
+};
+
+struct area_ctx {
+	struct iommufd_ctx ictx;
+	struct io_pagetable iopt;
+	struct counting_domain first, second;
+	struct file *file;
+	unsigned long uaddr;
+	size_t limit;
+};
+
+static struct counting_domain *to_counting(struct iommu_domain *domain)
+{
+	return container_of(domain, struct counting_domain, domain);
+}
+
+static int counting_map(struct iommu_domain *domain, unsigned long iova,
+			phys_addr_t phys, size_t pgsize, size_t pgcount,
+			int prot, gfp_t gfp, size_t *mapped)
+{
+	struct counting_domain *counting = to_counting(domain);
+
+	*mapped = pgsize * pgcount;
+	counting->mapped += *mapped;
+	counting->most = max(counting->most, counting->mapped);
+	if (counting->kill_at && counting->mapped >= counting->kill_at) {
+		counting->kill_at = 0;
+		test_kill();
+	}
+	return 0;
+}
+
+static size_t counting_unmap(struct iommu_domain *domain, unsigned long iova,
+			     size_t pgsize, size_t pgcount,
+			     struct iommu_iotlb_gather *gather)
+{
+	to_counting(domain)->mapped -= pgsize * pgcount;
+	return pgsize * pgcount;
+}
+
+static const struct iommu_domain_ops counting_ops = {
+	.map_pages = counting_map,
+	.unmap_pages = counting_unmap,
+};
+
+static void counting_init(struct counting_domain *counting)
+{
+	counting->domain.type = IOMMU_DOMAIN_UNMANAGED;
+	counting->domain.ops = &counting_ops;
+	counting->domain.pgsize_bitmap = PAGE_SIZE;
+	counting->domain.geometry.aperture_end = ULONG_MAX;
+	counting->idom.domain = &counting->domain;
+}
+
+/* Memory of which no two pages in a row are contiguous, but by accident */
+static void scatter(struct kunit *test, struct area_ctx *ctx)
+{
+	unsigned long i, addr;
+
+	/* They may well be contiguous in the order in which they are allocated */
+	for (i = 0; i != NPAGES; i++)
+		test_page_at(test, ctx->uaddr + i * PAGE_SIZE);
+	for (i = 0; i != NPAGES; i++) {
+		addr = vm_mmap(ctx->file, ctx->uaddr + i * PAGE_SIZE, PAGE_SIZE,
+			       PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+			       i * STRIDE % NPAGES * PAGE_SIZE);
+		KUNIT_ASSERT_FALSE(test, IS_ERR_VALUE(addr));
+	}
+}
+
+static size_t set_limit(size_t limit)
+{
+	size_t old = iommufd_test_memory_limit;
+
+#ifdef CONFIG_IOMMUFD_TEST
+	WRITE_ONCE(iommufd_test_memory_limit, limit);
+#endif
+	return old;
+}
+
+static int area_test_init(struct kunit *test)
+{
+	struct area_ctx *ctx = kunit_kzalloc(test, sizeof(*ctx), GFP_KERNEL);
+
+	if (!IS_ENABLED(CONFIG_IOMMUFD_TEST))
+		kunit_skip(test, "needs CONFIG_IOMMUFD_TEST for small steps");
+	KUNIT_ASSERT_NOT_NULL(test, ctx);
+	test->priv = ctx;
+	ctx->limit = set_limit(LIMIT);
+	ctx->ictx.account_mode = IOMMUFD_ACCOUNT_USER;
+	iopt_init(&ctx->iopt);
+	counting_init(&ctx->first);
+	counting_init(&ctx->second);
+	ctx->file = shmem_file_setup("iommufd_kunit", NBYTES, EMPTY_VMA_FLAGS);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, ctx->file);
+	ctx->uaddr = test_user_memory(test, ctx->file, NBYTES);
+	return 0;
+}
+
+static void area_test_exit(struct kunit *test)
+{
+	struct area_ctx *ctx = test->priv;
+
+	if (!ctx)
+		return;
+	set_limit(ctx->limit);
+	iopt_destroy(&ctx->iopt);
+	if (!IS_ERR_OR_NULL(ctx->file))
+		fput(ctx->file);
+}
+
+static void map_all(struct kunit *test)
+{
+	struct area_ctx *ctx = test->priv;
+	unsigned long iova = BASE;
+
+	KUNIT_ASSERT_EQ(test, iopt_add_domain(&ctx->iopt, &ctx->first.idom), 0);
+	KUNIT_ASSERT_EQ(test,
+			iopt_map_user(&ctx->ictx, &ctx->iopt, &iova,
+				      (void __user *)ctx->uaddr, NBYTES,
+				      IOMMU_READ | IOMMU_WRITE, true,
+				      &iopt_map_any), 0);
+	KUNIT_ASSERT_EQ(test, ctx->first.mapped, NBYTES);
+}
+
+/* The next domain is to be filled, until the caller is killed */
+static void fill_killed(struct kunit *test)
+{
+	struct area_ctx *ctx = test->priv;
+	struct counting_domain *second = &ctx->second;
+	int rc;
+
+	map_all(test);
+	second->kill_at = NBYTES / 4;
+	rc = iopt_add_domain(&ctx->iopt, &second->idom);
+	test_revive();
+	KUNIT_EXPECT_EQ(test, rc, -EINTR);
+	KUNIT_EXPECT_GE(test, second->most, NBYTES / 4);
+	KUNIT_EXPECT_LT(test, second->most, NBYTES / 2);
+	KUNIT_EXPECT_EQ(test, second->mapped, rc ? 0 : NBYTES);
+	if (!rc)
+		iopt_remove_domain(&ctx->iopt, &second->idom);
+
+	/* Whoever was killed before has not begun */
+	second->most = 0;
+	test_kill();
+	rc = iopt_add_domain(&ctx->iopt, &second->idom);
+	test_revive();
+	KUNIT_EXPECT_EQ(test, rc, -EINTR);
+	KUNIT_EXPECT_EQ(test, second->most, 0);
+	if (!rc)
+		iopt_remove_domain(&ctx->iopt, &second->idom);
+
+	/* Nothing is lost for others */
+	KUNIT_EXPECT_EQ(test, ctx->first.mapped, NBYTES);
+	KUNIT_EXPECT_EQ(test, test_pinned_vm(), NPAGES);
+	KUNIT_ASSERT_EQ(test, iopt_add_domain(&ctx->iopt, &second->idom), 0);
+	KUNIT_EXPECT_EQ(test, second->mapped, NBYTES);
+	iopt_remove_domain(&ctx->iopt, &second->idom);
+	KUNIT_EXPECT_EQ(test, second->mapped, 0);
+	iopt_remove_domain(&ctx->iopt, &ctx->first.idom);
+	KUNIT_EXPECT_EQ(test, ctx->first.mapped, 0);
+	KUNIT_EXPECT_EQ(test, test_pinned_vm(), 0);
+}
+
+/* Each page is a run of its own */
+static void area_fill_killed_runs(struct kunit *test)
+{
+	scatter(test, test->priv);
+	fill_killed(test);
+}
+
+/* A run may be long, but what maps it page by page looks at signals as well */
+static void area_fill_killed_small(struct kunit *test)
+{
+	struct area_ctx *ctx = test->priv;
+
+	KUNIT_ASSERT_EQ(test, iopt_set_huge_pages(&ctx->iopt, false), 0);
+	fill_killed(test);
+}
+
+static struct kunit_case area_cases[] = {
+	KUNIT_CASE(area_fill_killed_runs),
+	KUNIT_CASE(area_fill_killed_small),
+	{}
+};
+
+static struct kunit_suite area_suite = {
+	.name = "iommufd_area",
+	.init = area_test_init,
+	.exit = area_test_exit,
+	.test_cases = area_cases,
+};
+
+kunit_test_suite(area_suite);
