@@ -844,6 +844,24 @@ void iopt_destroy(struct io_pagetable *iopt)
  * Cutting, for VFIO type 1
  */
 
+/* Most places that one call cuts at */
+#define IOPT_CUTS_MAX 2
+
+/**
+ * struct iopt_cut - a cut under way
+ * @iova: where a mapping begins afterwards
+ * @area: the area to cut, which is kept busy and so stays; NULL when there is
+ *	nothing to do
+ * @right: new area for what is right of @iova
+ * @split: the backing is ready for both areas
+ */
+struct iopt_cut {
+	unsigned long iova;
+	struct iopt_area *area;
+	struct iopt_area *right;
+	bool split;
+};
+
 /* The area that an address is inside of, and not the first byte of, or NULL */
 static struct iopt_area *iopt_cut_find(struct io_pagetable *iopt,
 				       unsigned long iova)
@@ -856,8 +874,9 @@ static struct iopt_area *iopt_cut_find(struct io_pagetable *iopt,
 	return area && area->node.iova != iova ? area : NULL;
 }
 
+/* @holds: how many cuts keep the area busy */
 static int iopt_cut_check(struct io_pagetable *iopt, struct iopt_area *area,
-			  unsigned long iova)
+			  unsigned long iova, int holds)
 {
 	if (area->state != AREA_LIVE || atomic_read(&area->locks))
 		return -EBUSY;
@@ -865,123 +884,159 @@ static int iopt_cut_check(struct io_pagetable *iopt, struct iopt_area *area,
 		return -EOPNOTSUPP;
 	if ((iova | area_offset(area, iova)) & (iopt->iova_alignment - 1))
 		return -EINVAL;
-	if (area_is_idle(area))
-		return 0;
 	/* Whoever is at it may be unpinning */
-	return atomic_read(&area->busy) ? -EAGAIN : -EINVAL;
+	if (atomic_read_acquire(&area->pins))
+		return atomic_read(&area->busy) != holds ? -EAGAIN : -EINVAL;
+	return atomic_read_acquire(&area->busy) != holds ? -EAGAIN : 0;
 }
 
-/* Check all of it, and allocate an area for what is right of each cut */
-static int iopt_cut_prepare(struct io_pagetable *iopt,
-			    const unsigned long *iovas, unsigned int num_iovas,
-			    struct list_head *rights)
+static int iopt_cut_holds(const struct iopt_cut *cuts, unsigned int num,
+			  const struct iopt_area *area)
 {
-	struct iopt_area *area, *right;
+	unsigned int i;
+	int holds = 0;
+
+	for (i = 0; i != num; i++)
+		holds += cuts[i].area == area;
+	return holds;
+}
+
+/* Find the areas, and keep them from going */
+static int iopt_cut_begin(struct io_pagetable *iopt, struct iopt_cut *cuts,
+			  unsigned int num)
+{
+	struct iopt_area *area;
 	unsigned int i;
 	int rc;
 
 	guard(rwsem_write)(&iopt->iova_rwsem);
-	for (i = 0; i != num_iovas; i++) {
-		area = iopt_cut_find(iopt, iovas[i]);
+	for (i = 0; i != num; i++) {
+		area = iopt_cut_find(iopt, cuts[i].iova);
 		if (!area)
 			continue;
-		rc = iopt_cut_check(iopt, area, iovas[i]);
+		rc = iopt_cut_check(iopt, area, cuts[i].iova,
+				    iopt_cut_holds(cuts, i, area));
 		if (rc)
 			return rc;
-		right = area_alloc(iopt, area->pages,
-				   area_offset(area, iovas[i]), area->prot);
-		if (!right)
-			return -ENOMEM;
-		right->node.iova = iovas[i];
-		list_add_tail(&right->item, rights);
+		atomic_inc(&area->busy);
+		cuts[i].area = area;
 	}
 	return 0;
 }
 
 /*
- * Have the areas on both sides release what they have acquired by themselves.
- * The mutex may be held for as long as somebody pins other parts of the backing.
+ * Get all that may fail. The areas on both sides are to release what they have
+ * acquired by themselves. The mutex may be held for as long as somebody pins
+ * other parts of the backing.
  */
-static int iopt_cut_pages(struct io_pagetable *iopt, struct list_head *rights)
+static int iopt_cut_prepare(struct io_pagetable *iopt, struct iopt_cut *cut)
 {
-	struct iopt_area *right;
+	struct iopt_area *area = cut->area;
 	int rc;
 
-	/* Then no area has acquired anything, and that stays so */
+	cut->right = area_alloc(iopt, area->pages, area_offset(area, cut->iova),
+				area->prot);
+	if (!cut->right)
+		return -ENOMEM;
+	/* Without a domain no area has acquired anything, and that stays so */
 	if (list_empty(&iopt->domains))
 		return 0;
-	list_for_each_entry(right, rights, item) {
-		ACQUIRE(mutex_kill, lock)(&right->pages->mutex);
-		rc = ACQUIRE_ERR(mutex_kill, &lock);
-		if (!rc)
-			rc = pages_split(right->pages,
-					 area_index(right, right->node.iova));
-		if (rc)
-			return rc;
-	}
-	return 0;
+
+	ACQUIRE(mutex_kill, lock)(&area->pages->mutex);
+	rc = ACQUIRE_ERR(mutex_kill, &lock);
+	if (!rc)
+		rc = pages_split(area->pages, area_index(area, cut->iova));
+	if (!rc)
+		cut->split = true;
+	return rc;
 }
 
-static void iopt_cut_area(struct iopt_area *area, struct iopt_area *right)
+static void iopt_cut_area(struct iopt_area *area, struct iopt_area *right,
+			  unsigned long iova)
 {
 	struct iova_space *space = &area->iopt->space;
 
 	iova_space_erase(space, &area->node);
 	right->state = area->state;
-	right->prot = area->prot;
 	right->pinned = area->pinned;
 	atomic_set(&right->all_dirty, atomic_read(&area->all_dirty));
+	right->node.iova = iova;
 	right->node.last = area->node.last;
-	area->node.last = right->node.iova - 1;
+	area->node.last = iova - 1;
 	iova_space_insert(space, &area->node);
 	iova_space_insert(space, &right->node);
 }
 
-/* Takes what it uses off the list, which is all or nothing of it */
-static int iopt_cut_commit(struct io_pagetable *iopt, struct list_head *rights)
+/* All or nothing */
+static int iopt_cut_commit(struct io_pagetable *iopt, struct iopt_cut *cuts,
+			   unsigned int num)
 {
-	struct iopt_area *area, *right, *next;
-	unsigned long iova;
+	unsigned int i;
 	int rc;
 
 	guard(rwsem_write)(&iopt->iova_rwsem);
-	list_for_each_entry(right, rights, item) {
-		iova = right->node.iova;
-		area = iopt_cut_find(iopt, iova);
-		/* Unmapped, or cut by somebody else, since it was prepared */
-		if (!area || area->pages != right->pages ||
-		    area_offset(area, iova) != right->offset)
-			return -EAGAIN;
-		rc = iopt_cut_check(iopt, area, iova);
+	for (i = 0; i != num; i++) {
+		if (!cuts[i].area)
+			continue;
+		rc = iopt_cut_check(iopt, cuts[i].area, cuts[i].iova,
+				    iopt_cut_holds(cuts, num, cuts[i].area));
 		if (rc)
 			return rc;
 	}
-	list_for_each_entry_safe(right, next, rights, item) {
-		list_del(&right->item);
-		iopt_cut_area(iopt_cut_find(iopt, right->node.iova), right);
+	for (i = 0; i != num; i++) {
+		if (!cuts[i].area)
+			continue;
+		/* It may be to the right of another cut */
+		iopt_cut_area(iopt_cut_find(iopt, cuts[i].iova), cuts[i].right,
+			      cuts[i].iova);
+		cuts[i].right = NULL;
 	}
 	return 0;
 }
 
-static int iopt_cut_areas(struct io_pagetable *iopt,
-			  const unsigned long *iovas, unsigned int num_iovas)
+/* Also of a cut that was not made */
+static void iopt_cut_end(struct iopt_cut *cut)
 {
-	struct iopt_area *right, *next;
-	LIST_HEAD(rights);
+	struct iopt_pages *pages;
+
+	if (!cut->area)
+		return;
+	if (cut->right) {
+		pages = cut->area->pages;
+		/*
+		 * Nobody who is killed waits for somebody else's pinning here.
+		 * Then the backing merely stays prepared.
+		 */
+		if (cut->split && !mutex_lock_killable(&pages->mutex)) {
+			pages_unsplit(pages, area_index(cut->area, cut->iova));
+			mutex_unlock(&pages->mutex);
+		}
+		area_free(cut->right);
+	}
+	area_end(cut->area);
+}
+
+static int iopt_cut_areas(struct io_pagetable *iopt,
+			  const unsigned long *iovas, unsigned int num)
+{
+	struct iopt_cut cuts[IOPT_CUTS_MAX] = {};
+	unsigned int i;
 	int rc;
 
+	for (i = 0; i != num; i++)
+		cuts[i].iova = iovas[i];
 	rc = down_read_killable(&iopt->domains_rwsem);
 	if (rc)
 		return rc;
-	rc = iopt_cut_prepare(iopt, iovas, num_iovas, &rights);
+	rc = iopt_cut_begin(iopt, cuts, num);
+	for (i = 0; !rc && i != num; i++)
+		if (cuts[i].area)
+			rc = iopt_cut_prepare(iopt, &cuts[i]);
 	if (!rc)
-		rc = iopt_cut_pages(iopt, &rights);
-	if (!rc)
-		rc = iopt_cut_commit(iopt, &rights);
+		rc = iopt_cut_commit(iopt, cuts, num);
+	for (i = 0; i != num; i++)
+		iopt_cut_end(&cuts[i]);
 	up_read(&iopt->domains_rwsem);
-
-	list_for_each_entry_safe(right, next, &rights, item)
-		area_free(right);
 	return rc;
 }
 
@@ -990,11 +1045,11 @@ static int iopt_cut_areas(struct io_pagetable *iopt,
  * @iopt: a space that has huge pages disabled
  * @iovas: where to cut, in ascending order; where nothing is mapped, or a
  *	mapping begins already, there is nothing to do
- * @num_iovas: entries in @iovas
+ * @num_iovas: entries in @iovas, one or two
  *
  * Changes no pins, no charges and no domain.
  *
- * Returns an errno with nothing cut: -EBUSY for a mapping that comes or goes,
+ * Return: 0, or an errno with nothing cut: -EBUSY for a mapping that comes or goes,
  * -EOPNOTSUPP for a dma-buf or a space with huge pages, -EINVAL where alignment
  * or pins of an access forbid it, -ENOMEM, -EINTR when the caller is killed
  * while somebody works on the mapping.
@@ -1004,6 +1059,8 @@ int iopt_cut(struct io_pagetable *iopt, const unsigned long *iovas,
 {
 	int rc;
 
+	if (WARN_ON(num_iovas > IOPT_CUTS_MAX))
+		return -EINVAL;
 	/* An access, which may need the locks, is done with an area soon */
 	while ((rc = iopt_cut_areas(iopt, iovas, num_iovas)) == -EAGAIN) {
 		if (fatal_signal_pending(current))

@@ -776,6 +776,19 @@ int pages_split(struct iopt_pages *pages, unsigned long index)
 	return rc;
 }
 
+/**
+ * pages_unsplit() - undo pages_split()
+ * @pages: the backing
+ * @index: as there; neither interval was given up meanwhile
+ */
+void pages_unsplit(struct iopt_pages *pages, unsigned long index)
+{
+	lockdep_assert_held(&pages->mutex);
+
+	extent_first(pages, index - 1, index - 1)->ends--;
+	extent_join(pages, index);
+}
+
 /* A store of what is in some neighbouring extents, left to right */
 static struct pages_store *store_copy(struct iopt_pages *pages,
 				      struct pages_extent *left,

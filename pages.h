@@ -156,6 +156,7 @@ int pages_acquire(struct iopt_pages *pages, unsigned long first,
 void pages_release(struct iopt_pages *pages, unsigned long first,
 		   unsigned long last);
 int pages_split(struct iopt_pages *pages, unsigned long index);
+void pages_unsplit(struct iopt_pages *pages, unsigned long index);
 
 /**
  * struct pages_walk - reads the page frames of an acquired interval

@@ -446,6 +446,26 @@ static void pages_splits(struct kunit *test)
 	expect_pinned(test);
 }
 
+/* A split that is undone leaves nothing, and may be made again */
+static void pages_unsplits(struct kunit *test)
+{
+	struct pages_ctx *ctx = test->priv;
+	struct held *h = ctx->held;
+	int i;
+
+	acquire(test, &h[0], 4, 43);
+	for (i = 0; i != 3; i++) {
+		split_at(test, 20);
+		expect_kept(test, 2, 1);
+		scoped_guard(mutex, &ctx->pages->mutex)
+			pages_unsplit(ctx->pages, 20);
+		expect_kept(test, 1, 1);
+	}
+	expect_walk(test, 4, 43);
+	release(ctx, &h[0]);
+	expect_pinned(test);
+}
+
 /* What cannot be pinned leaves what is pinned as it was */
 static void pages_fail(struct kunit *test)
 {
@@ -639,6 +659,7 @@ static struct kunit_case pages_cases[] = {
 	KUNIT_CASE_PARAM(pages_gather, pages_kind_gen_params),
 	KUNIT_CASE_PARAM(pages_meet, pages_kind_gen_params),
 	KUNIT_CASE_PARAM(pages_splits, pages_kind_gen_params),
+	KUNIT_CASE_PARAM(pages_unsplits, pages_kind_gen_params),
 	KUNIT_CASE_PARAM(pages_fail, pages_kind_gen_params),
 	KUNIT_CASE_PARAM(pages_random, pages_kind_gen_params),
 	KUNIT_CASE_PARAM(pages_copies, pages_kind_gen_params),
