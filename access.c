@@ -500,7 +500,7 @@ int iommufd_access_attach(struct iommufd_access *access, u32 ioas_id)
 	rc = access_join(access, ioas, &id);
 	if (!rc)
 		access_enter(access, ioas, id);
-	iommufd_put_object(access->ictx, &ioas->obj);
+	iommufd_put_object(&ioas->obj);
 	return rc;
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_access_attach, "IOMMUFD");
@@ -536,7 +536,7 @@ int iommufd_access_replace(struct iommufd_access *access, u32 ioas_id)
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
 	rc = access_replace(access, ioas);
-	iommufd_put_object(access->ictx, &ioas->obj);
+	iommufd_put_object(&ioas->obj);
 	return rc;
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_access_replace, "IOMMUFD");

@@ -246,7 +246,7 @@ static struct iommufd_ioas *next_ioas(struct iommufd_ctx *ictx,
 
 	guard(rcu)();
 	xa_for_each_start(&ictx->objects, id, obj, id) {
-		if (obj->type == IOMMUFD_OBJ_IOAS && iommufd_lock_obj(ictx, obj))
+		if (obj->type == IOMMUFD_OBJ_IOAS && iommufd_lock_obj(obj))
 			return container_of(obj, struct iommufd_ioas, obj);
 	}
 	return NULL;
@@ -298,7 +298,7 @@ out_unlock:
 	xa_destroy(&changes);
 	list_for_each_entry_safe(ioas, next, &locked, change_item) {
 		up_write(&ioas->iopt.domains_rwsem);
-		iommufd_put_object(ictx, &ioas->obj);
+		iommufd_put_object(&ioas->obj);
 	}
 	up_write(&ictx->ioas_creation_lock);
 	return rc;

@@ -252,7 +252,7 @@ static int device_change(struct iommufd_change *change, u32 *pt_id)
 	if (IS_ERR(obj))
 		return PTR_ERR(obj);
 	rc = change_object(change, obj, pt_id);
-	iommufd_put_object(ictx, obj);
+	iommufd_put_object(obj);
 	if (change->stale)
 		iommufd_hwpt_put(ictx, change->stale);
 	return rc;

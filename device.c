@@ -291,7 +291,7 @@ static void *hw_info_gather(struct iommufd_ctx *ictx, struct iommu_hw_info *cmd,
 		hw_info_fill_caps(cmd, idev->dev);
 		data = hw_info_get_data(cmd, idev->dev, data_len);
 	}
-	iommufd_put_object(ictx, &idev->obj);
+	iommufd_put_object(&idev->obj);
 	return data;
 }
 

@@ -385,7 +385,7 @@ static int hwpt_set_fault(struct iommufd_ctx *ictx,
 	hwpt->fault = fault;
 	hwpt->domain->iopf_handler = iommufd_fault_iopf_handler;
 	refcount_inc(&fault->common.obj.users);
-	iommufd_put_object(ictx, &fault->common.obj);
+	iommufd_put_object(&fault->common.obj);
 	return 0;
 }
 
@@ -452,9 +452,9 @@ hwpt_create(struct iommufd_ctx *ictx, const struct iommu_hwpt_alloc *cmd)
 	}
 	hwpt = hwpt_alloc_on(ictx, idev, pt_obj, cmd->flags,
 			     cmd->data_len ? &user_data : NULL);
-	iommufd_put_object(ictx, pt_obj);
+	iommufd_put_object(pt_obj);
 out_put_idev:
-	iommufd_put_object(ictx, &idev->obj);
+	iommufd_put_object(&idev->obj);
 	return hwpt;
 }
 
@@ -570,7 +570,7 @@ static int hwpt_invalidate(struct iommufd_ucmd *ucmd, u32 *done)
 		*done = min(array.entry_num, cmd->entry_num);
 	else if (array.entry_num && array.entry_num < cmd->entry_num)
 		*done = hwpt_invalidate_again(obj, array);
-	iommufd_put_object(ucmd->ictx, obj);
+	iommufd_put_object(obj);
 	return rc;
 }
 
@@ -611,7 +611,7 @@ int iommufd_hwpt_set_dirty_tracking(struct iommufd_ucmd *ucmd)
 	if (domain->dirty_ops)
 		rc = iopt_set_dirty_tracking(&hwpt_paging->ioas->iopt,
 					     &hwpt_paging->iopt_domain, enable);
-	iommufd_put_object(ucmd->ictx, &hwpt_paging->common.obj);
+	iommufd_put_object(&hwpt_paging->common.obj);
 	return rc;
 }
 
@@ -671,6 +671,6 @@ int iommufd_hwpt_get_dirty_bitmap(struct iommufd_ucmd *ucmd)
 	if (IS_ERR(hwpt_paging))
 		return PTR_ERR(hwpt_paging);
 	rc = get_dirty_bitmap(cmd, hwpt_paging);
-	iommufd_put_object(ucmd->ictx, &hwpt_paging->common.obj);
+	iommufd_put_object(&hwpt_paging->common.obj);
 	return rc;
 }

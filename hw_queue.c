@@ -216,6 +216,6 @@ int iommufd_hw_queue_alloc_ioctl(struct iommufd_ucmd *ucmd)
 
 	size = hw_queue_size(viommu, cmd->type);
 	rc = size ? hw_queue_alloc(ucmd, viommu, size) : -EOPNOTSUPP;
-	iommufd_put_object(ucmd->ictx, &viommu->obj);
+	iommufd_put_object(&viommu->obj);
 	return rc;
 }

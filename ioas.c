@@ -133,7 +133,7 @@ int iommufd_ioas_iova_ranges(struct iommufd_ucmd *ucmd)
 	if (!rc && cmd->num_iovas > max)
 		rc = -EMSGSIZE;
 out_put:
-	iommufd_put_object(ucmd->ictx, &ioas->obj);
+	iommufd_put_object(&ioas->obj);
 	return rc;
 }
 
@@ -192,7 +192,7 @@ int iommufd_ioas_allow_iovas(struct iommufd_ucmd *ucmd)
 	if (!rc)
 		rc = iopt_set_allowed(&ioas->iopt, &allowed);
 	iova_allowed_free(&allowed);
-	iommufd_put_object(ucmd->ictx, &ioas->obj);
+	iommufd_put_object(&ioas->obj);
 	return rc;
 }
 
@@ -246,7 +246,7 @@ int iommufd_ioas_map(struct iommufd_ucmd *ucmd)
 			   &iopt_map_any);
 	if (!rc)
 		rc = put_user(iova, &ucmd_map->iova);
-	iommufd_put_object(ucmd->ictx, &ioas->obj);
+	iommufd_put_object(&ioas->obj);
 	return rc;
 }
 
@@ -278,7 +278,7 @@ int iommufd_ioas_map_file(struct iommufd_ucmd *ucmd)
 			   cmd->flags & IOMMU_IOAS_MAP_FIXED_IOVA);
 	if (!rc)
 		rc = put_user(iova, &ucmd_map->iova);
-	iommufd_put_object(ucmd->ictx, &ioas->obj);
+	iommufd_put_object(&ioas->obj);
 	return rc;
 }
 
@@ -323,9 +323,9 @@ int iommufd_ioas_copy(struct iommufd_ucmd *ucmd)
 		cmd->dst_iova = iova;
 		rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));
 	}
-	iommufd_put_object(ucmd->ictx, &dst->obj);
+	iommufd_put_object(&dst->obj);
 out_put_src:
-	iommufd_put_object(ucmd->ictx, &src->obj);
+	iommufd_put_object(&src->obj);
 	return rc;
 }
 
@@ -353,7 +353,7 @@ int iommufd_ioas_unmap(struct iommufd_ucmd *ucmd)
 		rc = iopt_unmap(&ioas->iopt, cmd->iova, cmd->length, &unmapped);
 	if (!rc)
 		rc = put_user(unmapped, &ucmd_unmap->length);
-	iommufd_put_object(ucmd->ictx, &ioas->obj);
+	iommufd_put_object(&ioas->obj);
 	return rc;
 }
 
@@ -400,7 +400,7 @@ int iommufd_ioas_noiommu_get_pa(struct iommufd_ucmd *ucmd)
 		cmd->out_phys = phys;
 		rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));
 	}
-	iommufd_put_object(ucmd->ictx, &ioas->obj);
+	iommufd_put_object(&ioas->obj);
 	return rc;
 }
 
@@ -455,7 +455,7 @@ static int option_huge_pages(struct iommufd_ctx *ictx, struct iommu_option *cmd)
 	default:
 		rc = -EOPNOTSUPP;
 	}
-	iommufd_put_object(ictx, &ioas->obj);
+	iommufd_put_object(&ioas->obj);
 	return rc;
 }
 

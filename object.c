@@ -140,7 +140,7 @@ struct iommufd_object *iommufd_get_object(struct iommufd_ctx *ictx, u32 id,
 	guard(rcu)();
 	obj = xa_load(&ictx->objects, id);
 	if (!obj || (type != IOMMUFD_OBJ_ANY && obj->type != type) ||
-	    !iommufd_lock_obj(ictx, obj))
+	    !iommufd_lock_obj(obj))
 		return ERR_PTR(-ENOENT);
 	return obj;
 }

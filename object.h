@@ -31,6 +31,9 @@
 #ifndef __IOMMUFD_OBJECT_H
 #define __IOMMUFD_OBJECT_H
 
+#include <linux/cleanup.h>
+#include <linux/err.h>
+
 #include "main.h"
 
 /**
@@ -118,11 +121,9 @@ void iommufd_object_last_put(struct iommufd_object *obj);
 
 /**
  * iommufd_put_object() - end of iommufd_get_object() or iommufd_lock_obj()
- * @ictx: context of the object
  * @obj: the object; others may free it at once
  */
-static inline void iommufd_put_object(struct iommufd_ctx *ictx,
-				      struct iommufd_object *obj)
+static inline void iommufd_put_object(struct iommufd_object *obj)
 {
 	/* Whoever sees wait_cnt at zero relies on nobody touching users */
 	refcount_dec(&obj->users);
@@ -130,15 +131,26 @@ static inline void iommufd_put_object(struct iommufd_ctx *ictx,
 		iommufd_object_last_put(obj);
 }
 
+static inline void __iommufd_put_object(struct iommufd_object *obj)
+{
+	if (!IS_ERR_OR_NULL(obj))
+		iommufd_put_object(obj);
+}
+
+/*
+ * For a pointer to an object, or to a structure that begins with one. NULL and
+ * an ERR_PTR() are fine.
+ */
+DEFINE_FREE(iommufd_put_object, struct iommufd_object *,
+	    __iommufd_put_object(_T))
+
 /**
  * iommufd_lock_obj() - take the references of a running operation
- * @ictx: context of the object
  * @obj: an object whose memory stays, by RCU or a lock
  *
  * Returns false when it is being destroyed. Undo with iommufd_put_object().
  */
-static inline bool iommufd_lock_obj(struct iommufd_ctx *ictx,
-				    struct iommufd_object *obj)
+static inline bool iommufd_lock_obj(struct iommufd_object *obj)
 {
 	if (!refcount_inc_not_zero(&obj->wait_cnt))
 		return false;

@@ -58,7 +58,7 @@ static int iommufd_test_add_reserved(struct iommufd_ucmd *ucmd)
 		return PTR_ERR(ioas);
 	/* Without an owner it stays until the IOAS is destroyed */
 	rc = iopt_reserve(&ioas->iopt, start, last, NULL);
-	iommufd_put_object(ucmd->ictx, &ioas->obj);
+	iommufd_put_object(&ioas->obj);
 	return rc;
 }
 

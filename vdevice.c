@@ -54,7 +54,7 @@ void iommufd_vdevice_destroy(struct iommufd_object *obj)
 		xa_erase(&viommu->vdevs, vdev->virt_id);
 		idev->vdev = NULL;
 	}
-	iommufd_put_object(viommu->ictx, &idev->obj);
+	iommufd_put_object(&idev->obj);
 	refcount_dec(&viommu->obj.users);
 }
 
@@ -151,7 +151,7 @@ static int vdevice_create(struct iommufd_ucmd *ucmd,
 	}
 
 	/* Cannot fail, this call holds a reference already */
-	WARN_ON(!iommufd_lock_obj(ucmd->ictx, &idev->obj));
+	WARN_ON(!iommufd_lock_obj(&idev->obj));
 	refcount_inc(&viommu->obj.users);
 	idev->vdev = vdev;
 	vdevice_reveal(vdev);
@@ -191,7 +191,7 @@ static int vdevice_check_id(struct iommufd_ctx *ictx,
 		return PTR_ERR(idev);
 	scoped_guard(mutex, &idev->igroup->lock)
 		rc = vdevice_check(viommu, idev, cmd->virt_id);
-	iommufd_put_object(ictx, &idev->obj);
+	iommufd_put_object(&idev->obj);
 	return rc;
 }
 
@@ -220,7 +220,7 @@ static int vdevice_alloc(struct iommufd_ucmd *ucmd,
 	if (IS_ERR(idev))
 		return PTR_ERR(idev);
 	rc = vdevice_create(ucmd, vdev, viommu, idev);
-	iommufd_put_object(ucmd->ictx, &idev->obj);
+	iommufd_put_object(&idev->obj);
 	return rc;
 }
 
@@ -239,6 +239,6 @@ int iommufd_vdevice_alloc_ioctl(struct iommufd_ucmd *ucmd)
 	if (IS_ERR(viommu))
 		return PTR_ERR(viommu);
 	rc = vdevice_alloc(ucmd, viommu);
-	iommufd_put_object(ucmd->ictx, &viommu->obj);
+	iommufd_put_object(&viommu->obj);
 	return rc;
 }

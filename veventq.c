@@ -190,6 +190,6 @@ int iommufd_veventq_alloc(struct iommufd_ucmd *ucmd)
 				    "[iommufd-viommu-event]", &veventq_fops,
 				    &cmd->out_veventq_fd, sizeof(*cmd));
 out_put:
-	iommufd_put_object(ucmd->ictx, &viommu->obj);
+	iommufd_put_object(&viommu->obj);
 	return rc;
 }

@@ -48,14 +48,14 @@ static bool vfio_has_dirty_log(void)
 static struct iommufd_ioas *vfio_get_ioas(struct iommufd_ctx *ictx)
 {
 	guard(spinlock)(&ictx->objects.xa_lock);
-	if (!ictx->vfio_ioas || !iommufd_lock_obj(ictx, &ictx->vfio_ioas->obj))
+	if (!ictx->vfio_ioas || !iommufd_lock_obj(&ictx->vfio_ioas->obj))
 		return ERR_PTR(-ENODEV);
 	return ictx->vfio_ioas;
 }
 
-static void vfio_put_ioas(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas)
+static void vfio_put_ioas(struct iommufd_ioas *ioas)
 {
-	iommufd_put_object(ictx, &ioas->obj);
+	iommufd_put_object(&ioas->obj);
 }
 
 /* A designation is no reference; destroying the IOAS ends it */
@@ -107,11 +107,11 @@ int iommufd_vfio_compat_ioas_create(struct iommufd_ctx *ictx)
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
 	/* Visible, it could be destroyed before it is designated */
-	iommufd_lock_obj(ictx, &ioas->obj);
+	iommufd_lock_obj(&ioas->obj);
 	iommufd_object_finalize(ictx, &ioas->obj);
 	/* The lock held excludes no-IOMMU mode, and another one */
 	vfio_designate(ictx, ioas);
-	vfio_put_ioas(ictx, ioas);
+	vfio_put_ioas(ioas);
 	return 0;
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_vfio_compat_ioas_create, "IOMMUFD_VFIO");
@@ -134,7 +134,7 @@ static int vfio_ioas_set(struct iommufd_ctx *ictx, u32 id)
 		return PTR_ERR(ioas);
 	scoped_guard(rwsem_read, &ictx->ioas_creation_lock)
 		rc = vfio_designate(ictx, ioas);
-	vfio_put_ioas(ictx, ioas);
+	vfio_put_ioas(ioas);
 	return rc;
 }
 
@@ -175,7 +175,7 @@ static int vfio_is_dma_coherent(struct iommufd_ctx *ictx)
 	if (IS_ERR(ioas))
 		return 0;
 	ret = iopt_is_coherent(&ioas->iopt);
-	vfio_put_ioas(ictx, ioas);
+	vfio_put_ioas(ioas);
 	return ret;
 }
 
@@ -230,7 +230,7 @@ static int vfio_set_iommu(struct iommufd_ctx *ictx, unsigned long type)
 		return PTR_ERR(ioas);
 	if (type == VFIO_TYPE1_IOMMU)
 		rc = vfio_set_type1(ioas);
-	vfio_put_ioas(ictx, ioas);
+	vfio_put_ioas(ioas);
 	return rc;
 }
 
@@ -376,7 +376,7 @@ static int vfio_iommu_get_info(struct iommufd_ctx *ictx, void __user *uinfo)
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
 	rc = vfio_info_reply(ioas, uinfo, info.argsz);
-	vfio_put_ioas(ictx, ioas);
+	vfio_put_ioas(ioas);
 	return rc;
 }
 
@@ -452,7 +452,7 @@ static int vfio_iommu_map_dma(struct iommufd_ctx *ictx, void __user *umap)
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
 	rc = vfio_map(ictx, ioas, &map);
-	vfio_put_ioas(ictx, ioas);
+	vfio_put_ioas(ioas);
 	return rc;
 }
 
@@ -608,7 +608,7 @@ static int vfio_iommu_unmap_dma(struct iommufd_ctx *ictx,
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
 	rc = vfio_unmap(ioas, &unmap, &bitmap, &unmapped);
-	vfio_put_ioas(ictx, ioas);
+	vfio_put_ioas(ioas);
 	if (rc)
 		return rc;
 	return put_user((u64)unmapped, &uunmap->size);
@@ -685,7 +685,7 @@ static int vfio_iommu_dirty_pages(struct iommufd_ctx *ictx, void __user *udirty)
 	else
 		rc = vfio_dirty_pages(ioas, udirty);
 	if (!IS_ERR(ioas))
-		vfio_put_ioas(ictx, ioas);
+		vfio_put_ioas(ioas);
 	return rc;
 }
 

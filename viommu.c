@@ -105,7 +105,7 @@ static struct iommufd_viommu *viommu_create_for(struct iommufd_ucmd *ucmd,
 	if (IS_ERR(hwpt))
 		return ERR_CAST(hwpt);
 	viommu = viommu_create(ucmd, idev, hwpt, size);
-	iommufd_put_object(ucmd->ictx, &hwpt->common.obj);
+	iommufd_put_object(&hwpt->common.obj);
 	return viommu;
 }
 
@@ -147,7 +147,7 @@ int iommufd_viommu_alloc_ioctl(struct iommufd_ucmd *ucmd)
 	 * The vIOMMU outlives the device, which may go from here on: the driver
 	 * and the reply wait for user memory.
 	 */
-	iommufd_put_object(ucmd->ictx, &idev->obj);
+	iommufd_put_object(&idev->obj);
 	if (IS_ERR(viommu))
 		return PTR_ERR(viommu);
 

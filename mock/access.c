@@ -287,7 +287,7 @@ void iommufd_test_syz_conv_iova_id(struct iommufd_ucmd *ucmd,
 	if (IS_ERR(ioas))
 		return;
 	*iova = syz_to_iova(&ioas->iopt, *iova);
-	iommufd_put_object(ucmd->ictx, &ioas->obj);
+	iommufd_put_object(&ioas->obj);
 }
 
 static unsigned long test_access_iova(struct test_access *ta, u64 iova,

@@ -38,7 +38,7 @@ static struct iommufd_device *get_mock_idev(struct iommufd_ctx *ictx, u32 id)
 	if (IS_ERR(idev) ||
 	    (iommufd_selftest_is_mock_dev(idev->dev) && !idev->noiommu))
 		return idev;
-	iommufd_put_object(ictx, &idev->obj);
+	iommufd_put_object(&idev->obj);
 	return ERR_PTR(-EINVAL);
 }
 
@@ -164,7 +164,7 @@ static int create_sibling(struct iommufd_ucmd *ucmd, u32 dev_flags,
 	if (sdev->mdev->dev.iommu_group &&
 	    !(dev_flags & MOCK_FLAGS_DEVICE_NOIOMMU))
 		rc = create_selftest_dev(ucmd, dev_flags, sdev->mdev, resv);
-	iommufd_put_object(ucmd->ictx, &sdev->obj);
+	iommufd_put_object(&sdev->obj);
 	return rc;
 }
 
@@ -206,7 +206,7 @@ int iommufd_test_bind_again(struct iommufd_ucmd *ucmd)
 	idev = iommufd_device_bind(ucmd->ictx, &sdev->mdev->dev, &id);
 	if (!IS_ERR(idev))
 		iommufd_device_unbind(idev);
-	iommufd_put_object(ucmd->ictx, &sdev->obj);
+	iommufd_put_object(&sdev->obj);
 	return PTR_ERR_OR_ZERO(idev);
 }
 
@@ -221,7 +221,7 @@ int iommufd_test_mock_domain_replace(struct iommufd_ucmd *ucmd)
 		return PTR_ERR(sdev);
 	rc = selftest_dev_replace(sdev, IOMMU_NO_PASID,
 				  &cmd->mock_domain_replace.pt_id);
-	iommufd_put_object(ucmd->ictx, &sdev->obj);
+	iommufd_put_object(&sdev->obj);
 	return rc ?: iommufd_ucmd_respond(ucmd, sizeof(*cmd));
 }
 
@@ -241,7 +241,7 @@ int iommufd_test_pasid_attach(struct iommufd_ucmd *ucmd)
 		if (rc)
 			selftest_dev_detach(sdev, pasid);
 	}
-	iommufd_put_object(ucmd->ictx, &sdev->obj);
+	iommufd_put_object(&sdev->obj);
 	return rc;
 }
 
@@ -256,7 +256,7 @@ int iommufd_test_pasid_replace(struct iommufd_ucmd *ucmd)
 		return PTR_ERR(sdev);
 	rc = selftest_dev_replace(sdev, cmd->pasid_replace.pasid,
 				  &cmd->pasid_replace.pt_id);
-	iommufd_put_object(ucmd->ictx, &sdev->obj);
+	iommufd_put_object(&sdev->obj);
 	return rc ?: iommufd_ucmd_respond(ucmd, sizeof(*cmd));
 }
 
@@ -269,7 +269,7 @@ int iommufd_test_pasid_detach(struct iommufd_ucmd *ucmd)
 	if (IS_ERR(sdev))
 		return PTR_ERR(sdev);
 	selftest_dev_detach(sdev, cmd->pasid_detach.pasid);
-	iommufd_put_object(ucmd->ictx, &sdev->obj);
+	iommufd_put_object(&sdev->obj);
 	return 0;
 }
 
@@ -306,7 +306,7 @@ static int check_attached(struct iommufd_ctx *ictx, struct mock_dev *mdev,
 		if (mock_dev_domain(mdev, pasid) == hwpt->domain)
 			rc = 0;
 	}
-	iommufd_put_object(ictx, obj);
+	iommufd_put_object(obj);
 	return rc;
 }
 
@@ -321,7 +321,7 @@ int iommufd_test_pasid_check_hwpt(struct iommufd_ucmd *ucmd)
 		return PTR_ERR(sdev);
 	rc = check_attached(ucmd->ictx, sdev->mdev, cmd->pasid_check.pasid,
 			    cmd->pasid_check.hwpt_id);
-	iommufd_put_object(ucmd->ictx, &sdev->obj);
+	iommufd_put_object(&sdev->obj);
 	return rc;
 }
 
@@ -358,7 +358,7 @@ int iommufd_test_trigger_iopf(struct iommufd_ucmd *ucmd)
 		if (!xa_empty(&mdev->iopf_pasids))
 			iommu_report_device_fault(idev->dev, &event);
 	}
-	iommufd_put_object(ucmd->ictx, &idev->obj);
+	iommufd_put_object(&idev->obj);
 	return 0;
 }
 
@@ -380,7 +380,7 @@ int iommufd_test_trigger_vevent(struct iommufd_ucmd *ucmd)
 	if (IS_ERR(idev))
 		return PTR_ERR(idev);
 	rc = mock_dev_report_event(to_mock_dev(idev->dev));
-	iommufd_put_object(ucmd->ictx, &idev->obj);
+	iommufd_put_object(&idev->obj);
 	return rc;
 }
 
@@ -398,6 +398,6 @@ int iommufd_test_dev_check_cache(struct iommufd_ucmd *ucmd)
 	    READ_ONCE(to_mock_dev(idev->dev)->cache[index]) ==
 		    cmd->check_dev_cache.cache)
 		rc = 0;
-	iommufd_put_object(ucmd->ictx, &idev->obj);
+	iommufd_put_object(&idev->obj);
 	return rc;
 }

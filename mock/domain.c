@@ -300,7 +300,7 @@ static struct iommufd_hwpt_paging *get_mock_paging(struct iommufd_ctx *ictx,
 
 	if (IS_ERR(hwpt) || hwpt->common.domain->ops == &mock_paging_ops)
 		return hwpt;
-	iommufd_put_object(ictx, &hwpt->common.obj);
+	iommufd_put_object(&hwpt->common.obj);
 	return ERR_PTR(-EINVAL);
 }
 
@@ -360,7 +360,7 @@ int iommufd_test_md_check_map(struct iommufd_ucmd *ucmd)
 		rc = check_translations(hwpt->common.domain,
 					cmd->check_map.iova,
 					cmd->check_map.uptr, end);
-	iommufd_put_object(ucmd->ictx, &hwpt->common.obj);
+	iommufd_put_object(&hwpt->common.obj);
 	return rc;
 }
 
@@ -382,7 +382,7 @@ int iommufd_test_md_check_iotlb(struct iommufd_ucmd *ucmd)
 	    READ_ONCE(to_mock_nested(domain)->iotlb[index]) ==
 		    cmd->check_iotlb.iotlb)
 		rc = 0;
-	iommufd_put_object(ucmd->ictx, &hwpt->common.obj);
+	iommufd_put_object(&hwpt->common.obj);
 	return rc;
 }
 
@@ -454,6 +454,6 @@ int iommufd_test_dirty(struct iommufd_ucmd *ucmd)
 		return PTR_ERR(hwpt);
 	rc = mock_dirty_from_user(to_mock_paging(hwpt->common.domain), cmd,
 				  length / page_size);
-	iommufd_put_object(ucmd->ictx, &hwpt->common.obj);
+	iommufd_put_object(&hwpt->common.obj);
 	return rc ?: iommufd_ucmd_respond(ucmd, sizeof(*cmd));
 }
