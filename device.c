@@ -282,17 +282,15 @@ static void hw_info_fill_caps(struct iommu_hw_info *cmd, struct device *dev)
 static void *hw_info_gather(struct iommufd_ctx *ictx, struct iommu_hw_info *cmd,
 			    u32 *data_len)
 {
-	struct iommufd_device *idev = iommufd_get_device(ictx, cmd->dev_id);
-	void *data = ERR_PTR(-EOPNOTSUPP);
+	struct iommufd_device *idev __free(iommufd_put_object) =
+		iommufd_get_device(ictx, cmd->dev_id);
 
 	if (IS_ERR(idev))
 		return ERR_CAST(idev);
-	if (!idev->noiommu) {
-		hw_info_fill_caps(cmd, idev->dev);
-		data = hw_info_get_data(cmd, idev->dev, data_len);
-	}
-	iommufd_put_object(&idev->obj);
-	return data;
+	if (idev->noiommu)
+		return ERR_PTR(-EOPNOTSUPP);
+	hw_info_fill_caps(cmd, idev->dev);
+	return hw_info_get_data(cmd, idev->dev, data_len);
 }
 
 /* IOMMU_GET_HW_INFO */

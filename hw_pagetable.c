@@ -436,26 +436,18 @@ hwpt_create(struct iommufd_ctx *ictx, const struct iommu_hwpt_alloc *cmd)
 		.uptr = u64_to_user_ptr(cmd->data_uptr),
 		.len = cmd->data_len,
 	};
-	struct iommufd_hw_pagetable *hwpt;
-	struct iommufd_object *pt_obj;
-	struct iommufd_device *idev;
 
-	idev = iommufd_get_device(ictx, cmd->dev_id);
+	struct iommufd_device *idev __free(iommufd_put_object) =
+		iommufd_get_device(ictx, cmd->dev_id);
 	if (IS_ERR(idev))
 		return ERR_CAST(idev);
-
+	struct iommufd_object *pt_obj __free(iommufd_put_object) =
+		iommufd_get_object(ictx, cmd->pt_id, IOMMUFD_OBJ_ANY);
 	/* Unlike elsewhere it is -EINVAL, which user space relies on */
-	pt_obj = iommufd_get_object(ictx, cmd->pt_id, IOMMUFD_OBJ_ANY);
-	if (IS_ERR(pt_obj)) {
-		hwpt = ERR_PTR(-EINVAL);
-		goto out_put_idev;
-	}
-	hwpt = hwpt_alloc_on(ictx, idev, pt_obj, cmd->flags,
+	if (IS_ERR(pt_obj))
+		return ERR_PTR(-EINVAL);
+	return hwpt_alloc_on(ictx, idev, pt_obj, cmd->flags,
 			     cmd->data_len ? &user_data : NULL);
-	iommufd_put_object(pt_obj);
-out_put_idev:
-	iommufd_put_object(&idev->obj);
-	return hwpt;
 }
 
 /* Filling and the reply may take long, for they wait for user memory */
@@ -547,7 +539,6 @@ static int hwpt_invalidate(struct iommufd_ucmd *ucmd, u32 *done)
 		.entry_len = cmd->entry_len,
 		.entry_num = cmd->entry_num,
 	};
-	struct iommufd_object *obj;
 	int rc;
 
 	*done = 0;
@@ -558,7 +549,8 @@ static int hwpt_invalidate(struct iommufd_ucmd *ucmd, u32 *done)
 	     cmd->entry_num > HWPT_INVALIDATE_MAX_ENTRIES))
 		return -EINVAL;
 
-	obj = iommufd_get_object(ucmd->ictx, cmd->hwpt_id, IOMMUFD_OBJ_ANY);
+	struct iommufd_object *obj __free(iommufd_put_object) =
+		iommufd_get_object(ucmd->ictx, cmd->hwpt_id, IOMMUFD_OBJ_ANY);
 	if (IS_ERR(obj))
 		return PTR_ERR(obj);
 	rc = hwpt_invalidate_object(obj, &array);
@@ -570,7 +562,6 @@ static int hwpt_invalidate(struct iommufd_ucmd *ucmd, u32 *done)
 		*done = min(array.entry_num, cmd->entry_num);
 	else if (array.entry_num && array.entry_num < cmd->entry_num)
 		*done = hwpt_invalidate_again(obj, array);
-	iommufd_put_object(obj);
 	return rc;
 }
 
@@ -595,24 +586,20 @@ int iommufd_hwpt_invalidate(struct iommufd_ucmd *ucmd)
 int iommufd_hwpt_set_dirty_tracking(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_hwpt_set_dirty_tracking *cmd = ucmd->cmd;
-	struct iommufd_hwpt_paging *hwpt_paging;
-	struct iommu_domain *domain;
-	int rc = -EOPNOTSUPP;
 	bool enable;
 
 	if (cmd->flags & ~IOMMU_HWPT_DIRTY_TRACKING_ENABLE)
 		return -EOPNOTSUPP;
 	enable = cmd->flags & IOMMU_HWPT_DIRTY_TRACKING_ENABLE;
 
-	hwpt_paging = iommufd_get_hwpt_paging(ucmd->ictx, cmd->hwpt_id);
+	struct iommufd_hwpt_paging *hwpt_paging __free(iommufd_put_object) =
+		iommufd_get_hwpt_paging(ucmd->ictx, cmd->hwpt_id);
 	if (IS_ERR(hwpt_paging))
 		return PTR_ERR(hwpt_paging);
-	domain = hwpt_paging->common.domain;
-	if (domain->dirty_ops)
-		rc = iopt_set_dirty_tracking(&hwpt_paging->ioas->iopt,
-					     &hwpt_paging->iopt_domain, enable);
-	iommufd_put_object(&hwpt_paging->common.obj);
-	return rc;
+	if (!hwpt_paging->common.domain->dirty_ops)
+		return -EOPNOTSUPP;
+	return iopt_set_dirty_tracking(&hwpt_paging->ioas->iopt,
+				       &hwpt_paging->iopt_domain, enable);
 }
 
 static int dirty_bitmap_check(struct iommu_hwpt_get_dirty_bitmap *cmd,
@@ -660,17 +647,14 @@ static int get_dirty_bitmap(struct iommu_hwpt_get_dirty_bitmap *cmd,
 int iommufd_hwpt_get_dirty_bitmap(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_hwpt_get_dirty_bitmap *cmd = ucmd->cmd;
-	struct iommufd_hwpt_paging *hwpt_paging;
-	int rc;
 
 	if (cmd->flags & ~IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR ||
 	    cmd->__reserved)
 		return -EOPNOTSUPP;
 
-	hwpt_paging = iommufd_get_hwpt_paging(ucmd->ictx, cmd->hwpt_id);
+	struct iommufd_hwpt_paging *hwpt_paging __free(iommufd_put_object) =
+		iommufd_get_hwpt_paging(ucmd->ictx, cmd->hwpt_id);
 	if (IS_ERR(hwpt_paging))
 		return PTR_ERR(hwpt_paging);
-	rc = get_dirty_bitmap(cmd, hwpt_paging);
-	iommufd_put_object(&hwpt_paging->common.obj);
-	return rc;
+	return get_dirty_bitmap(cmd, hwpt_paging);
 }

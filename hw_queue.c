@@ -196,10 +196,8 @@ static int hw_queue_alloc(struct iommufd_ucmd *ucmd,
 int iommufd_hw_queue_alloc_ioctl(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_hw_queue_alloc *cmd = ucmd->cmd;
-	struct iommufd_viommu *viommu;
 	size_t size;
 	u64 last;
-	int rc;
 
 	if (cmd->flags || cmd->type == IOMMU_HW_QUEUE_TYPE_DEFAULT)
 		return -EOPNOTSUPP;
@@ -210,12 +208,11 @@ int iommufd_hw_queue_alloc_ioctl(struct iommufd_ucmd *ucmd)
 	    last > ULONG_MAX)
 		return -EOVERFLOW;
 
-	viommu = iommufd_get_viommu(ucmd->ictx, cmd->viommu_id);
+	struct iommufd_viommu *viommu __free(iommufd_put_object) =
+		iommufd_get_viommu(ucmd->ictx, cmd->viommu_id);
 	if (IS_ERR(viommu))
 		return PTR_ERR(viommu);
 
 	size = hw_queue_size(viommu, cmd->type);
-	rc = size ? hw_queue_alloc(ucmd, viommu, size) : -EOPNOTSUPP;
-	iommufd_put_object(&viommu->obj);
-	return rc;
+	return size ? hw_queue_alloc(ucmd, viommu, size) : -EOPNOTSUPP;
 }

@@ -114,27 +114,25 @@ int iommufd_ioas_iova_ranges(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_ioas_iova_ranges *cmd = ucmd->cmd;
 	u32 max = cmd->num_iovas;
-	struct iommufd_ioas *ioas;
 	int rc;
 
 	if (cmd->__reserved)
 		return -EOPNOTSUPP;
 
-	ioas = iommufd_get_ioas(ucmd->ictx, cmd->ioas_id);
+	struct iommufd_ioas *ioas __free(iommufd_put_object) =
+		iommufd_get_ioas(ucmd->ictx, cmd->ioas_id);
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
 
 	rc = ioas_copy_ranges(&ioas->iopt, u64_to_user_ptr(cmd->allowed_iovas),
 			      max, &cmd->num_iovas);
 	if (rc)
-		goto out_put;
+		return rc;
 	cmd->out_iova_alignment = READ_ONCE(ioas->iopt.iova_alignment);
 	rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));
-	if (!rc && cmd->num_iovas > max)
-		rc = -EMSGSIZE;
-out_put:
-	iommufd_put_object(&ioas->obj);
-	return rc;
+	if (rc)
+		return rc;
+	return cmd->num_iovas > max ? -EMSGSIZE : 0;
 }
 
 /*
@@ -178,13 +176,13 @@ int iommufd_ioas_allow_iovas(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_ioas_allow_iovas *cmd = ucmd->cmd;
 	struct rb_root_cached allowed = RB_ROOT_CACHED;
-	struct iommufd_ioas *ioas;
 	int rc;
 
 	if (cmd->__reserved)
 		return -EOPNOTSUPP;
 
-	ioas = iommufd_get_ioas(ucmd->ictx, cmd->ioas_id);
+	struct iommufd_ioas *ioas __free(iommufd_put_object) =
+		iommufd_get_ioas(ucmd->ictx, cmd->ioas_id);
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
 	rc = ioas_read_allowed(&allowed, u64_to_user_ptr(cmd->allowed_iovas),
@@ -192,7 +190,6 @@ int iommufd_ioas_allow_iovas(struct iommufd_ucmd *ucmd)
 	if (!rc)
 		rc = iopt_set_allowed(&ioas->iopt, &allowed);
 	iova_allowed_free(&allowed);
-	iommufd_put_object(&ioas->obj);
 	return rc;
 }
 
@@ -225,7 +222,6 @@ int iommufd_ioas_map(struct iommufd_ucmd *ucmd)
 	struct iommu_ioas_map __user *ucmd_map = ucmd->ubuffer;
 	struct iommu_ioas_map *cmd = ucmd->cmd;
 	unsigned long iova = cmd->iova;
-	struct iommufd_ioas *ioas;
 	int rc;
 
 	if ((cmd->flags & ~IOAS_MAP_FLAGS) || cmd->__reserved)
@@ -236,7 +232,8 @@ int iommufd_ioas_map(struct iommufd_ucmd *ucmd)
 	if (!map_prot(cmd->flags))
 		return -EINVAL;
 
-	ioas = iommufd_get_ioas(ucmd->ictx, cmd->ioas_id);
+	struct iommufd_ioas *ioas __free(iommufd_put_object) =
+		iommufd_get_ioas(ucmd->ictx, cmd->ioas_id);
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
 	rc = iopt_map_user(ucmd->ictx, &ioas->iopt, &iova,
@@ -244,10 +241,9 @@ int iommufd_ioas_map(struct iommufd_ucmd *ucmd)
 			   map_prot(cmd->flags),
 			   cmd->flags & IOMMU_IOAS_MAP_FIXED_IOVA,
 			   &iopt_map_any);
-	if (!rc)
-		rc = put_user(iova, &ucmd_map->iova);
-	iommufd_put_object(&ioas->obj);
-	return rc;
+	if (rc)
+		return rc;
+	return put_user(iova, &ucmd_map->iova);
 }
 
 /**
@@ -259,7 +255,6 @@ int iommufd_ioas_map_file(struct iommufd_ucmd *ucmd)
 	struct iommu_ioas_map_file __user *ucmd_map = ucmd->ubuffer;
 	struct iommu_ioas_map_file *cmd = ucmd->cmd;
 	unsigned long iova = cmd->iova;
-	struct iommufd_ioas *ioas;
 	int rc;
 
 	if (cmd->flags & ~IOAS_MAP_FLAGS)
@@ -270,16 +265,16 @@ int iommufd_ioas_map_file(struct iommufd_ucmd *ucmd)
 	if (!map_prot(cmd->flags))
 		return -EINVAL;
 
-	ioas = iommufd_get_ioas(ucmd->ictx, cmd->ioas_id);
+	struct iommufd_ioas *ioas __free(iommufd_put_object) =
+		iommufd_get_ioas(ucmd->ictx, cmd->ioas_id);
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
 	rc = iopt_map_file(ucmd->ictx, &ioas->iopt, &iova, cmd->fd, cmd->start,
 			   cmd->length, map_prot(cmd->flags),
 			   cmd->flags & IOMMU_IOAS_MAP_FIXED_IOVA);
-	if (!rc)
-		rc = put_user(iova, &ucmd_map->iova);
-	iommufd_put_object(&ioas->obj);
-	return rc;
+	if (rc)
+		return rc;
+	return put_user(iova, &ucmd_map->iova);
 }
 
 /**
@@ -289,7 +284,6 @@ int iommufd_ioas_map_file(struct iommufd_ucmd *ucmd)
 int iommufd_ioas_copy(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_ioas_copy *cmd = ucmd->cmd;
-	struct iommufd_ioas *src, *dst;
 	unsigned long iova;
 	int rc;
 
@@ -304,29 +298,25 @@ int iommufd_ioas_copy(struct iommufd_ucmd *ucmd)
 	if (!map_prot(cmd->flags))
 		return -EINVAL;
 
-	src = iommufd_get_ioas(ucmd->ictx, cmd->src_ioas_id);
+	struct iommufd_ioas *src __free(iommufd_put_object) =
+		iommufd_get_ioas(ucmd->ictx, cmd->src_ioas_id);
 	if (IS_ERR(src))
 		return PTR_ERR(src);
-	dst = iommufd_get_ioas(ucmd->ictx, cmd->dst_ioas_id);
-	if (IS_ERR(dst)) {
-		/* What is wrong with the source comes first */
-		rc = iopt_copy_check(&src->iopt, cmd->src_iova, cmd->length) ?:
-		     PTR_ERR(dst);
-		goto out_put_src;
-	}
+	struct iommufd_ioas *dst __free(iommufd_put_object) =
+		iommufd_get_ioas(ucmd->ictx, cmd->dst_ioas_id);
+	/* What is wrong with the source comes first */
+	if (IS_ERR(dst))
+		return iopt_copy_check(&src->iopt, cmd->src_iova,
+				       cmd->length) ?: PTR_ERR(dst);
 
 	iova = cmd->dst_iova;
 	rc = iopt_copy(&dst->iopt, &iova, &src->iopt, cmd->src_iova,
 		       cmd->length, map_prot(cmd->flags),
 		       cmd->flags & IOMMU_IOAS_MAP_FIXED_IOVA);
-	if (!rc) {
-		cmd->dst_iova = iova;
-		rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));
-	}
-	iommufd_put_object(&dst->obj);
-out_put_src:
-	iommufd_put_object(&src->obj);
-	return rc;
+	if (rc)
+		return rc;
+	cmd->dst_iova = iova;
+	return iommufd_ucmd_respond(ucmd, sizeof(*cmd));
 }
 
 /**
@@ -337,11 +327,11 @@ int iommufd_ioas_unmap(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_ioas_unmap __user *ucmd_unmap = ucmd->ubuffer;
 	struct iommu_ioas_unmap *cmd = ucmd->cmd;
-	struct iommufd_ioas *ioas;
 	unsigned long unmapped;
 	int rc;
 
-	ioas = iommufd_get_ioas(ucmd->ictx, cmd->ioas_id);
+	struct iommufd_ioas *ioas __free(iommufd_put_object) =
+		iommufd_get_ioas(ucmd->ictx, cmd->ioas_id);
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
 
@@ -351,10 +341,9 @@ int iommufd_ioas_unmap(struct iommufd_ucmd *ucmd)
 		rc = -EOVERFLOW;
 	else
 		rc = iopt_unmap(&ioas->iopt, cmd->iova, cmd->length, &unmapped);
-	if (!rc)
-		rc = put_user(unmapped, &ucmd_unmap->length);
-	iommufd_put_object(&ioas->obj);
-	return rc;
+	if (rc)
+		return rc;
+	return put_user(unmapped, &ucmd_unmap->length);
 }
 
 /**
@@ -377,7 +366,6 @@ int iommufd_ioas_change_process(struct iommufd_ucmd *ucmd)
 int iommufd_ioas_noiommu_get_pa(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_ioas_noiommu_get_pa *cmd = ucmd->cmd;
-	struct iommufd_ioas *ioas;
 	u64 phys;
 	int rc;
 
@@ -392,16 +380,15 @@ int iommufd_ioas_noiommu_get_pa(struct iommufd_ucmd *ucmd)
 	if (cmd->iova >= ULONG_MAX)
 		return -EOVERFLOW;
 
-	ioas = iommufd_get_ioas(ucmd->ictx, cmd->ioas_id);
+	struct iommufd_ioas *ioas __free(iommufd_put_object) =
+		iommufd_get_ioas(ucmd->ictx, cmd->ioas_id);
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
 	rc = iopt_noiommu_get_pa(&ioas->iopt, cmd->iova, &cmd->length, &phys);
-	if (!rc) {
-		cmd->out_phys = phys;
-		rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));
-	}
-	iommufd_put_object(&ioas->obj);
-	return rc;
+	if (rc)
+		return rc;
+	cmd->out_phys = phys;
+	return iommufd_ucmd_respond(ucmd, sizeof(*cmd));
 }
 
 static int option_set_rlimit_mode(struct iommufd_ctx *ictx, u64 val)
@@ -437,8 +424,8 @@ static int option_rlimit_mode(struct iommufd_ctx *ictx, struct iommu_option *cmd
 
 static int option_huge_pages(struct iommufd_ctx *ictx, struct iommu_option *cmd)
 {
-	struct iommufd_ioas *ioas = iommufd_get_ioas(ictx, cmd->object_id);
-	int rc = 0;
+	struct iommufd_ioas *ioas __free(iommufd_put_object) =
+		iommufd_get_ioas(ictx, cmd->object_id);
 
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
@@ -446,17 +433,14 @@ static int option_huge_pages(struct iommufd_ctx *ictx, struct iommu_option *cmd)
 	switch (cmd->op) {
 	case IOMMU_OPTION_OP_GET:
 		cmd->val64 = !READ_ONCE(ioas->iopt.disable_large_pages);
-		break;
+		return 0;
 	case IOMMU_OPTION_OP_SET:
-		rc = cmd->val64 > 1 ? -EINVAL :
-				      iopt_set_huge_pages(&ioas->iopt,
-							  cmd->val64);
-		break;
+		if (cmd->val64 > 1)
+			return -EINVAL;
+		return iopt_set_huge_pages(&ioas->iopt, cmd->val64);
 	default:
-		rc = -EOPNOTSUPP;
+		return -EOPNOTSUPP;
 	}
-	iommufd_put_object(&ioas->obj);
-	return rc;
 }
 
 /**

@@ -44,22 +44,19 @@ static int iommufd_test_add_reserved(struct iommufd_ucmd *ucmd)
 	struct iommu_test_cmd *cmd = ucmd->cmd;
 	unsigned long length = cmd->add_reserved.length;
 	unsigned long start = cmd->add_reserved.start;
-	struct iommufd_ioas *ioas;
 	unsigned long last;
-	int rc;
 
 	if (!length)
 		return -EINVAL;
 	if (check_add_overflow(start, length - 1, &last))
 		return -EOVERFLOW;
 
-	ioas = iommufd_get_ioas(ucmd->ictx, cmd->id);
+	struct iommufd_ioas *ioas __free(iommufd_put_object) =
+		iommufd_get_ioas(ucmd->ictx, cmd->id);
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
 	/* Without an owner it stays until the IOAS is destroyed */
-	rc = iopt_reserve(&ioas->iopt, start, last, NULL);
-	iommufd_put_object(&ioas->obj);
-	return rc;
+	return iopt_reserve(&ioas->iopt, start, last, NULL);
 }
 
 /* How often a page is pinned, as far as its reference count tells */

@@ -184,15 +184,13 @@ static int vdevice_check_id(struct iommufd_ctx *ictx,
 			    struct iommufd_viommu *viommu,
 			    const struct iommu_vdevice_alloc *cmd)
 {
-	struct iommufd_device *idev = iommufd_get_device(ictx, cmd->dev_id);
-	int rc;
+	struct iommufd_device *idev __free(iommufd_put_object) =
+		iommufd_get_device(ictx, cmd->dev_id);
 
 	if (IS_ERR(idev))
 		return PTR_ERR(idev);
-	scoped_guard(mutex, &idev->igroup->lock)
-		rc = vdevice_check(viommu, idev, cmd->virt_id);
-	iommufd_put_object(&idev->obj);
-	return rc;
+	guard(mutex)(&idev->igroup->lock);
+	return vdevice_check(viommu, idev, cmd->virt_id);
 }
 
 /*
@@ -206,7 +204,6 @@ static int vdevice_alloc(struct iommufd_ucmd *ucmd,
 {
 	struct iommu_vdevice_alloc *cmd = ucmd->cmd;
 	struct iommufd_vdevice *vdev;
-	struct iommufd_device *idev;
 	int rc;
 
 	rc = vdevice_check_id(ucmd->ictx, viommu, cmd);
@@ -216,29 +213,25 @@ static int vdevice_alloc(struct iommufd_ucmd *ucmd,
 	if (IS_ERR(vdev))
 		return PTR_ERR(vdev);
 
-	idev = iommufd_get_device(ucmd->ictx, cmd->dev_id);
+	struct iommufd_device *idev __free(iommufd_put_object) =
+		iommufd_get_device(ucmd->ictx, cmd->dev_id);
 	if (IS_ERR(idev))
 		return PTR_ERR(idev);
-	rc = vdevice_create(ucmd, vdev, viommu, idev);
-	iommufd_put_object(&idev->obj);
-	return rc;
+	return vdevice_create(ucmd, vdev, viommu, idev);
 }
 
 /* IOMMU_VDEVICE_ALLOC */
 int iommufd_vdevice_alloc_ioctl(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_vdevice_alloc *cmd = ucmd->cmd;
-	struct iommufd_viommu *viommu;
-	int rc;
 
 	/* An index of an xarray, and what drivers look it up with */
 	if (cmd->virt_id > ULONG_MAX)
 		return -EINVAL;
 
-	viommu = iommufd_get_viommu(ucmd->ictx, cmd->viommu_id);
+	struct iommufd_viommu *viommu __free(iommufd_put_object) =
+		iommufd_get_viommu(ucmd->ictx, cmd->viommu_id);
 	if (IS_ERR(viommu))
 		return PTR_ERR(viommu);
-	rc = vdevice_alloc(ucmd, viommu);
-	iommufd_put_object(&viommu->obj);
-	return rc;
+	return vdevice_alloc(ucmd, viommu);
 }

@@ -154,7 +154,6 @@ int iommufd_veventq_alloc(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_veventq_alloc *cmd = ucmd->cmd;
 	struct iommufd_veventq *veventq;
-	struct iommufd_viommu *viommu;
 	int rc;
 
 	if (cmd->flags || cmd->__reserved ||
@@ -164,16 +163,15 @@ int iommufd_veventq_alloc(struct iommufd_ucmd *ucmd)
 	    cmd->veventq_depth > IOMMUFD_VEVENTQ_MAX_DEPTH)
 		return -EINVAL;
 
-	viommu = iommufd_get_viommu(ucmd->ictx, cmd->viommu_id);
+	struct iommufd_viommu *viommu __free(iommufd_put_object) =
+		iommufd_get_viommu(ucmd->ictx, cmd->viommu_id);
 	if (IS_ERR(viommu))
 		return PTR_ERR(viommu);
 
 	veventq = iommufd_object_alloc_ucmd(ucmd, veventq, IOMMUFD_OBJ_VEVENTQ,
 					    common.obj);
-	if (IS_ERR(veventq)) {
-		rc = PTR_ERR(veventq);
-		goto out_put;
-	}
+	if (IS_ERR(veventq))
+		return PTR_ERR(veventq);
 	iommufd_eventq_init(&veventq->common, ucmd->ictx);
 	veventq->memcg = get_mem_cgroup_from_mm(current->mm);
 	veventq->type = cmd->type;
@@ -183,13 +181,10 @@ int iommufd_veventq_alloc(struct iommufd_ucmd *ucmd)
 
 	rc = veventq_link(veventq, viommu);
 	if (rc)
-		goto out_put;
+		return rc;
 
 	cmd->out_veventq_id = veventq->common.obj.id;
-	rc = iommufd_eventq_respond(ucmd, &veventq->common,
-				    "[iommufd-viommu-event]", &veventq_fops,
-				    &cmd->out_veventq_fd, sizeof(*cmd));
-out_put:
-	iommufd_put_object(&viommu->obj);
-	return rc;
+	return iommufd_eventq_respond(ucmd, &veventq->common,
+				      "[iommufd-viommu-event]", &veventq_fops,
+				      &cmd->out_veventq_fd, sizeof(*cmd));
 }

@@ -53,11 +53,6 @@ static struct iommufd_ioas *vfio_get_ioas(struct iommufd_ctx *ictx)
 	return ictx->vfio_ioas;
 }
 
-static void vfio_put_ioas(struct iommufd_ioas *ioas)
-{
-	iommufd_put_object(&ioas->obj);
-}
-
 /* A designation is no reference; destroying the IOAS ends it */
 static int vfio_designate(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas)
 {
@@ -111,7 +106,7 @@ int iommufd_vfio_compat_ioas_create(struct iommufd_ctx *ictx)
 	iommufd_object_finalize(ictx, &ioas->obj);
 	/* The lock held excludes no-IOMMU mode, and another one */
 	vfio_designate(ictx, ioas);
-	vfio_put_ioas(ioas);
+	iommufd_put_object(&ioas->obj);
 	return 0;
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_vfio_compat_ioas_create, "IOMMUFD_VFIO");
@@ -127,15 +122,13 @@ static int vfio_ioas_get(struct iommufd_ucmd *ucmd)
 
 static int vfio_ioas_set(struct iommufd_ctx *ictx, u32 id)
 {
-	struct iommufd_ioas *ioas = iommufd_get_ioas(ictx, id);
-	int rc;
+	struct iommufd_ioas *ioas __free(iommufd_put_object) =
+		iommufd_get_ioas(ictx, id);
 
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
-	scoped_guard(rwsem_read, &ictx->ioas_creation_lock)
-		rc = vfio_designate(ictx, ioas);
-	vfio_put_ioas(ioas);
-	return rc;
+	guard(rwsem_read)(&ictx->ioas_creation_lock);
+	return vfio_designate(ictx, ioas);
 }
 
 /**
@@ -168,15 +161,13 @@ int iommufd_vfio_ioas(struct iommufd_ucmd *ucmd)
 /* Do the IOMMUs override the no-snoop attribute of every device? */
 static int vfio_is_dma_coherent(struct iommufd_ctx *ictx)
 {
-	struct iommufd_ioas *ioas = vfio_get_ioas(ictx);
-	int ret;
+	struct iommufd_ioas *ioas __free(iommufd_put_object) =
+		vfio_get_ioas(ictx);
 
 	/* A container without a group promises nothing */
 	if (IS_ERR(ioas))
 		return 0;
-	ret = iopt_is_coherent(&ioas->iopt);
-	vfio_put_ioas(ioas);
-	return ret;
+	return iopt_is_coherent(&ioas->iopt);
 }
 
 static int vfio_check_extension(struct iommufd_ctx *ictx, unsigned long type)
@@ -216,8 +207,6 @@ static int vfio_set_type1(struct iommufd_ioas *ioas)
 static int vfio_set_iommu(struct iommufd_ctx *ictx, unsigned long type)
 {
 	bool no_iommu = READ_ONCE(ictx->no_iommu_mode);
-	struct iommufd_ioas *ioas;
-	int rc = 0;
 
 	if (type == VFIO_NOIOMMU_IOMMU && no_iommu)
 		return capable(CAP_SYS_RAWIO) ? 0 : -EPERM;
@@ -225,13 +214,11 @@ static int vfio_set_iommu(struct iommufd_ctx *ictx, unsigned long type)
 	    no_iommu)
 		return -EINVAL;
 
-	ioas = vfio_get_ioas(ictx);
+	struct iommufd_ioas *ioas __free(iommufd_put_object) =
+		vfio_get_ioas(ictx);
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
-	if (type == VFIO_TYPE1_IOMMU)
-		rc = vfio_set_type1(ioas);
-	vfio_put_ioas(ioas);
-	return rc;
+	return type == VFIO_TYPE1_IOMMU ? vfio_set_type1(ioas) : 0;
 }
 
 /*
@@ -364,20 +351,17 @@ static int vfio_iommu_get_info(struct iommufd_ctx *ictx, void __user *uinfo)
 {
 	size_t minsz = offsetofend(struct vfio_iommu_type1_info, iova_pgsizes);
 	struct vfio_iommu_type1_info info;
-	struct iommufd_ioas *ioas;
-	int rc;
 
 	if (copy_from_user(&info, uinfo, minsz))
 		return -EFAULT;
 	if (info.argsz < minsz)
 		return -EINVAL;
 
-	ioas = vfio_get_ioas(ictx);
+	struct iommufd_ioas *ioas __free(iommufd_put_object) =
+		vfio_get_ioas(ictx);
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
-	rc = vfio_info_reply(ioas, uinfo, info.argsz);
-	vfio_put_ioas(ioas);
-	return rc;
+	return vfio_info_reply(ioas, uinfo, info.argsz);
 }
 
 /*
@@ -439,8 +423,6 @@ static int vfio_map(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
 static int vfio_iommu_map_dma(struct iommufd_ctx *ictx, void __user *umap)
 {
 	struct vfio_iommu_type1_dma_map map;
-	struct iommufd_ioas *ioas;
-	int rc;
 
 	if (copy_from_user(&map, umap, sizeof(map)))
 		return -EFAULT;
@@ -448,12 +430,11 @@ static int vfio_iommu_map_dma(struct iommufd_ctx *ictx, void __user *umap)
 	    (map.flags & ~(VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE)))
 		return -EINVAL;
 
-	ioas = vfio_get_ioas(ictx);
+	struct iommufd_ioas *ioas __free(iommufd_put_object) =
+		vfio_get_ioas(ictx);
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
-	rc = vfio_map(ictx, ioas, &map);
-	vfio_put_ioas(ioas);
-	return rc;
+	return vfio_map(ictx, ioas, &map);
 }
 
 /*
@@ -593,7 +574,6 @@ static int vfio_iommu_unmap_dma(struct iommufd_ctx *ictx,
 	struct vfio_iommu_type1_dma_unmap unmap;
 	struct vfio_bitmap bitmap = {};
 	unsigned long unmapped = 0;
-	struct iommufd_ioas *ioas;
 	int rc;
 
 	if (copy_from_user(&unmap, uunmap, sizeof(unmap)))
@@ -604,11 +584,11 @@ static int vfio_iommu_unmap_dma(struct iommufd_ctx *ictx,
 	if (rc)
 		return rc;
 
-	ioas = vfio_get_ioas(ictx);
+	struct iommufd_ioas *ioas __free(iommufd_put_object) =
+		vfio_get_ioas(ictx);
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
 	rc = vfio_unmap(ioas, &unmap, &bitmap, &unmapped);
-	vfio_put_ioas(ioas);
 	if (rc)
 		return rc;
 	return put_user((u64)unmapped, &uunmap->size);
@@ -673,20 +653,14 @@ static int vfio_dirty_pages(struct iommufd_ioas *ioas,
 
 static int vfio_iommu_dirty_pages(struct iommufd_ctx *ictx, void __user *udirty)
 {
-	struct iommufd_ioas *ioas;
-	int rc;
-
 	if (!vfio_has_dirty_log())
 		return -ENOIOCTLCMD;
 
-	ioas = vfio_get_ioas(ictx);
+	struct iommufd_ioas *ioas __free(iommufd_put_object) =
+		vfio_get_ioas(ictx);
 	if (!IS_ERR(ioas) && READ_ONCE(ioas->vfio_type1))
-		rc = -EACCES;
-	else
-		rc = vfio_dirty_pages(ioas, udirty);
-	if (!IS_ERR(ioas))
-		vfio_put_ioas(ioas);
-	return rc;
+		return -EACCES;
+	return vfio_dirty_pages(ioas, udirty);
 }
 
 /**

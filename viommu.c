@@ -93,20 +93,16 @@ static struct iommufd_viommu *viommu_create_for(struct iommufd_ucmd *ucmd,
 						struct iommufd_device *idev)
 {
 	struct iommu_viommu_alloc *cmd = ucmd->cmd;
-	struct iommufd_hwpt_paging *hwpt;
-	struct iommufd_viommu *viommu;
-	size_t size;
+	size_t size = viommu_size(idev, cmd->type);
 
-	size = viommu_size(idev, cmd->type);
 	if (!size)
 		return ERR_PTR(-EOPNOTSUPP);
 
-	hwpt = iommufd_get_hwpt_paging(ucmd->ictx, cmd->hwpt_id);
+	struct iommufd_hwpt_paging *hwpt __free(iommufd_put_object) =
+		iommufd_get_hwpt_paging(ucmd->ictx, cmd->hwpt_id);
 	if (IS_ERR(hwpt))
 		return ERR_CAST(hwpt);
-	viommu = viommu_create(ucmd, idev, hwpt, size);
-	iommufd_put_object(&hwpt->common.obj);
-	return viommu;
+	return viommu_create(ucmd, idev, hwpt, size);
 }
 
 static int viommu_driver_init(struct iommufd_viommu *viommu,
