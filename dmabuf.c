@@ -13,8 +13,8 @@
 #include <linux/slab.h>
 #include <linux/vfio_pci_core.h>
 
+#include "ctx.h"
 #include "dmabuf.h"
-#include "main.h"
 #include "pages.h"
 #include "selftest.h"
 

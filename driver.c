@@ -11,8 +11,8 @@
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
+#include "ctx.h"
 #include "group.h"
-#include "main.h"
 #include "veventq.h"
 
 /* ---- Dependencies between objects of a driver ---- */

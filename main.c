@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The character device: contexts, dispatch of ioctls, mmap, module set-up.
+ * The front door: dispatch of ioctls, the operations of objects by type, and
+ * the module.
  *
  * Lock order of the subsystem, outermost first:
  *
@@ -13,24 +14,20 @@
  *             sw_msi_ctx.lock
  *               xa_lock of iommufd_ctx.objects
  */
-#include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
-#include <linux/mm.h>
 #include <linux/module.h>
-#include <linux/mutex.h>
 #include <linux/nospec.h>
 #include <linux/sched/signal.h>
-#include <linux/slab.h>
-#include <linux/vfio.h>
+#include <linux/uaccess.h>
 
 #include "access.h"
+#include "ctx.h"
 #include "device.h"
 #include "fault.h"
 #include "hw_pagetable.h"
 #include "hw_queue.h"
 #include "ioas.h"
-#include "main.h"
 #include "object.h"
 #include "selftest.h"
 #include "vdevice.h"
@@ -41,8 +38,6 @@
 #ifdef CONFIG_IOMMUFD_TEST
 #include "iommufd_test.h"
 #endif
-
-static struct miscdevice vfio_misc_dev;
 
 const struct iommufd_object_ops iommufd_object_ops[IOMMUFD_OBJ_MAX] = {
 	[IOMMUFD_OBJ_DEVICE] = {
@@ -84,44 +79,6 @@ const struct iommufd_object_ops iommufd_object_ops[IOMMUFD_OBJ_MAX] = {
 	},
 #endif
 };
-
-static int iommufd_fops_open(struct inode *inode, struct file *filp)
-{
-	struct iommufd_ctx *ictx;
-
-	ictx = kzalloc_obj(*ictx, GFP_KERNEL_ACCOUNT);
-	if (!ictx)
-		return -ENOMEM;
-
-	ictx->account_mode = IOMMUFD_ACCOUNT_USER;
-	if (IS_ENABLED(CONFIG_IOMMUFD_VFIO_CONTAINER) &&
-	    filp->private_data == &vfio_misc_dev) {
-		ictx->account_mode = IOMMUFD_ACCOUNT_MM;
-		pr_info_once("IOMMUFD is providing /dev/vfio/vfio, not VFIO.\n");
-	}
-
-	init_rwsem(&ictx->ioas_creation_lock);
-	xa_init_flags(&ictx->objects, XA_FLAGS_ALLOC1 | XA_FLAGS_ACCOUNT);
-	xa_init(&ictx->groups);
-	iommufd_sw_msi_ctx_init(&ictx->sw_msi);
-	mt_init_flags(&ictx->mt_mmap, MT_FLAGS_ALLOC_RANGE);
-	ictx->file = filp;
-	filp->private_data = ictx;
-	return 0;
-}
-
-static int iommufd_fops_release(struct inode *inode, struct file *filp)
-{
-	struct iommufd_ctx *ictx = filp->private_data;
-
-	iommufd_object_destroy_all(ictx);
-	WARN_ON(!xa_empty(&ictx->groups));
-	WARN_ON(!mtree_empty(&ictx->mt_mmap));
-
-	iommufd_sw_msi_ctx_fini(&ictx->sw_msi);
-	kfree(ictx);
-	return 0;
-}
 
 static int iommufd_destroy(struct iommufd_ucmd *ucmd)
 {
@@ -305,151 +262,14 @@ static long iommufd_fops_ioctl(struct file *filp, unsigned int cmd,
 	return ret;
 }
 
-static void iommufd_fops_vma_open(struct vm_area_struct *vma)
-{
-	struct iommufd_mmap *immap = vma->vm_private_data;
-
-	refcount_inc(&immap->owner->users);
-}
-
-static void iommufd_fops_vma_close(struct vm_area_struct *vma)
-{
-	struct iommufd_mmap *immap = vma->vm_private_data;
-
-	refcount_dec(&immap->owner->users);
-}
-
-static const struct vm_operations_struct iommufd_vma_ops = {
-	.open = iommufd_fops_vma_open,
-	.close = iommufd_fops_vma_close,
-};
-
-/* Returns the region with a user count on its owner, or NULL */
-static struct iommufd_mmap *iommufd_get_mmap(struct iommufd_ctx *ictx,
-					     unsigned long pgoff, size_t length)
-{
-	MA_STATE(mas, &ictx->mt_mmap, pgoff, pgoff);
-	struct iommufd_mmap *immap;
-
-	mtree_lock(&ictx->mt_mmap);
-	immap = mas_walk(&mas);
-	/*
-	 * A region exists from before its owner is published, when the driver
-	 * may still change its mind.
-	 */
-	if (immap && (immap->vm_pgoff != pgoff || immap->length != length ||
-		      xa_load(&ictx->objects, immap->owner->id) !=
-			      immap->owner ||
-		      !refcount_inc_not_zero(&immap->owner->users)))
-		immap = NULL;
-	mtree_unlock(&ictx->mt_mmap);
-	return immap;
-}
-
-static int iommufd_fops_mmap(struct file *filp, struct vm_area_struct *vma)
-{
-	size_t length = vma->vm_end - vma->vm_start;
-	struct iommufd_mmap *immap;
-	int rc;
-
-	if (!(vma->vm_flags & VM_SHARED))
-		return -EINVAL;
-	if (vma->vm_flags & VM_EXEC)
-		return -EPERM;
-
-	immap = iommufd_get_mmap(filp->private_data, vma->vm_pgoff, length);
-	if (!immap)
-		return -ENXIO;
-
-	vma->vm_pgoff = 0;
-	vma->vm_private_data = immap;
-	vma->vm_ops = &iommufd_vma_ops;
-	vma->vm_page_prot = pgprot_noncached(vma->vm_page_prot);
-	vm_flags_mod(vma, VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP | VM_IO,
-		     VM_MAYEXEC);
-
-	/* A failing mmap does not close the VMA */
-	rc = io_remap_pfn_range(vma, vma->vm_start,
-				immap->mmio_addr >> PAGE_SHIFT, length,
-				vma->vm_page_prot);
-	if (rc)
-		refcount_dec(&immap->owner->users);
-	return rc;
-}
-
 static const struct file_operations iommufd_fops = {
 	.owner = THIS_MODULE,
-	.open = iommufd_fops_open,
-	.release = iommufd_fops_release,
+	.open = iommufd_ctx_fops_open,
+	.release = iommufd_ctx_fops_release,
 	.unlocked_ioctl = iommufd_fops_ioctl,
 	/* Every structure has one layout for 32 and 64 bits */
 	.compat_ioctl = compat_ptr_ioctl,
-	.mmap = iommufd_fops_mmap,
-};
-
-void iommufd_ctx_get(struct iommufd_ctx *ictx)
-{
-	get_file(ictx->file);
-}
-EXPORT_SYMBOL_NS_GPL(iommufd_ctx_get, "IOMMUFD");
-
-struct iommufd_ctx *iommufd_ctx_from_file(struct file *file)
-{
-	struct iommufd_ctx *ictx;
-
-	if (file->f_op != &iommufd_fops)
-		return ERR_PTR(-EBADFD);
-	ictx = file->private_data;
-	iommufd_ctx_get(ictx);
-	return ictx;
-}
-EXPORT_SYMBOL_NS_GPL(iommufd_ctx_from_file, "IOMMUFD");
-
-struct iommufd_ctx *iommufd_ctx_from_fd(int fd)
-{
-	struct file *file = fget(fd);
-
-	if (!file)
-		return ERR_PTR(-EBADF);
-	if (file->f_op != &iommufd_fops) {
-		fput(file);
-		return ERR_PTR(-EBADFD);
-	}
-	/* fget() is the reference */
-	return file->private_data;
-}
-EXPORT_SYMBOL_NS_GPL(iommufd_ctx_from_fd, "IOMMUFD");
-
-void iommufd_ctx_put(struct iommufd_ctx *ictx)
-{
-	fput(ictx->file);
-}
-EXPORT_SYMBOL_NS_GPL(iommufd_ctx_put, "IOMMUFD");
-
-static struct miscdevice iommu_misc_dev = {
-	.minor = MISC_DYNAMIC_MINOR,
-	.name = "iommu",
-	.fops = &iommufd_fops,
-	.nodename = "iommu",
-	.mode = 0660,
-};
-
-/**
- * iommufd_misc_device() - the device of /dev/iommu
- *
- * For interfaces that want to know which device asks.
- */
-struct device *iommufd_misc_device(void)
-{
-	return iommu_misc_dev.this_device;
-}
-
-static struct miscdevice vfio_misc_dev = {
-	.minor = VFIO_MINOR,
-	.name = "vfio",
-	.fops = &iommufd_fops,
-	.nodename = "vfio/vfio",
-	.mode = 0666,
+	.mmap = iommufd_ctx_fops_mmap,
 };
 
 static int __init iommufd_init(void)
@@ -460,26 +280,16 @@ static int __init iommufd_init(void)
 	if (ret)
 		return ret;
 
-	ret = misc_register(&iommu_misc_dev);
+	ret = iommufd_ctx_init(&iommufd_fops);
 	if (ret)
 		goto err_object;
-
-	if (IS_ENABLED(CONFIG_IOMMUFD_VFIO_CONTAINER)) {
-		ret = misc_register(&vfio_misc_dev);
-		if (ret)
-			goto err_misc;
-	}
-
 	ret = iommufd_test_init();
 	if (ret)
-		goto err_vfio_misc;
+		goto err_ctx;
 	return 0;
 
-err_vfio_misc:
-	if (IS_ENABLED(CONFIG_IOMMUFD_VFIO_CONTAINER))
-		misc_deregister(&vfio_misc_dev);
-err_misc:
-	misc_deregister(&iommu_misc_dev);
+err_ctx:
+	iommufd_ctx_exit();
 err_object:
 	iommufd_object_exit();
 	return ret;
@@ -488,9 +298,7 @@ err_object:
 static void __exit iommufd_exit(void)
 {
 	iommufd_test_exit();
-	if (IS_ENABLED(CONFIG_IOMMUFD_VFIO_CONTAINER))
-		misc_deregister(&vfio_misc_dev);
-	misc_deregister(&iommu_misc_dev);
+	iommufd_ctx_exit();
 	iommufd_object_exit();
 }
 

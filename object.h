@@ -34,7 +34,7 @@
 #include <linux/cleanup.h>
 #include <linux/err.h>
 
-#include "main.h"
+#include "ctx.h"
 
 /**
  * struct iommufd_object_ops - how the table takes an object of some type down

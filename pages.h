@@ -31,7 +31,7 @@
 #include <linux/sizes.h>
 #include <linux/types.h>
 
-#include "main.h"
+#include "ctx.h"
 #include "pfn_runs.h"
 #include "selftest.h"
 

@@ -5,7 +5,7 @@
 #ifndef __IOMMUFD_VFIO_COMPAT_H
 #define __IOMMUFD_VFIO_COMPAT_H
 
-#include "main.h"
+#include "ctx.h"
 
 int iommufd_vfio_ioctl(struct iommufd_ctx *ictx, unsigned int cmd,
 		       unsigned long arg);

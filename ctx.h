@@ -2,8 +2,8 @@
 /*
  * The context behind one open /dev/iommu, and the frame of an ioctl call.
  */
-#ifndef __IOMMUFD_MAIN_H
-#define __IOMMUFD_MAIN_H
+#ifndef __IOMMUFD_CTX_H
+#define __IOMMUFD_CTX_H
 
 #include <linux/iommufd.h>
 #include <linux/maple_tree.h>
@@ -14,7 +14,10 @@
 #include "sw_msi.h"
 
 struct file;
+struct file_operations;
+struct inode;
 struct iommufd_ioas;
+struct vm_area_struct;
 
 /**
  * enum iommufd_account_mode - whose RLIMIT_MEMLOCK pinned memory counts against
@@ -87,8 +90,6 @@ struct iommufd_ucmd {
 	struct iommufd_object *new_obj;
 };
 
-struct device *iommufd_misc_device(void);
-
 /**
  * iommufd_ucmd_respond() - write the command structure back to the caller
  * @ucmd: the call
@@ -104,5 +105,14 @@ static inline int iommufd_ucmd_respond(struct iommufd_ucmd *ucmd,
 		return -EFAULT;
 	return 0;
 }
+
+int iommufd_ctx_fops_open(struct inode *inode, struct file *filp);
+int iommufd_ctx_fops_release(struct inode *inode, struct file *filp);
+int iommufd_ctx_fops_mmap(struct file *filp, struct vm_area_struct *vma);
+
+struct device *iommufd_misc_device(void);
+
+int iommufd_ctx_init(const struct file_operations *fops);
+void iommufd_ctx_exit(void);
 
 #endif
