@@ -13,7 +13,9 @@
 #include "ctx.h"
 #include "object.h"
 
-/* With operations from iommufd_ctx_init() */
+/* From iommufd_ctx_init(), as are the file operations of both devices */
+static const struct iommufd_object_ops *ctx_object_ops __ro_after_init;
+
 static struct miscdevice iommu_misc_dev = {
 	.minor = MISC_DYNAMIC_MINOR,
 	.name = "iommu",
@@ -56,6 +58,7 @@ int iommufd_ctx_fops_open(struct inode *inode, struct file *filp)
 	iommufd_sw_msi_ctx_init(&ictx->sw_msi);
 	mt_init_flags(&ictx->mt_mmap, MT_FLAGS_ALLOC_RANGE);
 	ictx->file = filp;
+	ictx->object_ops = ctx_object_ops;
 	filp->private_data = ictx;
 	return 0;
 }
@@ -212,13 +215,16 @@ struct device *iommufd_misc_device(void)
 /**
  * iommufd_ctx_init() - register the devices
  * @fops: what a file of them does; with the functions above
+ * @object_ops: how to take an object down, by its type
  *
  * Return: 0 or an errno of misc_register().
  */
-int __init iommufd_ctx_init(const struct file_operations *fops)
+int __init iommufd_ctx_init(const struct file_operations *fops,
+			    const struct iommufd_object_ops *object_ops)
 {
 	int rc;
 
+	ctx_object_ops = object_ops;
 	iommu_misc_dev.fops = fops;
 	vfio_misc_dev.fops = fops;
 	rc = misc_register(&iommu_misc_dev);

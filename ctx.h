@@ -17,6 +17,7 @@ struct file;
 struct file_operations;
 struct inode;
 struct iommufd_ioas;
+struct iommufd_object_ops;
 struct vm_area_struct;
 
 /**
@@ -34,6 +35,7 @@ enum iommufd_account_mode {
 /**
  * struct iommufd_ctx - everything reached from one open file
  * @file: the file; its reference count is the context's
+ * @object_ops: how to take an object down, by its type; constant
  * @objects: ID to object; see object.h for its rules
  * @groups: iommufd_group.key to struct iommufd_group; own lock, see group.c
  * @ioas_creation_lock: write side excludes IOAS creation, for operations over
@@ -48,6 +50,7 @@ enum iommufd_account_mode {
  */
 struct iommufd_ctx {
 	struct file *file;
+	const struct iommufd_object_ops *object_ops;
 	struct xarray objects;
 	struct xarray groups;
 	struct rw_semaphore ioas_creation_lock;
@@ -112,7 +115,8 @@ int iommufd_ctx_fops_mmap(struct file *filp, struct vm_area_struct *vma);
 
 struct device *iommufd_misc_device(void);
 
-int iommufd_ctx_init(const struct file_operations *fops);
+int iommufd_ctx_init(const struct file_operations *fops,
+		     const struct iommufd_object_ops *object_ops);
 void iommufd_ctx_exit(void);
 
 #endif

@@ -39,7 +39,7 @@
 #include "iommufd_test.h"
 #endif
 
-const struct iommufd_object_ops iommufd_object_ops[IOMMUFD_OBJ_MAX] = {
+static const struct iommufd_object_ops iommufd_object_ops[IOMMUFD_OBJ_MAX] = {
 	[IOMMUFD_OBJ_DEVICE] = {
 		.pre_destroy = iommufd_device_pre_destroy,
 		.disown = iommufd_device_disown,
@@ -280,7 +280,7 @@ static int __init iommufd_init(void)
 	if (ret)
 		return ret;
 
-	ret = iommufd_ctx_init(&iommufd_fops);
+	ret = iommufd_ctx_init(&iommufd_fops, iommufd_object_ops);
 	if (ret)
 		goto err_object;
 	ret = iommufd_test_init();

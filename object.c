@@ -2,6 +2,8 @@
 /*
  * The ID table of a context. object.h has the rules.
  */
+#include <linux/file.h>
+#include <linux/fs.h>
 #include <linux/list.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
@@ -48,6 +50,12 @@ _iommufd_object_alloc_ucmd(struct iommufd_ucmd *ucmd, size_t size,
 	if (!IS_ERR(obj))
 		ucmd->new_obj = obj;
 	return obj;
+}
+
+static const struct iommufd_object_ops *
+iommufd_object_get_ops(struct iommufd_ctx *ictx, struct iommufd_object *obj)
+{
+	return &ictx->object_ops[obj->type];
 }
 
 static void iommufd_object_free(struct iommufd_object *obj)
@@ -116,7 +124,7 @@ void iommufd_object_abort_and_destroy(struct iommufd_ctx *ictx,
 {
 	if (WARN_ON_ONCE(!refcount_dec_if_one(&obj->users)))
 		return;
-	iommufd_object_ops[obj->type].destroy(obj);
+	iommufd_object_get_ops(ictx, obj)->destroy(obj);
 	iommufd_object_abort(ictx, obj);
 }
 
@@ -244,12 +252,13 @@ static bool iommufd_object_drain(struct iommufd_object *obj)
 }
 
 /* The object is idle, and nobody can find it */
-static void iommufd_object_teardown(struct iommufd_object *obj)
+static void iommufd_object_teardown(struct iommufd_ctx *ictx,
+				    struct iommufd_object *obj)
 {
 	/* The table's at most; another one is a bug of the driver */
 	if (WARN_ON(refcount_read(&obj->users) > 1))
 		return;
-	iommufd_object_ops[obj->type].destroy(obj);
+	iommufd_object_get_ops(ictx, obj)->destroy(obj);
 	iommufd_object_free(obj);
 }
 
@@ -259,9 +268,9 @@ static void iommufd_orphan_finish(struct work_struct *work)
 		container_of(work, struct iommufd_orphan, work);
 	struct iommufd_ctx *ictx = orphan->ictx;
 
-	iommufd_object_teardown(orphan->obj);
+	iommufd_object_teardown(ictx, orphan->obj);
 	kfree(orphan);
-	iommufd_ctx_put(ictx);
+	fput(ictx->file);
 }
 
 /*
@@ -278,7 +287,8 @@ static void iommufd_object_orphan(struct iommufd_ctx *ictx,
 	INIT_WORK(&orphan->work, iommufd_orphan_finish);
 	orphan->obj = obj;
 	orphan->ictx = ictx;
-	iommufd_ctx_get(ictx);
+	/* Not by name: ctx.c knows this file, and not the other way round */
+	get_file(ictx->file);
 
 	guard(spinlock)(&iommufd_orphans_lock);
 	if (iommufd_object_is_idle(obj))
@@ -319,14 +329,15 @@ int iommufd_object_destroy_id(struct iommufd_ctx *ictx, u32 id)
 		iommufd_object_orphan(ictx, obj);
 		return -EBUSY;
 	}
-	iommufd_object_teardown(obj);
+	iommufd_object_teardown(ictx, obj);
 	return 0;
 }
 
 static void iommufd_object_remove(struct iommufd_ctx *ictx,
 				  struct iommufd_object *obj, void *final_entry)
 {
-	const struct iommufd_object_ops *ops = &iommufd_object_ops[obj->type];
+	const struct iommufd_object_ops *ops =
+		iommufd_object_get_ops(ictx, obj);
 	bool idle;
 
 	if (ops->pre_destroy)
@@ -352,7 +363,7 @@ static void iommufd_object_remove(struct iommufd_ctx *ictx,
 		iommufd_object_set_slot(ictx, obj, NULL);
 		xa_unlock(&ictx->objects);
 	}
-	iommufd_object_teardown(obj);
+	iommufd_object_teardown(ictx, obj);
 }
 
 /**
@@ -435,7 +446,7 @@ void iommufd_object_destroy_all(struct iommufd_ctx *ictx)
 			xa_lock(&ictx->objects);
 			iommufd_object_set_slot(ictx, obj, NULL);
 			xa_unlock(&ictx->objects);
-			iommufd_object_teardown(obj);
+			iommufd_object_teardown(ictx, obj);
 		}
 	} while (found && !WARN_ON(!progress));
 

@@ -54,9 +54,6 @@ struct iommufd_object_ops {
 	void (*destroy)(struct iommufd_object *obj);
 };
 
-/* By type, in main.c */
-extern const struct iommufd_object_ops iommufd_object_ops[];
-
 struct iommufd_object *_iommufd_object_alloc(struct iommufd_ctx *ictx,
 					     size_t size,
 					     enum iommufd_object_type type);
