@@ -151,21 +151,26 @@ static int change_make_auto(struct iommufd_change *change,
 
 	lockdep_assert_held(&ioas->mutex);
 
-	hwpt_paging = iommufd_hwpt_paging_alloc(ictx, ioas, change->idev, flags,
-						NULL);
+	hwpt_paging = iommufd_object_alloc(ictx, hwpt_paging,
+					   IOMMUFD_OBJ_HWPT_PAGING, common.obj);
 	if (IS_ERR(hwpt_paging))
 		return PTR_ERR(hwpt_paging);
+	rc = iommufd_hwpt_paging_init(hwpt_paging, ioas, change->idev, flags,
+				      NULL);
+	if (rc)
+		goto err_abort;
 	hwpt_paging->auto_domain = true;
 	rc = change_and_link(change, hwpt_paging);
-	if (rc) {
-		iommufd_object_abort_and_destroy(ictx,
-						 &hwpt_paging->common.obj);
-		return rc;
-	}
+	if (rc)
+		goto err_abort;
 	*hwpt_id = hwpt_paging->common.obj.id;
 	list_add_tail(&hwpt_paging->hwpt_item, &ioas->hwpt_list);
 	iommufd_object_finalize(ictx, &hwpt_paging->common.obj);
 	return 0;
+
+err_abort:
+	iommufd_object_abort_and_destroy(ictx, &hwpt_paging->common.obj);
+	return rc;
 }
 
 static int change_ioas(struct iommufd_change *change, struct iommufd_ioas *ioas,

@@ -115,7 +115,8 @@ void iommufd_hwpt_put(struct iommufd_ctx *ictx,
 
 /**
  * iommufd_hwpt_paging_destroy() - destroy operation of a paging HWPT
- * @obj: the HWPT, attached to nothing, complete or as far as its creation came
+ * @obj: the HWPT, attached to nothing, complete or as far as its creation came,
+ *	possibly with nothing but memory
  */
 void iommufd_hwpt_paging_destroy(struct iommufd_object *obj)
 {
@@ -123,6 +124,8 @@ void iommufd_hwpt_paging_destroy(struct iommufd_object *obj)
 		container_of(obj, struct iommufd_hwpt_paging, common.obj);
 	struct iommufd_ioas *ioas = hwpt_paging->ioas;
 
+	if (!ioas)
+		return;
 	if (hwpt_paging->linked)
 		iopt_remove_domain(&ioas->iopt, &hwpt_paging->iopt_domain);
 	hwpt_fini(&hwpt_paging->common);
@@ -200,49 +203,37 @@ static int paging_make_domain(struct iommufd_hwpt_paging *hwpt_paging,
 }
 
 /**
- * iommufd_hwpt_paging_alloc() - make a paging HWPT, with nothing mapped
- * @ictx: context
+ * iommufd_hwpt_paging_init() - make a new object a paging HWPT
+ * @hwpt_paging: the object, zeroed; nobody else sees it yet
  * @ioas: what it is going to mirror
  * @idev: device whose IOMMU makes it
  * @flags: IOMMU_HWPT_*; the caller sets the fault queue
  * @user_data: for the driver, or NULL
  *
- * Return: a HWPT that is not visible yet, to be completed by
- * iommufd_hwpt_paging_link() or undone by iommufd_object_abort_and_destroy();
- * or ERR_PTR of -ENODEV when the device has lost its IOMMU, -EOPNOTSUPP, and
- * errors of the driver.
+ * Nothing is mapped yet, for which there is iommufd_hwpt_paging_link().
+ *
+ * Return: 0; -ENODEV when the device has lost its IOMMU, -EOPNOTSUPP, and errors
+ * of the driver, with an object that can be destroyed.
  */
-struct iommufd_hwpt_paging *
-iommufd_hwpt_paging_alloc(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
-			  struct iommufd_device *idev, u32 flags,
-			  const struct iommu_user_data *user_data)
+int iommufd_hwpt_paging_init(struct iommufd_hwpt_paging *hwpt_paging,
+			     struct iommufd_ioas *ioas,
+			     struct iommufd_device *idev, u32 flags,
+			     const struct iommu_user_data *user_data)
 {
-	struct iommufd_hwpt_paging *hwpt_paging;
 	int rc;
 
 	if (!idev->noiommu && !idev->dev->iommu)
-		return ERR_PTR(-ENODEV);
+		return -ENODEV;
 	rc = paging_check_flags(idev, flags, user_data);
 	if (rc)
-		return ERR_PTR(rc);
+		return rc;
 
-	hwpt_paging = iommufd_object_alloc(ictx, hwpt_paging,
-					   IOMMUFD_OBJ_HWPT_PAGING, common.obj);
-	if (IS_ERR(hwpt_paging))
-		return hwpt_paging;
 	refcount_inc(&ioas->obj.users);
 	hwpt_paging->ioas = ioas;
 	INIT_LIST_HEAD(&hwpt_paging->hwpt_item);
 	hwpt_paging->nest_parent = flags & IOMMU_HWPT_ALLOC_NEST_PARENT;
 	hwpt_init(&hwpt_paging->common, idev, flags);
-
-	rc = paging_make_domain(hwpt_paging, idev, flags, user_data);
-	if (rc) {
-		iommufd_object_abort_and_destroy(ictx,
-						 &hwpt_paging->common.obj);
-		return ERR_PTR(rc);
-	}
-	return hwpt_paging;
+	return paging_make_domain(hwpt_paging, idev, flags, user_data);
 }
 
 /**
@@ -259,6 +250,24 @@ int iommufd_hwpt_paging_link(struct iommufd_hwpt_paging *hwpt_paging)
 	if (!rc)
 		hwpt_paging->linked = true;
 	return rc;
+}
+
+static struct iommufd_hw_pagetable *
+paging_alloc(struct iommufd_ucmd *ucmd, struct iommufd_device *idev,
+	     struct iommufd_ioas *ioas, u32 flags,
+	     const struct iommu_user_data *user_data)
+{
+	struct iommufd_hwpt_paging *hwpt_paging;
+	int rc;
+
+	hwpt_paging = iommufd_object_alloc_ucmd(ucmd, hwpt_paging,
+						IOMMUFD_OBJ_HWPT_PAGING,
+						common.obj);
+	if (IS_ERR(hwpt_paging))
+		return ERR_CAST(hwpt_paging);
+	rc = iommufd_hwpt_paging_init(hwpt_paging, ioas, idev, flags,
+				      user_data);
+	return rc ? ERR_PTR(rc) : &hwpt_paging->common;
 }
 
 /* ---- Nested HWPTs ---- */
@@ -303,44 +312,36 @@ nested_domain_alloc(struct iommufd_hwpt_nested *hwpt_nested,
 	return ops->domain_alloc_nested(idev->dev, parent, flags, user_data);
 }
 
-static struct iommufd_hwpt_nested *
-nested_alloc(struct iommufd_ctx *ictx, struct iommufd_device *idev,
+static struct iommufd_hw_pagetable *
+nested_alloc(struct iommufd_ucmd *ucmd, struct iommufd_device *idev,
 	     struct iommufd_hwpt_paging *parent, struct iommufd_viommu *viommu,
 	     u32 flags, const struct iommu_user_data *user_data)
 {
 	const struct iommu_ops *ops = dev_iommu_ops(idev->dev);
 	struct iommufd_hwpt_nested *hwpt_nested;
 	struct iommu_domain *domain;
-	int rc;
 
-	hwpt_nested = iommufd_object_alloc(ictx, hwpt_nested,
-					   IOMMUFD_OBJ_HWPT_NESTED, common.obj);
+	hwpt_nested = iommufd_object_alloc_ucmd(ucmd, hwpt_nested,
+						IOMMUFD_OBJ_HWPT_NESTED,
+						common.obj);
 	if (IS_ERR(hwpt_nested))
-		return hwpt_nested;
+		return ERR_CAST(hwpt_nested);
 	hwpt_nested->parent = parent;
 	hwpt_nested->viommu = viommu;
 	refcount_inc(viommu ? &viommu->obj.users : &parent->common.obj.users);
 	hwpt_init(&hwpt_nested->common, idev, flags);
 
 	domain = nested_domain_alloc(hwpt_nested, idev, ops, flags, user_data);
-	if (IS_ERR(domain)) {
-		rc = PTR_ERR(domain);
-		goto err_abort;
-	}
+	if (IS_ERR(domain))
+		return ERR_CAST(domain);
 	hwpt_set_domain(&hwpt_nested->common, domain, ops);
-	if (WARN_ON_ONCE(domain->type != IOMMU_DOMAIN_NESTED)) {
-		rc = -EOPNOTSUPP;
-		goto err_abort;
-	}
-	return hwpt_nested;
-
-err_abort:
-	iommufd_object_abort_and_destroy(ictx, &hwpt_nested->common.obj);
-	return ERR_PTR(rc);
+	if (WARN_ON_ONCE(domain->type != IOMMU_DOMAIN_NESTED))
+		return ERR_PTR(-EOPNOTSUPP);
+	return &hwpt_nested->common;
 }
 
-static struct iommufd_hwpt_nested *
-nested_alloc_on_parent(struct iommufd_ctx *ictx, struct iommufd_device *idev,
+static struct iommufd_hw_pagetable *
+nested_alloc_on_parent(struct iommufd_ucmd *ucmd, struct iommufd_device *idev,
 		       struct iommufd_hwpt_paging *parent, u32 flags,
 		       const struct iommu_user_data *user_data)
 {
@@ -355,11 +356,11 @@ nested_alloc_on_parent(struct iommufd_ctx *ictx, struct iommufd_device *idev,
 	if (parent->auto_domain || !parent->nest_parent ||
 	    parent->common.domain->owner != ops)
 		return ERR_PTR(-EINVAL);
-	return nested_alloc(ictx, idev, parent, NULL, flags, user_data);
+	return nested_alloc(ucmd, idev, parent, NULL, flags, user_data);
 }
 
-static struct iommufd_hwpt_nested *
-nested_alloc_on_viommu(struct iommufd_ctx *ictx, struct iommufd_device *idev,
+static struct iommufd_hw_pagetable *
+nested_alloc_on_viommu(struct iommufd_ucmd *ucmd, struct iommufd_device *idev,
 		       struct iommufd_viommu *viommu, u32 flags,
 		       const struct iommu_user_data *user_data)
 {
@@ -369,7 +370,7 @@ nested_alloc_on_viommu(struct iommufd_ctx *ictx, struct iommufd_device *idev,
 	if (!nested_flags_valid(flags) || !user_data ||
 	    !viommu->ops->alloc_domain_nested)
 		return ERR_PTR(-EOPNOTSUPP);
-	return nested_alloc(ictx, idev, NULL, viommu, flags, user_data);
+	return nested_alloc(ucmd, idev, NULL, viommu, flags, user_data);
 }
 
 /* ---- IOMMU_HWPT_ALLOC ---- */
@@ -391,46 +392,36 @@ static int hwpt_set_fault(struct iommufd_ctx *ictx,
 
 /* Returns a HWPT that lacks its fault queue, and what its IOAS maps */
 static struct iommufd_hw_pagetable *
-hwpt_alloc_on(struct iommufd_ctx *ictx, struct iommufd_device *idev,
+hwpt_alloc_on(struct iommufd_ucmd *ucmd, struct iommufd_device *idev,
 	      struct iommufd_object *pt_obj, u32 flags,
 	      const struct iommu_user_data *user_data)
 {
-	struct iommufd_hwpt_nested *hwpt_nested;
-	struct iommufd_hwpt_paging *hwpt_paging;
+	struct iommufd_hwpt_paging *parent;
 	struct iommufd_viommu *viommu;
 	struct iommufd_ioas *ioas;
 
 	switch (pt_obj->type) {
 	case IOMMUFD_OBJ_IOAS:
 		ioas = container_of(pt_obj, struct iommufd_ioas, obj);
-		hwpt_paging = iommufd_hwpt_paging_alloc(ictx, ioas, idev, flags,
-							user_data);
-		if (IS_ERR(hwpt_paging))
-			return ERR_CAST(hwpt_paging);
-		return &hwpt_paging->common;
+		return paging_alloc(ucmd, idev, ioas, flags, user_data);
 	case IOMMUFD_OBJ_HWPT_PAGING:
-		hwpt_paging = container_of(pt_obj, struct iommufd_hwpt_paging,
-					   common.obj);
-		hwpt_nested = nested_alloc_on_parent(ictx, idev, hwpt_paging,
-						     flags, user_data);
-		break;
+		parent = container_of(pt_obj, struct iommufd_hwpt_paging,
+				      common.obj);
+		return nested_alloc_on_parent(ucmd, idev, parent, flags,
+					      user_data);
 	case IOMMUFD_OBJ_VIOMMU:
 		viommu = container_of(pt_obj, struct iommufd_viommu, obj);
-		hwpt_nested = nested_alloc_on_viommu(ictx, idev, viommu, flags,
-						     user_data);
-		break;
+		return nested_alloc_on_viommu(ucmd, idev, viommu, flags,
+					      user_data);
 	default:
 		return ERR_PTR(-EINVAL);
 	}
-	if (IS_ERR(hwpt_nested))
-		return ERR_CAST(hwpt_nested);
-	return &hwpt_nested->common;
 }
 
 /* Everything that needs the device, which is not held when this returns */
-static struct iommufd_hw_pagetable *
-hwpt_create(struct iommufd_ctx *ictx, const struct iommu_hwpt_alloc *cmd)
+static struct iommufd_hw_pagetable *hwpt_create(struct iommufd_ucmd *ucmd)
 {
+	const struct iommu_hwpt_alloc *cmd = ucmd->cmd;
 	const struct iommu_user_data user_data = {
 		.type = cmd->data_type,
 		.uptr = u64_to_user_ptr(cmd->data_uptr),
@@ -438,15 +429,15 @@ hwpt_create(struct iommufd_ctx *ictx, const struct iommu_hwpt_alloc *cmd)
 	};
 
 	struct iommufd_device *idev __free(iommufd_put_object) =
-		iommufd_get_device(ictx, cmd->dev_id);
+		iommufd_get_device(ucmd->ictx, cmd->dev_id);
 	if (IS_ERR(idev))
 		return ERR_CAST(idev);
 	struct iommufd_object *pt_obj __free(iommufd_put_object) =
-		iommufd_get_object(ictx, cmd->pt_id, IOMMUFD_OBJ_ANY);
+		iommufd_get_object(ucmd->ictx, cmd->pt_id, IOMMUFD_OBJ_ANY);
 	/* Unlike elsewhere it is -EINVAL, which user space relies on */
 	if (IS_ERR(pt_obj))
 		return ERR_PTR(-EINVAL);
-	return hwpt_alloc_on(ictx, idev, pt_obj, cmd->flags,
+	return hwpt_alloc_on(ucmd, idev, pt_obj, cmd->flags,
 			     cmd->data_len ? &user_data : NULL);
 }
 
@@ -473,7 +464,6 @@ int iommufd_hwpt_alloc(struct iommufd_ucmd *ucmd)
 	struct iommu_hwpt_alloc *cmd = ucmd->cmd;
 	struct iommufd_hw_pagetable *hwpt;
 	bool no_type;
-	int rc;
 
 	if (cmd->__reserved)
 		return -EOPNOTSUPP;
@@ -482,15 +472,8 @@ int iommufd_hwpt_alloc(struct iommufd_ucmd *ucmd)
 	if (!cmd->data_len != no_type)
 		return -EINVAL;
 
-	hwpt = hwpt_create(ucmd->ictx, cmd);
-	if (IS_ERR(hwpt))
-		return PTR_ERR(hwpt);
-	rc = hwpt_complete(ucmd, hwpt);
-	if (rc)
-		iommufd_object_abort_and_destroy(ucmd->ictx, &hwpt->obj);
-	else
-		iommufd_object_finalize(ucmd->ictx, &hwpt->obj);
-	return rc;
+	hwpt = hwpt_create(ucmd);
+	return IS_ERR(hwpt) ? PTR_ERR(hwpt) : hwpt_complete(ucmd, hwpt);
 }
 
 /* ---- IOMMU_HWPT_INVALIDATE ---- */

@@ -137,10 +137,10 @@ iommufd_get_hwpt_nested(struct iommufd_ctx *ictx, u32 id)
 	return container_of_const(obj, struct iommufd_hwpt_nested, common.obj);
 }
 
-struct iommufd_hwpt_paging *
-iommufd_hwpt_paging_alloc(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
-			  struct iommufd_device *idev, u32 flags,
-			  const struct iommu_user_data *user_data);
+int iommufd_hwpt_paging_init(struct iommufd_hwpt_paging *hwpt_paging,
+			     struct iommufd_ioas *ioas,
+			     struct iommufd_device *idev, u32 flags,
+			     const struct iommu_user_data *user_data);
 int iommufd_hwpt_paging_link(struct iommufd_hwpt_paging *hwpt_paging);
 void iommufd_hwpt_paging_destroy(struct iommufd_object *obj);
 void iommufd_hwpt_nested_destroy(struct iommufd_object *obj);

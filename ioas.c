@@ -21,22 +21,14 @@ void iommufd_ioas_destroy(struct iommufd_object *obj)
 }
 
 /**
- * iommufd_ioas_alloc() - allocate an empty IOAS
- * @ictx: context, with ioas_creation_lock held until the object is finalized
- *
- * Returns it, not visible yet, or ERR_PTR of -ENOMEM or -EBUSY.
+ * iommufd_ioas_init() - make a new object an empty IOAS
+ * @ioas: the object; finalized with iommufd_ctx.ioas_creation_lock held
  */
-struct iommufd_ioas *iommufd_ioas_alloc(struct iommufd_ctx *ictx)
+void iommufd_ioas_init(struct iommufd_ioas *ioas)
 {
-	struct iommufd_ioas *ioas;
-
-	ioas = iommufd_object_alloc(ictx, ioas, IOMMUFD_OBJ_IOAS, obj);
-	if (IS_ERR(ioas))
-		return ioas;
 	iopt_init(&ioas->iopt);
 	mutex_init(&ioas->mutex);
 	INIT_LIST_HEAD(&ioas->hwpt_list);
-	return ioas;
 }
 
 /**
@@ -52,18 +44,17 @@ int iommufd_ioas_alloc_ioctl(struct iommufd_ucmd *ucmd)
 	if (cmd->flags)
 		return -EOPNOTSUPP;
 
-	ioas = iommufd_ioas_alloc(ucmd->ictx);
+	ioas = iommufd_object_alloc_ucmd(ucmd, ioas, IOMMUFD_OBJ_IOAS, obj);
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
+	iommufd_ioas_init(ioas);
 	cmd->out_ioas_id = ioas->obj.id;
 	rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));
 	if (!rc)
 		rc = down_read_killable(&ucmd->ictx->ioas_creation_lock);
-	if (rc) {
-		iommufd_object_abort_and_destroy(ucmd->ictx, &ioas->obj);
+	if (rc)
 		return rc;
-	}
-	iommufd_object_finalize(ucmd->ictx, &ioas->obj);
+	iommufd_object_finalize_ucmd(ucmd);
 	up_read(&ucmd->ictx->ioas_creation_lock);
 	return 0;
 }

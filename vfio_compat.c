@@ -98,9 +98,10 @@ int iommufd_vfio_compat_ioas_create(struct iommufd_ctx *ictx)
 			return 0;
 	}
 
-	ioas = iommufd_ioas_alloc(ictx);
+	ioas = iommufd_object_alloc(ictx, ioas, IOMMUFD_OBJ_IOAS, obj);
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
+	iommufd_ioas_init(ioas);
 	/* Visible, it could be destroyed before it is designated */
 	iommufd_lock_obj(&ioas->obj);
 	iommufd_object_finalize(ictx, &ioas->obj);
