@@ -31,6 +31,7 @@ iommufd-y := \
 	vdevice.o \
 	veventq.o \
 	vfio_compat.o \
+	vfio_dirty.o \
 	viommu.o
 iommufd-$(CONFIG_DMA_SHARED_BUFFER) += dmabuf.o
 iommufd-$(CONFIG_IOMMUFD_NOIOMMU) += noiommu.o

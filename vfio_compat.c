@@ -10,7 +10,6 @@
  * A check that needs no IOAS comes before the -ENODEV of a missing one, and
  * nothing is changed or written back by a call that fails.
  */
-#include <linux/compat.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/overflow.h>
@@ -22,23 +21,12 @@
 #include "dirty_log.h"
 #include "ioas.h"
 #include "vfio_compat.h"
-
-/* Most bytes of a dirty bitmap, as in type1 */
-#define VFIO_BITMAP_SIZE_MAX	SZ_256M
+#include "vfio_dirty.h"
 
 static unsigned int dma_entry_limit = U32_MAX;
 module_param(dma_entry_limit, uint, 0644);
 MODULE_PARM_DESC(dma_entry_limit,
 		 "Most mappings a VFIO container may have (default: no limit)");
-
-/*
- * A 32-bit process would see other layouts of the structures that belong to
- * the dirty log, so it does not see the log at all.
- */
-static bool vfio_has_dirty_log(void)
-{
-	return !in_compat_syscall();
-}
 
 /*
  * The compat IOAS
@@ -305,7 +293,7 @@ static void vfio_info_fill(struct vfio_info_reply *reply,
 	};
 	reply->migration.pgsize_bitmap = PAGE_SIZE;
 	reply->migration.max_dirty_bitmap_size = VFIO_BITMAP_SIZE_MAX;
-	if (!vfio_has_dirty_log())
+	if (!iommufd_vfio_has_dirty_log())
 		reply->info.cap_offset = reply->migration.header.next;
 
 	reply->dma_avail.header = (struct vfio_info_cap_header) {
@@ -439,29 +427,6 @@ static int vfio_iommu_map_dma(struct iommufd_ctx *ictx, void __user *umap)
 }
 
 /*
- * What VFIO_IOMMU_UNMAP_DMA and VFIO_IOMMU_DIRTY_PAGES share
- */
-
-static int vfio_bitmap_check(const struct vfio_bitmap *bitmap, u64 iova,
-			     u64 size)
-{
-	u64 last, words;
-
-	if (!size)
-		return -EINVAL;
-	if (check_add_overflow(iova, size - 1, &last) || last > ULONG_MAX)
-		return -EOVERFLOW;
-	words = ((size - 1) >> PAGE_SHIFT) / BITS_PER_LONG_LONG + 1;
-	if (bitmap->size > VFIO_BITMAP_SIZE_MAX ||
-	    bitmap->size / sizeof(u64) < words ||
-	    !access_ok(bitmap->data, bitmap->size))
-		return -EINVAL;
-	if (bitmap->pgsize != PAGE_SIZE || !IS_ALIGNED(iova | size, PAGE_SIZE))
-		return -EINVAL;
-	return 0;
-}
-
-/*
  * VFIO_IOMMU_UNMAP_DMA
  */
 
@@ -561,12 +526,12 @@ vfio_unmap_check_flags(const struct vfio_iommu_type1_dma_unmap *unmap,
 	if (!(unmap->flags & ~VFIO_DMA_UNMAP_FLAG_ALL))
 		return 0;
 	if (unmap->flags != VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP ||
-	    !vfio_has_dirty_log() ||
+	    !iommufd_vfio_has_dirty_log() ||
 	    unmap->argsz < sizeof(*unmap) + sizeof(*bitmap))
 		return -EINVAL;
 	if (copy_from_user(bitmap, uunmap->data, sizeof(*bitmap)))
 		return -EFAULT;
-	return vfio_bitmap_check(bitmap, unmap->iova, unmap->size);
+	return iommufd_vfio_bitmap_check(bitmap, unmap->iova, unmap->size);
 }
 
 static int vfio_iommu_unmap_dma(struct iommufd_ctx *ictx,
@@ -599,69 +564,16 @@ static int vfio_iommu_unmap_dma(struct iommufd_ctx *ictx,
  * VFIO_IOMMU_DIRTY_PAGES
  */
 
-static int vfio_dirty_start(struct iommufd_ioas *ioas)
-{
-	/* Type 1 must not be chosen between the check and the start */
-	guard(mutex)(&ioas->mutex);
-	if (ioas->vfio_type1)
-		return -EACCES;
-	return iopt_log_start(&ioas->iopt);
-}
-
-static int
-vfio_dirty_get(struct iommufd_ioas *ioas,
-	       struct vfio_iommu_type1_dirty_bitmap __user *udirty, u32 argsz)
-{
-	struct vfio_iommu_type1_dirty_bitmap_get get;
-	int rc;
-
-	if (argsz < sizeof(*udirty) + sizeof(get))
-		return -EINVAL;
-	if (copy_from_user(&get, udirty->data, sizeof(get)))
-		return -EFAULT;
-	rc = vfio_bitmap_check(&get.bitmap, get.iova, get.size);
-	if (rc)
-		return rc;
-	rc = iopt_log_read(&ioas->iopt, get.iova, get.size, get.bitmap.data);
-	/* Only part of a mapping is in the range */
-	return rc == -ENOENT ? -EINVAL : rc;
-}
-
-/* ioas may be an error, which counts only after the argument is looked at */
-static int vfio_dirty_pages(struct iommufd_ioas *ioas,
-			    struct vfio_iommu_type1_dirty_bitmap __user *udirty)
-{
-	struct vfio_iommu_type1_dirty_bitmap dirty;
-
-	if (copy_from_user(&dirty, udirty, sizeof(dirty)))
-		return -EFAULT;
-	if (dirty.argsz < sizeof(dirty) || hweight32(dirty.flags) != 1 ||
-	    dirty.flags > VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP)
-		return -EINVAL;
-	if (IS_ERR(ioas))
-		return PTR_ERR(ioas);
-
-	switch (dirty.flags) {
-	case VFIO_IOMMU_DIRTY_PAGES_FLAG_START:
-		return vfio_dirty_start(ioas);
-	case VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP:
-		iopt_log_stop(&ioas->iopt);
-		return 0;
-	default:
-		return vfio_dirty_get(ioas, udirty, dirty.argsz);
-	}
-}
-
 static int vfio_iommu_dirty_pages(struct iommufd_ctx *ictx, void __user *udirty)
 {
-	if (!vfio_has_dirty_log())
+	if (!iommufd_vfio_has_dirty_log())
 		return -ENOIOCTLCMD;
 
 	struct iommufd_ioas *ioas __free(iommufd_put_object) =
 		vfio_get_ioas(ictx);
 	if (!IS_ERR(ioas) && READ_ONCE(ioas->vfio_type1))
 		return -EACCES;
-	return vfio_dirty_pages(ioas, udirty);
+	return iommufd_vfio_dirty_pages(ioas, udirty);
 }
 
 /**
