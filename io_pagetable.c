@@ -1436,6 +1436,48 @@ int iopt_noiommu_get_pa(struct io_pagetable *iopt, unsigned long iova,
 	return rc;
 }
 
+/**
+ * iopt_is_bisected() - is there a mapping only a part of which is in an interval
+ * @iopt: the space
+ * @iova: first byte
+ * @last: last byte
+ *
+ * Return: whether there is one now.
+ */
+bool iopt_is_bisected(struct io_pagetable *iopt, unsigned long iova,
+		      unsigned long last)
+{
+	struct iova_node *node;
+
+	guard(rwsem_read)(&iopt->iova_rwsem);
+	node = iova_space_first(&iopt->space, iova, iova);
+	if (node && node->iova < iova)
+		return true;
+	node = iova_space_first(&iopt->space, last, last);
+	return node && node->last > last;
+}
+
+/**
+ * iopt_is_busy() - does a mapping in an interval refuse to be unmapped
+ * @iopt: the space
+ * @iova: first byte
+ * @last: last byte
+ *
+ * Return: whether one does now, also one only a part of which is in there.
+ */
+bool iopt_is_busy(struct io_pagetable *iopt, unsigned long iova,
+		  unsigned long last)
+{
+	struct iopt_area *area;
+
+	guard(rwsem_read)(&iopt->iova_rwsem);
+	iopt_for_each_area(iopt, area, iova, last) {
+		if (area->state != AREA_LIVE || atomic_read(&area->locks))
+			return true;
+	}
+	return false;
+}
+
 #ifdef CONFIG_IOMMUFD_TEST
 bool iopt_nth_area_iova(struct io_pagetable *iopt, unsigned int nth,
 			unsigned long *iova)

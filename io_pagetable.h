@@ -167,5 +167,9 @@ int iopt_rw(struct io_pagetable *iopt, unsigned long iova, void *data,
 int iopt_change_process(struct iommufd_ctx *ictx);
 int iopt_noiommu_get_pa(struct io_pagetable *iopt, unsigned long iova,
 			u64 *length, u64 *phys);
+bool iopt_is_bisected(struct io_pagetable *iopt, unsigned long iova,
+		      unsigned long last);
+bool iopt_is_busy(struct io_pagetable *iopt, unsigned long iova,
+		  unsigned long last);
 
 #endif

@@ -17,7 +17,6 @@
 #include <linux/uaccess.h>
 #include <linux/vfio.h>
 
-#include "area.h"
 #include "dirty_log.h"
 #include "ioas.h"
 #include "vfio_compat.h"
@@ -430,34 +429,6 @@ static int vfio_iommu_map_dma(struct iommufd_ctx *ictx, void __user *umap)
  * VFIO_IOMMU_UNMAP_DMA
  */
 
-/* Is there a mapping only a part of which is in an interval? */
-static bool ioas_is_bisected(struct iommufd_ioas *ioas, unsigned long iova,
-			     unsigned long last)
-{
-	struct iova_node *node;
-
-	guard(rwsem_read)(&ioas->iopt.iova_rwsem);
-	node = iova_space_first(&ioas->iopt.space, iova, iova);
-	if (node && node->iova < iova)
-		return true;
-	node = iova_space_first(&ioas->iopt.space, last, last);
-	return node && node->last > last;
-}
-
-/* Does a mapping in an interval, or only partly in it, refuse to be unmapped? */
-static bool ioas_is_busy(struct iommufd_ioas *ioas, unsigned long iova,
-			 unsigned long last)
-{
-	struct iopt_area *area;
-
-	guard(rwsem_read)(&ioas->iopt.iova_rwsem);
-	iopt_for_each_area(&ioas->iopt, area, iova, last) {
-		if (area->state != AREA_LIVE || atomic_read(&area->locks))
-			return true;
-	}
-	return false;
-}
-
 /*
  * Have mappings begin and end where the interval does, to unmap it. A cut cannot
  * be undone, so it is not made for an unmap that would fail. It remains when the
@@ -470,9 +441,9 @@ static int ioas_cut_at(struct iommufd_ioas *ioas, unsigned long iova,
 {
 	unsigned long iovas[] = { iova, last + 1 };
 
-	if (!ioas_is_bisected(ioas, iova, last))
+	if (!iopt_is_bisected(&ioas->iopt, iova, last))
 		return 0;
-	if (ioas_is_busy(ioas, iova, last))
+	if (iopt_is_busy(&ioas->iopt, iova, last))
 		return -EBUSY;
 	return iopt_cut(&ioas->iopt, iovas, last == ULONG_MAX ? 1 : 2);
 }
@@ -497,7 +468,7 @@ static int vfio_unmap_range(struct iommufd_ioas *ioas, u64 iova, u64 size,
 	}
 	rc = iopt_unmap(&ioas->iopt, iova, size, unmapped);
 	/* For type1, unlike for the IOAS, nothing to unmap is no error */
-	if (rc == -ENOENT && !ioas_is_bisected(ioas, iova, last))
+	if (rc == -ENOENT && !iopt_is_bisected(&ioas->iopt, iova, last))
 		return 0;
 	return rc;
 }
