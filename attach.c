@@ -305,6 +305,8 @@ static int attach_add_device(struct iommufd_attach *attach,
 	int rc;
 
 	lockdep_assert_held(&idev->igroup->lock);
+	might_lock(&hwpt_iopt(hwpt)->iova_rwsem);
+	might_lock(&idev->igroup->sw_msi.ctx->lock);
 
 	rc = xa_insert(&attach->devices, idev->obj.id, idev,
 		       GFP_KERNEL_ACCOUNT);

@@ -211,6 +211,7 @@ static int change_paging(struct iommufd_change *change,
 {
 	int rc;
 
+	might_lock(&hwpt_paging->ioas->mutex);
 	if (!hwpt_paging->auto_domain)
 		return change_hwpt(change, &hwpt_paging->common);
 

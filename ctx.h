@@ -13,6 +13,86 @@
 
 #include "sw_msi.h"
 
+/**
+ * DOC: Locks
+ *
+ * All locks of iommufd. While one is held, only those that come after it in this
+ * list are taken. Two that are never held together stand where readers look
+ * for them; where that matters the entry says so. Lockdep knows the order from
+ * the places that take two locks, and from might_lock() where the second is
+ * taken in rare cases only.
+ *
+ * These are for process context, and their holders sleep. Drivers such as VFIO
+ * call iommufd with locks of their own, which are outside all of ours. With one
+ * of ours held nobody calls the unmap operation of an access, or waits for an
+ * object that is being destroyed.
+ *
+ * iommufd_eventq.io_mutex
+ *	Serialises read and write of the file of a queue. User memory is copied
+ *	with it held, however long that takes, so nothing else takes it. Of what
+ *	follows only mmap_lock, iommufd_fault.mutex and iommufd_eventq.lock are
+ *	taken inside.
+ * iommufd_ctx.ioas_creation_lock
+ *	Read: an IOAS appears, or becomes the compat IOAS. Write: no other does;
+ *	for operations on all of them.
+ * iommufd_access.lock
+ *	Read: an access uses its IOAS. Write: it gets another one. Memory is
+ *	pinned with it held.
+ * iommufd_ioas.mutex
+ *	The automatic HWPTs of an IOAS, and what a VFIO container made of it. Such
+ *	a HWPT is attached and filled with it held.
+ * io_pagetable.domains_rwsem
+ *	Read: mappings come and go, in all domains alike. Write: the set of domains
+ *	or their dirty tracking changes. Domains are filled and memory is pinned
+ *	with it held. CHANGE_PROCESS has that of each IOAS of a context, under the
+ *	write side of ioas_creation_lock.
+ * iommufd_group.lock
+ *	Attachments and vDEVICEs of the devices of a group. Never together with
+ *	the former.
+ * io_pagetable.iova_rwsem
+ *	What IOVA is taken, and the state of areas. Held for moments, and never
+ *	together with a lock of memory or of an iommu.
+ * iopt_pages.mutex, or the reservation lock of a dma-buf
+ *	What of a backing is pinned, and whose it is. Held while memory is pinned
+ *	and mapped. CHANGE_PROCESS has many, under the write side of
+ *	ioas_creation_lock. An exporter holds the reservation lock when it revokes
+ *	a dma-buf, so nothing else is taken inside that one.
+ * mmap_lock of the owner of memory
+ *	Taken to pin or to charge, and by copies to and from user memory. Those
+ *	are made with io_mutex held, or iommufd_access.lock, or none.
+ * iommufd_fault.mutex
+ *	What waits for an answer. Nobody answers a page fault while it is held.
+ *	Never together with mmap_lock or the mutex of an iommu group.
+ * mutex of an iommu group
+ *	The core's. It is held when the core calls iommufd_sw_msi().
+ * sw_msi_ctx.lock
+ *	MSI doorbell pages, and where they are mapped.
+ * iommufd_viommu.veventqs_rwsem
+ *	Read: a driver reports an event, from the thread of an interrupt. Write:
+ *	a queue comes or goes.
+ *
+ * These are spinlocks, without sleep, in process context, which includes
+ * work items and threads of interrupts:
+ *
+ * ma_lock of iommufd_ctx.mt_mmap
+ *	What can be mmapped. Taken inside mmap_lock by mmap().
+ * xa_lock of iommufd_ctx.objects
+ *	IDs, iommufd_ctx.vfio_ioas and no_iommu_mode.
+ * xa_lock of iommufd_ctx.groups
+ *	iommufd_group.ref
+ * xa_lock of iommufd_viommu.vdevs
+ *	IDs of vDEVICEs. Drivers take it, too.
+ * iommufd_group.devices_lock
+ *	The bound devices of a group.
+ * iommufd_eventq.lock
+ *	What waits for a reader.
+ * xa_lock of io_pagetable.accesses, io_pagetable.log_written, and others
+ *	The array itself, and iommufd_access.callbacks. The other arrays are
+ *	protected by a lock above.
+ * iommufd_orphans_lock
+ *	Objects that were not destroyed in time.
+ */
+
 struct file;
 struct file_operations;
 struct inode;

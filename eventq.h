@@ -18,8 +18,8 @@
  * @obj: in the ID table; the open file is a user
  * @ictx: the context, referenced by the open file
  * @io_mutex: serialises read and write of the file. Held while user memory is
- *	copied, so nothing but read and write may take it. Outermost.
- * @lock: protects @deliver. Innermost; process context and IRQ threads.
+ *	copied, so nothing but read and write may take it.
+ * @lock: protects @deliver; process context and IRQ threads
  * @deliver: records that wait for a reader
  * @wait_queue: woken when @deliver gets a record
  */

@@ -17,7 +17,7 @@ struct iommufd_hw_pagetable;
  * @common: shared part, at offset 0; @common.deliver has iopf_group.node
  * @mutex: protects all below, and removal from @common.deliver. A group is
  *	answered under it, so whoever holds it knows that no answer is under
- *	way. Inside iommufd_group.lock and @common.io_mutex.
+ *	way.
  * @response: cookie to the struct iopf_group that user space has to answer
  * @next_cookie: where the search for a free cookie starts, so that a number is
  *	reissued as late as possible

@@ -1,20 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Groups, the devices in them that are bound, and what the iommu core remembers
- * of an attachment.
- *
- * Lock order, outermost first. Callers (VFIO) serialise the calls for one
- * device by a lock of their own, which is outside all of these:
- *
- *   iommufd_ioas.mutex               choice of an automatic HWPT
- *     io_pagetable.domains_rwsem     an automatic HWPT is filled
- *     iommufd_group.lock             attachments of a group
- *       io_pagetable.iova_rwsem      reserved regions come and go
- *       iommufd_fault.mutex          faults of a former attachment
- *       iommu core: group mutex      the hardware changes; MSI are set up
- *         sw_msi_ctx.lock            doorbell pages
- *       xa_lock of iommufd_ctx.groups
- *         iommufd_group.devices_lock
+ * of an attachment. Callers (VFIO) serialise the calls for one device.
  */
 #ifndef __IOMMUFD_GROUP_H
 #define __IOMMUFD_GROUP_H
@@ -60,10 +47,9 @@ struct iommufd_device {
  * @ictx: the context
  * @group: referenced; NULL for a device without an IOMMU
  * @lock: serialises attachment changes of the group, and protects what the
- *	fields here and in struct iommufd_device say it protects. For the order
- *	of locks see above.
+ *	fields here and in struct iommufd_device say it protects
  * @attachments: PASID to struct iommufd_attach, under @lock
- * @devices_lock: protects @devices; innermost
+ * @devices_lock: protects @devices
  * @devices: struct iommufd_device.group_item of the bound devices
  * @sw_msi: MSI doorbell pages the group's interrupts need; changed by
  *	attachment changes, under @lock, and by interrupts; own lock

@@ -103,7 +103,10 @@ static bool hwpt_put_auto(struct iommufd_hwpt_paging *hwpt_paging)
 void iommufd_hwpt_put(struct iommufd_ctx *ictx,
 		      struct iommufd_hw_pagetable *hwpt)
 {
-	lockdep_assert_not_held(&hwpt_stage2(hwpt)->ioas->mutex);
+	struct mutex *mutex = &hwpt_stage2(hwpt)->ioas->mutex;
+
+	lockdep_assert_not_held(mutex);
+	might_lock(mutex);
 
 	if (!hwpt_is_auto(hwpt))
 		refcount_dec(&hwpt->obj.users);
@@ -126,6 +129,7 @@ void iommufd_hwpt_paging_destroy(struct iommufd_object *obj)
 
 	if (!ioas)
 		return;
+	might_lock(&ioas->iopt.domains_rwsem);
 	if (hwpt_paging->linked)
 		iopt_remove_domain(&ioas->iopt, &hwpt_paging->iopt_domain);
 	hwpt_fini(&hwpt_paging->common);

@@ -2,7 +2,7 @@
 /*
  * The IOVA space of an IOAS.
  *
- * Locks, outermost first:
+ * Locks, which ctx.h lists with all others:
  *
  *   domains_rwsem       Held for reading by everything that makes an area come
  *                       or go, from when it takes its IOVA up until all domains

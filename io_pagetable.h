@@ -19,8 +19,8 @@ struct page;
 
 /**
  * struct io_pagetable - an IOVA space and its mirrors
- * @domains_rwsem: outermost. Read: mappings come and go, in all domains alike.
- *	Write: the set of domains changes.
+ * @domains_rwsem: Read: mappings come and go, in all domains alike. Write: the
+ *	set of domains changes.
  * @domains: struct iopt_domain.item, under @domains_rwsem
  * @iova_rwsem: protects @space, @iova_alignment, and the state and place of each
  *	area; taken inside @domains_rwsem. Never held while pages are pinned or

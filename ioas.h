@@ -12,8 +12,7 @@
  * struct iommufd_ioas - IOMMUFD_OBJ_IOAS
  * @obj: in the ID table; each HWPT_PAGING and each attached access is a user
  * @iopt: the IOVA space
- * @mutex: serialises choice and creation of automatic HWPTs on this IOAS.
- *	Outside iommufd_group.lock and the locks of @iopt.
+ * @mutex: serialises choice and creation of automatic HWPTs on this IOAS
  * @hwpt_list: struct iommufd_hwpt_paging.hwpt_item of automatic HWPTs in order
  *	of creation, under @mutex
  * @vfio_type1: a VFIO container chose type 1, which has no dirty log; set once,

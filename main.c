@@ -2,17 +2,6 @@
 /*
  * The front door: dispatch of ioctls, the operations of objects by type, and
  * the module.
- *
- * Lock order of the subsystem, outermost first:
- *
- *   iommufd_ctx.ioas_creation_lock
- *     iommufd_access.lock
- *       iommufd_ioas.mutex
- *         iommufd_group.lock
- *           io_pagetable.domains_rwsem     (see io_pagetable.c for what is inside)
- *           iommu core: group mutex
- *             sw_msi_ctx.lock
- *               xa_lock of iommufd_ctx.objects
  */
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
