@@ -12,6 +12,7 @@
 
 #include "ctx.h"
 #include "object.h"
+#include "pages.h"
 
 /* From iommufd_ctx_init(), as are the file operations of both devices */
 static const struct iommufd_object_ops *ctx_object_ops __ro_after_init;
@@ -45,10 +46,12 @@ int iommufd_ctx_fops_open(struct inode *inode, struct file *filp)
 	if (!ictx)
 		return -ENOMEM;
 
-	ictx->account_mode = IOMMUFD_ACCOUNT_USER;
+	ictx->map_policy.account_mode = IOMMUFD_ACCOUNT_USER;
+	ictx->map_policy.max_areas = ULONG_MAX;
+	ictx->map_policy.dev = iommu_misc_dev.this_device;
 	if (IS_ENABLED(CONFIG_IOMMUFD_VFIO_CONTAINER) &&
 	    filp->private_data == &vfio_misc_dev) {
-		ictx->account_mode = IOMMUFD_ACCOUNT_MM;
+		ictx->map_policy.account_mode = IOMMUFD_ACCOUNT_MM;
 		pr_info_once("IOMMUFD is providing /dev/vfio/vfio, not VFIO.\n");
 	}
 
@@ -201,16 +204,6 @@ void iommufd_ctx_put(struct iommufd_ctx *ictx)
 	fput(ictx->file);
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_ctx_put, "IOMMUFD");
-
-/**
- * iommufd_misc_device() - the device of /dev/iommu
- *
- * For interfaces that want to know which device asks.
- */
-struct device *iommufd_misc_device(void)
-{
-	return iommu_misc_dev.this_device;
-}
 
 /**
  * iommufd_ctx_init() - register the devices

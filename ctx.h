@@ -11,6 +11,7 @@
 #include <linux/uaccess.h>
 #include <linux/xarray.h>
 
+#include "io_pagetable.h"
 #include "sw_msi.h"
 
 /**
@@ -101,18 +102,6 @@ struct iommufd_object_ops;
 struct vm_area_struct;
 
 /**
- * enum iommufd_account_mode - whose RLIMIT_MEMLOCK pinned memory counts against
- * @IOMMUFD_ACCOUNT_NONE: nobody's, only mm->pinned_vm is kept
- * @IOMMUFD_ACCOUNT_USER: the user's, shared with io_uring and friends
- * @IOMMUFD_ACCOUNT_MM: the process', as VFIO type1 does
- */
-enum iommufd_account_mode {
-	IOMMUFD_ACCOUNT_NONE,
-	IOMMUFD_ACCOUNT_USER,
-	IOMMUFD_ACCOUNT_MM,
-};
-
-/**
  * struct iommufd_ctx - everything reached from one open file
  * @file: the file; its reference count is the context's
  * @object_ops: how to take an object down, by its type; constant
@@ -122,7 +111,8 @@ enum iommufd_account_mode {
  *	every IOAS of the context
  * @sw_msi: MSI doorbell pages of its groups; own lock
  * @mt_mmap: byte offset >> PAGE_SHIFT to struct iommufd_mmap; own lock
- * @account_mode: mode new mappings get unless the caller has CAP_IPC_LOCK
+ * @map_policy: for new mappings; @map_policy.account_mode changes while there is
+ *	no object, under xa_lock of @objects
  * @no_iommu_mode: VFIO no-IOMMU compatibility; excludes @vfio_ioas; under
  *	xa_lock of @objects
  * @vfio_ioas: target of the VFIO compatibility ioctls, not a reference;
@@ -136,7 +126,7 @@ struct iommufd_ctx {
 	struct rw_semaphore ioas_creation_lock;
 	struct sw_msi_ctx sw_msi;
 	struct maple_tree mt_mmap;
-	u8 account_mode;
+	struct iopt_map_policy map_policy;
 	u8 no_iommu_mode;
 	struct iommufd_ioas *vfio_ioas;
 };
@@ -192,8 +182,6 @@ static inline int iommufd_ucmd_respond(struct iommufd_ucmd *ucmd,
 int iommufd_ctx_fops_open(struct inode *inode, struct file *filp);
 int iommufd_ctx_fops_release(struct inode *inode, struct file *filp);
 int iommufd_ctx_fops_mmap(struct file *filp, struct vm_area_struct *vma);
-
-struct device *iommufd_misc_device(void);
 
 int iommufd_ctx_init(const struct file_operations *fops,
 		     const struct iommufd_object_ops *object_ops);

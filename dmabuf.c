@@ -13,7 +13,6 @@
 #include <linux/slab.h>
 #include <linux/vfio_pci_core.h>
 
-#include "ctx.h"
 #include "dmabuf.h"
 #include "pages.h"
 #include "selftest.h"
@@ -123,6 +122,7 @@ static int dmabuf_pin(struct pages_dmabuf *import, unsigned long start,
 
 /**
  * pages_dmabuf_import() - get hold of a part of a dma-buf
+ * @importer: the device that imports it
  * @buf: the buffer; a reference is taken
  * @start: page aligned offset of the part, in bytes
  * @npages: its size
@@ -131,7 +131,8 @@ static int dmabuf_pin(struct pages_dmabuf *import, unsigned long start,
  * -EOPNOTSUPP when its exporter cannot tell one physical range, -EINVAL when the
  * part is not inside, and errors of the exporter.
  */
-struct pages_dmabuf *pages_dmabuf_import(struct dma_buf *buf,
+struct pages_dmabuf *pages_dmabuf_import(struct device *importer,
+					 struct dma_buf *buf,
 					 unsigned long start,
 					 unsigned long npages)
 {
@@ -145,8 +146,8 @@ struct pages_dmabuf *pages_dmabuf_import(struct dma_buf *buf,
 	INIT_LIST_HEAD(&import->maps);
 
 	get_dma_buf(buf);
-	attach = dma_buf_dynamic_attach(buf, iommufd_misc_device(),
-					&pages_dmabuf_ops, import);
+	attach = dma_buf_dynamic_attach(buf, importer, &pages_dmabuf_ops,
+					import);
 	if (IS_ERR(attach)) {
 		rc = PTR_ERR(attach);
 		goto err_put;

@@ -10,12 +10,14 @@
 #include <linux/list.h>
 #include <linux/types.h>
 
+struct device;
 struct dma_buf;
 struct iommu_domain;
 struct pages_dmabuf;
 
 #ifdef CONFIG_DMA_SHARED_BUFFER
-struct pages_dmabuf *pages_dmabuf_import(struct dma_buf *buf,
+struct pages_dmabuf *pages_dmabuf_import(struct device *importer,
+					 struct dma_buf *buf,
 					 unsigned long start,
 					 unsigned long npages);
 void pages_dmabuf_free(struct pages_dmabuf *import);
@@ -31,7 +33,8 @@ int pages_dmabuf_map(struct pages_dmabuf *import, struct list_head *maps,
 void pages_dmabuf_unmap(struct pages_dmabuf *import, struct list_head *maps,
 			struct iommu_domain *domain);
 #else
-static inline struct pages_dmabuf *pages_dmabuf_import(struct dma_buf *buf,
+static inline struct pages_dmabuf *pages_dmabuf_import(struct device *importer,
+						       struct dma_buf *buf,
 						       unsigned long start,
 						       unsigned long npages)
 {

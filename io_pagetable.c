@@ -153,7 +153,8 @@ struct iopt_map {
 	const struct iopt_map_policy *policy;
 };
 
-const struct iopt_map_policy iopt_map_any = { .max_areas = ULONG_MAX };
+/* For copies, which do not make a backing */
+static const struct iopt_map_policy iopt_map_any = { .max_areas = ULONG_MAX };
 
 static void iopt_map_add(struct iopt_map *map, struct iopt_area *area,
 			 unsigned long length)
@@ -352,21 +353,20 @@ static int iopt_map_pages(struct io_pagetable *iopt, struct iopt_pages *pages,
 
 /**
  * iopt_map_user() - map memory of the caller
- * @ictx: context, for its accounting mode
  * @iopt: the space
  * @iova: where, or where it ended up unless @fixed
  * @uptr: first byte
  * @length: bytes
  * @prot: IOMMU_READ, IOMMU_WRITE
  * @fixed: map at *@iova
- * @policy: what else the caller imposes; &iopt_map_any for nothing
+ * @policy: what else the caller imposes
  *
  * Returns 0 or an errno as of IOMMU_IOAS_MAP; -ENOSPC also, after all that can
  * be wrong with the IOVA, when the space has as many areas as @policy permits.
  */
-int iopt_map_user(struct iommufd_ctx *ictx, struct io_pagetable *iopt,
-		  unsigned long *iova, void __user *uptr, unsigned long length,
-		  int prot, bool fixed, const struct iopt_map_policy *policy)
+int iopt_map_user(struct io_pagetable *iopt, unsigned long *iova,
+		  void __user *uptr, unsigned long length, int prot, bool fixed,
+		  const struct iopt_map_policy *policy)
 {
 	unsigned long uaddr = (unsigned long)uptr;
 	struct iopt_pages *pages;
@@ -377,7 +377,8 @@ int iopt_map_user(struct iommufd_ctx *ictx, struct io_pagetable *iopt,
 	if (!length || length > SIZE_MAX - PAGE_SIZE)
 		return -EINVAL;
 
-	pages = pages_alloc_user(ictx, uaddr, length, prot & IOMMU_WRITE,
+	pages = pages_alloc_user(policy->account_mode, uaddr, length,
+				 prot & IOMMU_WRITE,
 				 sizeof(struct iopt_mapping));
 	if (IS_ERR(pages))
 		return PTR_ERR(pages);
@@ -422,9 +423,9 @@ static bool file_is_sealed(struct file *file)
 	return seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE);
 }
 
-static struct iopt_pages *iopt_file_pages(struct iommufd_ctx *ictx, int fd,
-					  unsigned long start,
-					  unsigned long length, bool writable)
+static struct iopt_pages *
+iopt_file_pages(const struct iopt_map_policy *policy, int fd,
+		unsigned long start, unsigned long length, bool writable)
 {
 	const size_t size = sizeof(struct iopt_mapping);
 	struct iopt_pages *pages;
@@ -437,9 +438,9 @@ static struct iopt_pages *iopt_file_pages(struct iommufd_ctx *ictx, int fd,
 			if (start >= buf->size || length > buf->size - start)
 				pages = ERR_PTR(-EINVAL);
 			else
-				pages = pages_alloc_dmabuf(ictx, buf, start,
-							   length, writable,
-							   size);
+				pages = pages_alloc_dmabuf(policy->dev, buf,
+							   start, length,
+							   writable, size);
 			dma_buf_put(buf);
 			return pages;
 		}
@@ -455,15 +456,14 @@ static struct iopt_pages *iopt_file_pages(struct iommufd_ctx *ictx, int fd,
 	else if (writable && file_is_sealed(file))
 		pages = ERR_PTR(-EPERM);
 	else
-		pages = pages_alloc_file(ictx, file, start, length, writable,
-					 size);
+		pages = pages_alloc_file(policy->account_mode, file, start,
+					 length, writable, size);
 	fput(file);
 	return pages;
 }
 
 /**
  * iopt_map_file() - map a memfd or dma-buf
- * @ictx: context, for its accounting mode
  * @iopt: the space
  * @iova: where, or where it ended up unless @fixed
  * @fd: file descriptor of the caller
@@ -471,12 +471,13 @@ static struct iopt_pages *iopt_file_pages(struct iommufd_ctx *ictx, int fd,
  * @length: bytes
  * @prot: IOMMU_READ, IOMMU_WRITE
  * @fixed: map at *@iova
+ * @policy: what else the caller imposes
  *
  * Returns 0 or an errno as of IOMMU_IOAS_MAP_FILE.
  */
-int iopt_map_file(struct iommufd_ctx *ictx, struct io_pagetable *iopt,
-		  unsigned long *iova, int fd, unsigned long start,
-		  unsigned long length, int prot, bool fixed)
+int iopt_map_file(struct io_pagetable *iopt, unsigned long *iova, int fd,
+		  unsigned long start, unsigned long length, int prot,
+		  bool fixed, const struct iopt_map_policy *policy)
 {
 	struct iopt_pages *pages;
 	unsigned long last;
@@ -486,11 +487,11 @@ int iopt_map_file(struct iommufd_ctx *ictx, struct io_pagetable *iopt,
 	if (check_add_overflow(start, length - 1, &last))
 		return -EOVERFLOW;
 
-	pages = iopt_file_pages(ictx, fd, start, length, prot & IOMMU_WRITE);
+	pages = iopt_file_pages(policy, fd, start, length, prot & IOMMU_WRITE);
 	if (IS_ERR(pages))
 		return PTR_ERR(pages);
 	return iopt_map_pages(iopt, pages, iova, start, length, prot, fixed,
-			      &iopt_map_any);
+			      policy);
 }
 
 /* Describe what is at the source as areas of the destination */

@@ -12,6 +12,7 @@
 
 #include "iova_space.h"
 
+struct device;
 struct iommu_domain;
 struct iommufd_access;
 struct iommufd_ctx;
@@ -97,25 +98,27 @@ void iopt_destroy(struct io_pagetable *iopt);
 
 /**
  * struct iopt_map_policy - what a caller imposes on what it maps
+ * @account_mode: enum iommufd_account_mode; where pinned pages are counted,
+ *	unless the caller has CAP_IPC_LOCK
  * @max_areas: how many areas the space may have, with the new one
+ * @dev: the device that imports dma-bufs
  */
 struct iopt_map_policy {
+	u8 account_mode;
 	unsigned long max_areas;
+	struct device *dev;
 };
-
-/* No restriction */
-extern const struct iopt_map_policy iopt_map_any;
 
 /*
  * Mapping. prot is IOMMU_READ, IOMMU_WRITE; *iova is chosen unless fixed.
  * Errors as of the ioctls.
  */
-int iopt_map_user(struct iommufd_ctx *ictx, struct io_pagetable *iopt,
-		  unsigned long *iova, void __user *uptr, unsigned long length,
-		  int prot, bool fixed, const struct iopt_map_policy *policy);
-int iopt_map_file(struct iommufd_ctx *ictx, struct io_pagetable *iopt,
-		  unsigned long *iova, int fd, unsigned long start,
-		  unsigned long length, int prot, bool fixed);
+int iopt_map_user(struct io_pagetable *iopt, unsigned long *iova,
+		  void __user *uptr, unsigned long length, int prot, bool fixed,
+		  const struct iopt_map_policy *policy);
+int iopt_map_file(struct io_pagetable *iopt, unsigned long *iova, int fd,
+		  unsigned long start, unsigned long length, int prot,
+		  bool fixed, const struct iopt_map_policy *policy);
 int iopt_copy(struct io_pagetable *dst, unsigned long *dst_iova,
 	      struct io_pagetable *src, unsigned long src_iova,
 	      unsigned long length, int prot, bool fixed);

@@ -6,6 +6,7 @@
 #include <linux/uaccess.h>
 
 #include "ioas.h"
+#include "pages.h"
 #include "selftest.h"
 
 /**
@@ -227,11 +228,10 @@ int iommufd_ioas_map(struct iommufd_ucmd *ucmd)
 		iommufd_get_ioas(ucmd->ictx, cmd->ioas_id);
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
-	rc = iopt_map_user(ucmd->ictx, &ioas->iopt, &iova,
-			   u64_to_user_ptr(cmd->user_va), cmd->length,
-			   map_prot(cmd->flags),
+	rc = iopt_map_user(&ioas->iopt, &iova, u64_to_user_ptr(cmd->user_va),
+			   cmd->length, map_prot(cmd->flags),
 			   cmd->flags & IOMMU_IOAS_MAP_FIXED_IOVA,
-			   &iopt_map_any);
+			   &ucmd->ictx->map_policy);
 	if (rc)
 		return rc;
 	return put_user(iova, &ucmd_map->iova);
@@ -260,9 +260,10 @@ int iommufd_ioas_map_file(struct iommufd_ucmd *ucmd)
 		iommufd_get_ioas(ucmd->ictx, cmd->ioas_id);
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
-	rc = iopt_map_file(ucmd->ictx, &ioas->iopt, &iova, cmd->fd, cmd->start,
-			   cmd->length, map_prot(cmd->flags),
-			   cmd->flags & IOMMU_IOAS_MAP_FIXED_IOVA);
+	rc = iopt_map_file(&ioas->iopt, &iova, cmd->fd, cmd->start, cmd->length,
+			   map_prot(cmd->flags),
+			   cmd->flags & IOMMU_IOAS_MAP_FIXED_IOVA,
+			   &ucmd->ictx->map_policy);
 	if (rc)
 		return rc;
 	return put_user(iova, &ucmd_map->iova);
@@ -393,7 +394,8 @@ static int option_set_rlimit_mode(struct iommufd_ctx *ictx, u64 val)
 		return -EBUSY;
 	if (val > 1)
 		return -EINVAL;
-	ictx->account_mode = val ? IOMMUFD_ACCOUNT_MM : IOMMUFD_ACCOUNT_USER;
+	ictx->map_policy.account_mode = val ? IOMMUFD_ACCOUNT_MM :
+					      IOMMUFD_ACCOUNT_USER;
 	return 0;
 }
 
@@ -404,7 +406,8 @@ static int option_rlimit_mode(struct iommufd_ctx *ictx, struct iommu_option *cmd
 
 	switch (cmd->op) {
 	case IOMMU_OPTION_OP_GET:
-		cmd->val64 = ictx->account_mode == IOMMUFD_ACCOUNT_MM;
+		cmd->val64 = ictx->map_policy.account_mode ==
+			     IOMMUFD_ACCOUNT_MM;
 		return 0;
 	case IOMMU_OPTION_OP_SET:
 		return option_set_rlimit_mode(ictx, cmd->val64);

@@ -27,7 +27,7 @@
  */
 #define FILE_STEP_PAGES (SZ_256M >> PAGE_SHIFT)
 
-static struct iopt_pages *pages_alloc(struct iommufd_ctx *ictx,
+static struct iopt_pages *pages_alloc(enum iommufd_account_mode mode,
 				      unsigned long start, unsigned long length,
 				      bool writable, size_t size)
 {
@@ -51,14 +51,14 @@ static struct iopt_pages *pages_alloc(struct iommufd_ctx *ictx,
 	pages->writable = writable;
 	pages->extents = RB_ROOT_CACHED;
 	pages->account_mode = capable(CAP_IPC_LOCK) ? IOMMUFD_ACCOUNT_NONE :
-						      ictx->account_mode;
+						      mode;
 	pages_owner_init(pages);
 	return pages;
 }
 
 /**
  * pages_alloc_user() - a backing from the caller's address space
- * @ictx: context, for its accounting mode
+ * @mode: where its pages are counted, unless the caller has CAP_IPC_LOCK
  * @uaddr: address of the first byte; does not have to be mapped yet
  * @length: bytes, more than 0; @uaddr + @length does not wrap
  * @writable: whether it may ever be written through a mapping
@@ -66,11 +66,11 @@ static struct iopt_pages *pages_alloc(struct iommufd_ctx *ictx,
  *
  * Returns the backing with one reference, or ERR_PTR of -EOVERFLOW or -ENOMEM.
  */
-struct iopt_pages *pages_alloc_user(struct iommufd_ctx *ictx,
+struct iopt_pages *pages_alloc_user(enum iommufd_account_mode mode,
 				    unsigned long uaddr, unsigned long length,
 				    bool writable, size_t size)
 {
-	struct iopt_pages *pages = pages_alloc(ictx, uaddr, length, writable,
+	struct iopt_pages *pages = pages_alloc(mode, uaddr, length, writable,
 					       size);
 
 	if (IS_ERR(pages))
@@ -81,7 +81,7 @@ struct iopt_pages *pages_alloc_user(struct iommufd_ctx *ictx,
 
 /**
  * pages_alloc_file() - a backing from the page cache of a memfd
- * @ictx: context, for its accounting mode
+ * @mode: where its pages are counted, unless the caller has CAP_IPC_LOCK
  * @file: the file; a reference is taken
  * @start: offset in the file of the first byte
  * @length: bytes, more than 0; @start + @length does not wrap
@@ -94,7 +94,8 @@ struct iopt_pages *pages_alloc_user(struct iommufd_ctx *ictx,
  * Returns the backing with one reference, or ERR_PTR of -EOVERFLOW, -ENOMEM, or
  * -EPERM for a file sealed against writing.
  */
-struct iopt_pages *pages_alloc_file(struct iommufd_ctx *ictx, struct file *file,
+struct iopt_pages *pages_alloc_file(enum iommufd_account_mode mode,
+				    struct file *file,
 				    unsigned long start, unsigned long length,
 				    bool writable, size_t size)
 {
@@ -106,7 +107,7 @@ struct iopt_pages *pages_alloc_file(struct iommufd_ctx *ictx, struct file *file,
 		if (rc)
 			return ERR_PTR(rc);
 	}
-	pages = pages_alloc(ictx, start, length, writable, size);
+	pages = pages_alloc(mode, start, length, writable, size);
 	if (IS_ERR(pages)) {
 		if (writable)
 			mapping_unmap_writable(file->f_mapping);
@@ -119,7 +120,7 @@ struct iopt_pages *pages_alloc_file(struct iommufd_ctx *ictx, struct file *file,
 
 /**
  * pages_alloc_dmabuf() - a backing from a dma-buf
- * @ictx: context
+ * @importer: the device that imports it
  * @dmabuf: the buffer; a reference is taken
  * @start: offset in the buffer of the first byte
  * @length: bytes, more than 0
@@ -129,20 +130,20 @@ struct iopt_pages *pages_alloc_file(struct iommufd_ctx *ictx, struct file *file,
  * Returns the backing with one reference, or ERR_PTR of an errno of
  * pages_dmabuf_import().
  */
-struct iopt_pages *pages_alloc_dmabuf(struct iommufd_ctx *ictx,
+struct iopt_pages *pages_alloc_dmabuf(struct device *importer,
 				      struct dma_buf *dmabuf,
 				      unsigned long start, unsigned long length,
 				      bool writable, size_t size)
 {
-	struct iopt_pages *pages = pages_alloc(ictx, start, length, writable,
-					       size);
+	struct iopt_pages *pages = pages_alloc(IOMMUFD_ACCOUNT_NONE, start,
+					       length, writable, size);
 	struct pages_dmabuf *import;
 
 	if (IS_ERR(pages))
 		return pages;
 	pages->kind = PAGES_DMABUF;
-	pages->account_mode = IOMMUFD_ACCOUNT_NONE;
-	import = pages_dmabuf_import(dmabuf, start & PAGE_MASK, pages->npages);
+	import = pages_dmabuf_import(importer, dmabuf, start & PAGE_MASK,
+				     pages->npages);
 	if (IS_ERR(import)) {
 		pages_put(pages);
 		return ERR_CAST(import);

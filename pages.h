@@ -31,10 +31,10 @@
 #include <linux/sizes.h>
 #include <linux/types.h>
 
-#include "ctx.h"
 #include "pfn_runs.h"
 #include "selftest.h"
 
+struct device;
 struct dma_buf;
 struct file;
 struct iommu_domain;
@@ -65,6 +65,18 @@ struct pages_extent {
 	struct pages_store *store;
 	u32 users;
 	u32 ends;
+};
+
+/**
+ * enum iommufd_account_mode - whose RLIMIT_MEMLOCK pinned memory counts against
+ * @IOMMUFD_ACCOUNT_NONE: nobody's, only mm->pinned_vm is kept
+ * @IOMMUFD_ACCOUNT_USER: the user's, shared with io_uring and friends
+ * @IOMMUFD_ACCOUNT_MM: the process', as VFIO type1 does
+ */
+enum iommufd_account_mode {
+	IOMMUFD_ACCOUNT_NONE,
+	IOMMUFD_ACCOUNT_USER,
+	IOMMUFD_ACCOUNT_MM,
 };
 
 /**
@@ -127,13 +139,14 @@ struct iopt_pages {
 	unsigned long apart_last;
 };
 
-struct iopt_pages *pages_alloc_user(struct iommufd_ctx *ictx,
+struct iopt_pages *pages_alloc_user(enum iommufd_account_mode mode,
 				    unsigned long uaddr, unsigned long length,
 				    bool writable, size_t size);
-struct iopt_pages *pages_alloc_file(struct iommufd_ctx *ictx, struct file *file,
+struct iopt_pages *pages_alloc_file(enum iommufd_account_mode mode,
+				    struct file *file,
 				    unsigned long start, unsigned long length,
 				    bool writable, size_t size);
-struct iopt_pages *pages_alloc_dmabuf(struct iommufd_ctx *ictx,
+struct iopt_pages *pages_alloc_dmabuf(struct device *importer,
 				      struct dma_buf *dmabuf,
 				      unsigned long start, unsigned long length,
 				      bool writable, size_t size);

@@ -7,6 +7,7 @@
  * rest goes through the owner's address space, or is pinned for the copy.
  */
 #include <linux/highmem.h>
+#include <linux/iommufd.h>
 #include <linux/kthread.h>
 #include <linux/memfd.h>
 #include <linux/mm.h>

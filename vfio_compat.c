@@ -384,9 +384,7 @@ static int vfio_map_check(struct iommufd_ioas *ioas,
 static int vfio_map(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
 		    const struct vfio_iommu_type1_dma_map *map)
 {
-	const struct iopt_map_policy policy = {
-		.max_areas = READ_ONCE(dma_entry_limit),
-	};
+	struct iopt_map_policy policy = ictx->map_policy;
 	unsigned long iova = map->iova;
 	int prot = 0;
 	int rc;
@@ -403,9 +401,9 @@ static int vfio_map(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
 	rc = vfio_map_check(ioas, map);
 	if (rc)
 		return rc;
-	return iopt_map_user(ictx, &ioas->iopt, &iova,
-			     u64_to_user_ptr(map->vaddr), map->size, prot,
-			     true, &policy);
+	policy.max_areas = READ_ONCE(dma_entry_limit);
+	return iopt_map_user(&ioas->iopt, &iova, u64_to_user_ptr(map->vaddr),
+			     map->size, prot, true, &policy);
 }
 
 static int vfio_iommu_map_dma(struct iommufd_ctx *ictx, void __user *umap)

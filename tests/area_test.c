@@ -21,6 +21,11 @@
 #define STRIDE 101
 #define BASE ((unsigned long)SZ_1G)
 
+static const struct iopt_map_policy test_map_policy = {
+	.account_mode = IOMMUFD_ACCOUNT_USER,
+	.max_areas = ULONG_MAX,
+};
+
 /**
  * struct counting_domain - a domain that knows how much is mapped, not what
  * @domain: the domain
@@ -38,7 +43,6 @@ struct counting_domain {
 };
 
 struct area_ctx {
-	struct iommufd_ctx ictx;
 	struct io_pagetable iopt;
 	struct counting_domain first, second;
 	struct file *file;
@@ -124,7 +128,6 @@ static int area_test_init(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, ctx);
 	test->priv = ctx;
 	ctx->limit = set_limit(LIMIT);
-	ctx->ictx.account_mode = IOMMUFD_ACCOUNT_USER;
 	iopt_init(&ctx->iopt);
 	counting_init(&ctx->first);
 	counting_init(&ctx->second);
@@ -153,10 +156,10 @@ static void map_all(struct kunit *test)
 
 	KUNIT_ASSERT_EQ(test, iopt_add_domain(&ctx->iopt, &ctx->first.idom), 0);
 	KUNIT_ASSERT_EQ(test,
-			iopt_map_user(&ctx->ictx, &ctx->iopt, &iova,
+			iopt_map_user(&ctx->iopt, &iova,
 				      (void __user *)ctx->uaddr, NBYTES,
 				      IOMMU_READ | IOMMU_WRITE, true,
-				      &iopt_map_any), 0);
+				      &test_map_policy), 0);
 	KUNIT_ASSERT_EQ(test, ctx->first.mapped, NBYTES);
 }
 

@@ -30,6 +30,11 @@
 #define STEPS 4800
 #define PHASE 100
 
+static const struct iopt_map_policy test_map_policy = {
+	.account_mode = IOMMUFD_ACCOUNT_USER,
+	.max_areas = ULONG_MAX,
+};
+
 /**
  * struct fake_domain - a domain whose page table is an xarray
  * @domain: the domain
@@ -102,7 +107,6 @@ struct model_space {
 
 struct model {
 	struct kunit *test;
-	struct iommufd_ctx ictx;
 	unsigned long uaddr;
 	u8 *shadow;
 	u8 *buf;
@@ -643,9 +647,8 @@ static void do_map(struct model *m)
 		want = -EINVAL;
 
 	arm(s);
-	rc = iopt_map_user(&m->ictx, &s->iopt, &iova,
-			   (void __user *)(m->uaddr + offset), length, prot,
-			   fixed, &iopt_map_any);
+	rc = iopt_map_user(&s->iopt, &iova, (void __user *)(m->uaddr + offset),
+			   length, prot, fixed, &test_map_policy);
 	if (disarm(s))
 		want = -ENOMEM;
 	if (!fixed && rc == -ENOSPC && is_confined(s))
@@ -1153,7 +1156,6 @@ static void space_init(struct model_space *s, struct model *m)
 	iopt_init(&s->iopt);
 	for (d = 0; d != NDOMAINS; d++)
 		fake_init(&s->domains[d], m->test, d == 1);
-	s->access.ictx = &m->ictx;
 	s->access.ops = &access_ops;
 	s->access.data = s;
 	s->access.alignment = PAGE_SIZE;
@@ -1170,7 +1172,6 @@ static int io_pagetable_test_init(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, m);
 	m->test = test;
 	test->priv = m;
-	m->ictx.account_mode = IOMMUFD_ACCOUNT_USER;
 	m->shadow = kunit_kzalloc(test, MEM_BYTES, GFP_KERNEL);
 	m->buf = kunit_kzalloc(test, MEM_BYTES, GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, m->shadow);

@@ -31,7 +31,6 @@ struct held {
 };
 
 struct pages_ctx {
-	struct iommufd_ctx ictx;
 	struct file *file;
 	struct iopt_pages *pages;
 	unsigned long uaddr;
@@ -58,7 +57,6 @@ static int pages_test_init(struct kunit *test)
 
 	KUNIT_ASSERT_NOT_NULL(test, ctx);
 	test->priv = ctx;
-	ctx->ictx.account_mode = IOMMUFD_ACCOUNT_USER;
 	ctx->shadow = kunit_kzalloc(test, NBYTES, GFP_KERNEL);
 	ctx->buf = kunit_kzalloc(test, NBYTES, GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, ctx->shadow);
@@ -68,11 +66,13 @@ static int pages_test_init(struct kunit *test)
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, ctx->file);
 	ctx->uaddr = test_user_memory(test, ctx->file, NBYTES);
 	if (*kind == PAGES_USER)
-		ctx->pages = pages_alloc_user(&ctx->ictx, ctx->uaddr, NBYTES,
-					      true, sizeof(*ctx->pages));
+		ctx->pages = pages_alloc_user(IOMMUFD_ACCOUNT_USER, ctx->uaddr,
+					      NBYTES, true,
+					      sizeof(*ctx->pages));
 	else
-		ctx->pages = pages_alloc_file(&ctx->ictx, ctx->file, 0, NBYTES,
-					      true, sizeof(*ctx->pages));
+		ctx->pages = pages_alloc_file(IOMMUFD_ACCOUNT_USER, ctx->file,
+					      0, NBYTES, true,
+					      sizeof(*ctx->pages));
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, ctx->pages);
 	test_seed(test, &ctx->rnd);
 	return 0;
