@@ -168,7 +168,7 @@ struct iommufd_ucmd {
  * @ucmd: the call
  * @cmd_len: the structure's known size
  *
- * Returns 0 or -EFAULT.
+ * Return: 0 or -EFAULT.
  */
 static inline int iommufd_ucmd_respond(struct iommufd_ucmd *ucmd,
 				       size_t cmd_len)

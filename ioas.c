@@ -32,10 +32,7 @@ void iommufd_ioas_init(struct iommufd_ioas *ioas)
 	INIT_LIST_HEAD(&ioas->hwpt_list);
 }
 
-/**
- * iommufd_ioas_alloc_ioctl() - IOMMU_IOAS_ALLOC
- * @ucmd: the call
- */
+/* IOMMU_IOAS_ALLOC */
 int iommufd_ioas_alloc_ioctl(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_ioas_alloc *cmd = ucmd->cmd;
@@ -98,10 +95,7 @@ static int ioas_copy_ranges(struct io_pagetable *iopt,
 	return 0;
 }
 
-/**
- * iommufd_ioas_iova_ranges() - IOMMU_IOAS_IOVA_RANGES
- * @ucmd: the call
- */
+/* IOMMU_IOAS_IOVA_RANGES */
 int iommufd_ioas_iova_ranges(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_ioas_iova_ranges *cmd = ucmd->cmd;
@@ -160,10 +154,7 @@ static int ioas_read_allowed(struct rb_root_cached *allowed,
 	return 0;
 }
 
-/**
- * iommufd_ioas_allow_iovas() - IOMMU_IOAS_ALLOW_IOVAS
- * @ucmd: the call
- */
+/* IOMMU_IOAS_ALLOW_IOVAS */
 int iommufd_ioas_allow_iovas(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_ioas_allow_iovas *cmd = ucmd->cmd;
@@ -205,10 +196,7 @@ static int map_prot(u32 flags)
  * come by the million.
  */
 
-/**
- * iommufd_ioas_map() - IOMMU_IOAS_MAP
- * @ucmd: the call
- */
+/* IOMMU_IOAS_MAP */
 int iommufd_ioas_map(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_ioas_map __user *ucmd_map = ucmd->ubuffer;
@@ -237,10 +225,7 @@ int iommufd_ioas_map(struct iommufd_ucmd *ucmd)
 	return put_user(iova, &ucmd_map->iova);
 }
 
-/**
- * iommufd_ioas_map_file() - IOMMU_IOAS_MAP_FILE
- * @ucmd: the call
- */
+/* IOMMU_IOAS_MAP_FILE */
 int iommufd_ioas_map_file(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_ioas_map_file __user *ucmd_map = ucmd->ubuffer;
@@ -269,10 +254,7 @@ int iommufd_ioas_map_file(struct iommufd_ucmd *ucmd)
 	return put_user(iova, &ucmd_map->iova);
 }
 
-/**
- * iommufd_ioas_copy() - IOMMU_IOAS_COPY
- * @ucmd: the call
- */
+/* IOMMU_IOAS_COPY */
 int iommufd_ioas_copy(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_ioas_copy *cmd = ucmd->cmd;
@@ -311,10 +293,7 @@ int iommufd_ioas_copy(struct iommufd_ucmd *ucmd)
 	return iommufd_ucmd_respond(ucmd, sizeof(*cmd));
 }
 
-/**
- * iommufd_ioas_unmap() - IOMMU_IOAS_UNMAP
- * @ucmd: the call
- */
+/* IOMMU_IOAS_UNMAP */
 int iommufd_ioas_unmap(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_ioas_unmap __user *ucmd_unmap = ucmd->ubuffer;
@@ -338,10 +317,7 @@ int iommufd_ioas_unmap(struct iommufd_ucmd *ucmd)
 	return put_user(unmapped, &ucmd_unmap->length);
 }
 
-/**
- * iommufd_ioas_change_process() - IOMMU_IOAS_CHANGE_PROCESS
- * @ucmd: the call
- */
+/* IOMMU_IOAS_CHANGE_PROCESS */
 int iommufd_ioas_change_process(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_ioas_change_process *cmd = ucmd->cmd;
@@ -351,10 +327,7 @@ int iommufd_ioas_change_process(struct iommufd_ucmd *ucmd)
 	return iopt_change_process(ucmd->ictx);
 }
 
-/**
- * iommufd_ioas_noiommu_get_pa() - IOMMU_IOAS_NOIOMMU_GET_PA
- * @ucmd: the call
- */
+/* IOMMU_IOAS_NOIOMMU_GET_PA */
 int iommufd_ioas_noiommu_get_pa(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_ioas_noiommu_get_pa *cmd = ucmd->cmd;
@@ -437,10 +410,7 @@ static int option_huge_pages(struct iommufd_ctx *ictx, struct iommu_option *cmd)
 	}
 }
 
-/**
- * iommufd_option() - IOMMU_OPTION
- * @ucmd: the call
- */
+/* IOMMU_OPTION */
 int iommufd_option(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_option __user *ucmd_option = ucmd->ubuffer;

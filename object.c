@@ -134,7 +134,7 @@ void iommufd_object_abort_and_destroy(struct iommufd_ctx *ictx,
  * @id: what user space calls it
  * @type: type it must have, IOMMUFD_OBJ_ANY for any
  *
- * Returns the object, which iommufd_put_object() gives back, or
+ * Return: the object, which iommufd_put_object() gives back, or
  * ERR_PTR(-ENOENT).
  */
 struct iommufd_object *iommufd_get_object(struct iommufd_ctx *ictx, u32 id,
@@ -302,7 +302,7 @@ static void iommufd_object_orphan(struct iommufd_ctx *ictx,
  * @ictx: context
  * @id: what to destroy
  *
- * Returns -ENOENT when there is no such object, -EBUSY when it has a user.
+ * Return: 0, -ENOENT when there is no such object, -EBUSY when it has a user.
  */
 int iommufd_object_destroy_id(struct iommufd_ctx *ictx, u32 id)
 {

@@ -83,7 +83,7 @@ _iommufd_object_alloc_ucmd(struct iommufd_ucmd *ucmd, size_t size,
  * The memory is zeroed and charged to the caller's memory cgroup. The ID looks
  * up as -ENOENT until iommufd_object_finalize().
  *
- * Returns the object, or ERR_PTR of -ENOMEM, or -EBUSY when IDs ran out.
+ * Return: the object, or ERR_PTR of -ENOMEM, or -EBUSY when IDs ran out.
  */
 #define iommufd_object_alloc(ictx, ptr, type, elm)                             \
 	__iommufd_object_typed(                                                \
@@ -145,7 +145,8 @@ DEFINE_FREE(iommufd_put_object, struct iommufd_object *,
  * iommufd_lock_obj() - take the references of a running operation
  * @obj: an object whose memory stays, by RCU or a lock
  *
- * Returns false when it is being destroyed. Undo with iommufd_put_object().
+ * Return: false when it is being destroyed, otherwise true: there will be an
+ * iommufd_put_object().
  */
 static inline bool iommufd_lock_obj(struct iommufd_object *obj)
 {

@@ -119,10 +119,7 @@ static int vfio_ioas_set(struct iommufd_ctx *ictx, u32 id)
 	return vfio_designate(ictx, ioas);
 }
 
-/**
- * iommufd_vfio_ioas() - IOMMU_VFIO_IOAS
- * @ucmd: the call
- */
+/* IOMMU_VFIO_IOAS */
 int iommufd_vfio_ioas(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_vfio_ioas *cmd = ucmd->cmd;
@@ -551,7 +548,7 @@ static int vfio_iommu_dirty_pages(struct iommufd_ctx *ictx, void __user *udirty)
  * @cmd: complete command number
  * @arg: an integer or a pointer to user memory, depending on @cmd
  *
- * Returns a result or errno of the ioctl, -ENOIOCTLCMD when there is no such.
+ * Return: a result or errno of the ioctl, -ENOIOCTLCMD when there is no such.
  */
 int iommufd_vfio_ioctl(struct iommufd_ctx *ictx, unsigned int cmd,
 		       unsigned long arg)
