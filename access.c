@@ -1,377 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Kernel users of an IOVA space: the access object that drivers see, and what it
- * does to the space.
+ * Kernel users of an IOAS: the access object that drivers see.
  */
 #include <linux/lockdep.h>
 #include <linux/module.h>
 #include <linux/overflow.h>
 #include <linux/slab.h>
-#include <linux/wait_bit.h>
 
 #include "access.h"
-#include "area.h"
-#include "dirty_log.h"
-#include "io_pagetable.h"
-#include "pages.h"
+#include "iopt_user.h"
 
-/*
- * Mark in io_pagetable.accesses: the driver is being told to drop all pins of
- * the access, which leaves the space then. An unmap waits for that, instead of
- * telling the driver the same a second time.
- */
-#define ACCESS_LEAVING XA_MARK_1
-
-/*
- * The IOVA space
- */
-
-/**
- * iopt_add_access() - have an access use the space
- * @iopt: the space
- * @access: the access
- * @id: what to call iopt_remove_access() with
- *
- * Returns -EADDRINUSE when areas do not have the alignment it needs, -EBUSY
- * when there are too many, -ENOMEM, -EINTR when the caller is killed while a
- * domain is filled.
- */
-int iopt_add_access(struct io_pagetable *iopt, struct iommufd_access *access,
-		    u32 *id)
+static void access_unmap(struct iopt_user *user, unsigned long iova,
+			 unsigned long length)
 {
-	int rc;
+	struct iommufd_access *access =
+		container_of(user, struct iommufd_access, user);
 
-	rc = down_read_killable(&iopt->domains_rwsem);
-	if (rc)
-		return rc;
-	scoped_guard(rwsem_write, &iopt->iova_rwsem) {
-		rc = iopt_check_alignment(iopt, access->alignment);
-		if (!rc)
-			rc = xa_alloc(&iopt->accesses, id, access, xa_limit_16b,
-				      GFP_KERNEL_ACCOUNT);
-		if (!rc)
-			iopt_update_alignment(iopt);
-	}
-	up_read(&iopt->domains_rwsem);
-	return rc;
-}
-
-/**
- * iopt_remove_access() - the reverse of iopt_add_access()
- * @iopt: the space
- * @access: the access, without pins there
- * @id: from iopt_add_access()
- */
-void iopt_remove_access(struct io_pagetable *iopt,
-			struct iommufd_access *access, u32 id)
-{
-	guard(rwsem_read)(&iopt->domains_rwsem);
-	guard(rwsem_write)(&iopt->iova_rwsem);
-	WARN_ON(xa_erase(&iopt->accesses, id) != access);
-	iopt_update_alignment(iopt);
-	/* Who does not see it gone is seen waiting here */
-	smp_mb();
-	wake_up_var(&iopt->accesses);
-}
-
-/* What an access wants to do with an area */
-enum area_use {
-	AREA_USE_READ,
-	AREA_USE_WRITE,
-};
-
-/*
- * Get at the area of an IOVA, so that it stays. ERR_PTR: -ENOENT when there is
- * none, -EINVAL when it is leaving, -EPERM when it does not allow the use.
- */
-static struct iopt_area *area_get(struct io_pagetable *iopt, unsigned long iova,
-				  enum area_use use)
-{
-	struct iopt_area *area;
-
-	lockdep_assert_held(&iopt->iova_rwsem);
-
-	area = to_area(iova_space_first(&iopt->space, iova, iova));
-	if (!area || area->state == AREA_BUILDING)
-		return ERR_PTR(-ENOENT);
-	if (area->state == AREA_LEAVING)
-		return ERR_PTR(-EINVAL);
-	if (!(area->prot &
-	      (use == AREA_USE_WRITE ? IOMMU_WRITE : IOMMU_READ)))
-		return ERR_PTR(-EPERM);
-	if (use == AREA_USE_WRITE && !area->pages->writable)
-		return ERR_PTR(-EPERM);
-
-	atomic_inc(&area->busy);
-	return area;
-}
-
-/* area_get() for a copy, which ends with area_end() */
-static struct iopt_area *area_begin(struct io_pagetable *iopt,
-				    unsigned long iova, enum area_use use)
-{
-	guard(rwsem_read)(&iopt->iova_rwsem);
-	return area_get(iopt, iova, use);
-}
-
-/* The same for a pin, which outlasts it, unless area_cancel_pin() is called */
-static struct iopt_area *area_begin_pin(struct io_pagetable *iopt,
-					unsigned long iova, enum area_use use,
-					bool lock_area)
-{
-	struct iopt_area *area;
-
-	guard(rwsem_read)(&iopt->iova_rwsem);
-	area = area_get(iopt, iova, use);
-	if (IS_ERR(area))
-		return area;
-	atomic_inc(&area->pins);
-	if (lock_area)
-		atomic_inc(&area->locks);
-	return area;
-}
-
-static void area_cancel_pin(struct iopt_area *area, bool lock_area)
-{
-	if (lock_area)
-		atomic_dec(&area->locks);
-	area_drop_pin(area);
-}
-
-/* Pages are what is pinned, so pieces have to meet at page boundaries */
-static int check_pin_piece(const struct iopt_area *area, unsigned long iova,
-			   unsigned long end, bool is_last)
-{
-	if (offset_in_page(area_offset(area, iova)))
-		return -EINVAL;
-	if (!is_last && offset_in_page(area_offset(area, end) + 1))
-		return -EINVAL;
-	return 0;
-}
-
-/**
- * iopt_pin_pages() - pin the pages of an interval for an access
- * @iopt: the space
- * @iova: first byte
- * @length: bytes
- * @out_pages: gets one page for each that is touched, in order of IOVA
- * @write: they will be written
- * @lock_area: refuse to unmap the areas until iopt_unpin_pages()
- *
- * Returns 0 with all pages pinned, or an errno with none: -EINVAL, -EOVERFLOW,
- * -ENOENT where nothing is mapped, -EPERM, and errors of pinning.
- */
-int iopt_pin_pages(struct io_pagetable *iopt, unsigned long iova,
-		   unsigned long length, struct page **out_pages, bool write,
-		   bool lock_area)
-{
-	unsigned long start = iova;
-	struct iopt_area *area;
-	unsigned long last, end;
-	int rc;
-
-	if (!length)
-		return -EINVAL;
-	if (check_add_overflow(iova, length - 1, &last))
-		return -EOVERFLOW;
-
-	for (;;) {
-		area = area_begin_pin(iopt, iova,
-				      write ? AREA_USE_WRITE : AREA_USE_READ,
-				      lock_area);
-		if (IS_ERR(area)) {
-			rc = PTR_ERR(area);
-			break;
-		}
-		end = min(last, area->node.last);
-		rc = check_pin_piece(area, iova, end, end == last);
-		if (!rc)
-			rc = area_pin_pages(area, iova, end, out_pages);
-		if (rc)
-			area_cancel_pin(area, lock_area);
-		else
-			out_pages += area_index(area, end) -
-				     area_index(area, iova) + 1;
-		area_end(area);
-		if (rc)
-			break;
-		if (end == last)
-			return 0;
-		iova = end + 1;
-	}
-
-	if (iova != start)
-		iopt_unpin_pages(iopt, start, iova - start, lock_area);
-	return rc;
-}
-
-/**
- * iopt_unpin_pages() - undo one iopt_pin_pages()
- * @iopt: the space
- * @iova: the same
- * @length: the same
- * @unlock_area: the same
- */
-void iopt_unpin_pages(struct io_pagetable *iopt, unsigned long iova,
-		      unsigned long length, bool unlock_area)
-{
-	unsigned long last = iova + (length - 1);
-	struct iopt_area *area;
-	unsigned long end;
-
-	for (;;) {
-		/* Pins keep the area in place, but the last one is dropped */
-		down_read(&iopt->iova_rwsem);
-		area = to_area(iova_space_first(&iopt->space, iova, iova));
-		if (area)
-			atomic_inc(&area->busy);
-		up_read(&iopt->iova_rwsem);
-		if (WARN_ON(!area))
-			return;
-
-		end = min(last, area->node.last);
-		if (unlock_area)
-			atomic_dec(&area->locks);
-		/* As long as it is pinned the dirty log reports it by itself */
-		area_log_write(area, iova, end);
-		area_unpin_pages(area, iova, end);
-		area_end(area);
-		if (end == last)
-			return;
-		iova = end + 1;
-	}
-}
-
-/**
- * iopt_rw() - copy between kernel memory and an interval
- * @iopt: the space
- * @iova: first byte
- * @data: kernel memory
- * @length: bytes
- * @flags: IOMMUFD_ACCESS_RW_*
- *
- * Returns an errno as iopt_pin_pages(); a part may be copied then.
- */
-int iopt_rw(struct io_pagetable *iopt, unsigned long iova, void *data,
-	    size_t length, unsigned int flags)
-{
-	bool write = flags & IOMMUFD_ACCESS_RW_WRITE;
-	struct iopt_area *area;
-	unsigned long last, end;
-	int rc;
-
-	if (!length)
-		return -EINVAL;
-	if (check_add_overflow(iova, length - 1, &last))
-		return -EOVERFLOW;
-
-	for (;;) {
-		area = area_begin(iopt, iova,
-				  write ? AREA_USE_WRITE : AREA_USE_READ);
-		if (IS_ERR(area))
-			return PTR_ERR(area);
-		end = min(last, area->node.last);
-		if (area->pages->kind == PAGES_DMABUF)
-			rc = -EINVAL;
-		else
-			rc = pages_rw(area->pages, area_offset(area, iova),
-				      data, end - iova + 1, flags);
-		if (write)
-			area_log_write(area, iova, end);
-		area_end(area);
-		if (rc || end == last)
-			return rc;
-		data += end - iova + 1;
-		iova = end + 1;
-	}
-}
-
-static bool access_has_unmap(const struct iommufd_access *access)
-{
-	return access->ops && access->ops->unmap;
-}
-
-/* Returns -EINTR when the caller is killed meanwhile */
-static int access_wait_left(struct io_pagetable *iopt, unsigned long index)
-{
-	int rc = wait_var_event_killable(&iopt->accesses,
-					 !xa_get_mark(&iopt->accesses, index,
-						      ACCESS_LEAVING));
-
-	return rc ? -EINTR : 0;
-}
-
-/* Ends what raised access->callbacks; the access may be gone then */
-static void access_call_unmap(struct iommufd_access *access, unsigned long iova,
-			      unsigned long length)
-{
 	access->ops->unmap(access->data, iova, length);
-	if (atomic_dec_and_test(&access->callbacks))
-		wake_up_var(&access->callbacks);
 }
 
-/**
- * iommufd_access_notify_unmap() - have accesses drop their pins
- * @iopt: the space
- * @iova: first byte
- * @length: bytes
- *
- * When it succeeds, each driver has been told to, and each access that was on
- * its way out of the space has left it.
- *
- * Context: May sleep, for as long as drivers take. Called without locks. Several
- * may run at a time.
- *
- * Return: 0, or -EINTR when the caller is killed while an access leaves.
- */
-int iommufd_access_notify_unmap(struct io_pagetable *iopt, unsigned long iova,
-				unsigned long length)
-{
-	struct iommufd_access *access;
-	unsigned long index;
-	bool leaving;
-	int rc = 0;
-
-	xa_lock(&iopt->accesses);
-	xa_for_each(&iopt->accesses, index, access) {
-		if (!access_has_unmap(access))
-			continue;
-		leaving = xa_get_mark(&iopt->accesses, index, ACCESS_LEAVING);
-		if (!leaving)
-			atomic_inc(&access->callbacks);
-		xa_unlock(&iopt->accesses);
-
-		if (leaving)
-			rc = access_wait_left(iopt, index);
-		else
-			access_call_unmap(access, iova, length);
-
-		xa_lock(&iopt->accesses);
-		if (rc)
-			break;
-	}
-	xa_unlock(&iopt->accesses);
-	return rc;
-}
-
-/* Have the driver drop all pins, when nobody else talks to it about them */
-static void access_drop_pins(struct iommufd_access *access,
-			     struct io_pagetable *iopt, u32 id)
-{
-	xa_set_mark(&iopt->accesses, id, ACCESS_LEAVING);
-	wait_var_event(&access->callbacks,
-		       !atomic_read_acquire(&access->callbacks));
-	access->ops->unmap(access->data, 0, ULONG_MAX);
-}
-
-/*
- * The object
- */
+static const struct iopt_user_ops access_user_ops = {
+	.unmap = access_unmap,
+};
 
 static int access_join(struct iommufd_access *access, struct iommufd_ioas *ioas,
 		       u32 *id)
 {
-	int rc = iopt_add_access(&ioas->iopt, access, id);
+	int rc = iopt_add_user(&ioas->iopt, &access->user, id);
 
 	if (!rc)
 		refcount_inc(&ioas->obj.users);
@@ -381,7 +36,7 @@ static int access_join(struct iommufd_access *access, struct iommufd_ioas *ioas,
 static void access_leave(struct iommufd_access *access,
 			 struct iommufd_ioas *ioas, u32 id)
 {
-	iopt_remove_access(&ioas->iopt, access, id);
+	iopt_remove_user(&ioas->iopt, &access->user, id);
 	refcount_dec(&ioas->obj.users);
 }
 
@@ -398,9 +53,9 @@ static void access_drain(struct iommufd_access *access)
 
 	access->ioas = NULL;
 	access->changing = true;
-	if (access_has_unmap(access)) {
+	if (access->user.ops) {
 		up_write(&access->lock);
-		access_drop_pins(access, &ioas->iopt, id);
+		iopt_drop_pins(&ioas->iopt, &access->user, id);
 		down_write(&access->lock);
 	}
 	access_leave(access, ioas, id);
@@ -421,7 +76,7 @@ static void access_enter(struct iommufd_access *access,
 static void access_init(struct iommufd_access *access, struct iommufd_ctx *ictx)
 {
 	access->ictx = ictx;
-	access->alignment = 1;
+	access->user.alignment = 1;
 	init_rwsem(&access->lock);
 }
 
@@ -437,8 +92,10 @@ iommufd_access_create(struct iommufd_ctx *ictx,
 	access_init(access, ictx);
 	access->ops = ops;
 	access->data = data;
+	if (ops->unmap)
+		access->user.ops = &access_user_ops;
 	if (ops->needs_pin_pages)
-		access->alignment = PAGE_SIZE;
+		access->user.alignment = PAGE_SIZE;
 
 	iommufd_ctx_get(ictx);
 	/* The driver's; user space cannot destroy it */
@@ -619,7 +276,7 @@ struct iommufd_access *iommufd_access_create_internal(struct iommufd_ioas *ioas,
 		return ERR_PTR(-ENOMEM);
 	access_init(access, ictx);
 	access->internal = true;
-	access->alignment = PAGE_SIZE;
+	access->user.alignment = PAGE_SIZE;
 
 	rc = access_join(access, ioas, &id);
 	if (rc) {

@@ -16,11 +16,10 @@
  * @ioas: attached IOAS, which pins and rw go to; a user of it; under @lock
  * @ioas_unpin: where unpin goes: @ioas, or the former one while the driver is
  *	told to drop its pins; under @lock
- * @ioas_link: from iopt_add_access() for @ioas_unpin, under @lock
+ * @ioas_link: from iopt_add_user() for @ioas_unpin, under @lock
  * @changing: it is on its way out of @ioas_unpin; under @lock
- * @callbacks: how many unmaps are in the callback of @ops right now; it stays
- *	attached meanwhile. Raised under xa_lock of io_pagetable.accesses.
- * @alignment: bytes; what it needs of every area
+ * @user: its part in the IOVA space; with operations when @ops can be told to
+ *	unpin
  * @ops: of the driver, NULL when @internal
  * @data: of the driver, passed back to @ops
  * @internal: made by iommufd itself for a hardware queue: its pins refuse an
@@ -34,8 +33,7 @@ struct iommufd_access {
 	struct iommufd_ioas *ioas_unpin;
 	u32 ioas_link;
 	bool changing;
-	atomic_t callbacks;
-	unsigned long alignment;
+	struct iopt_user user;
 	const struct iommufd_access_ops *ops;
 	void *data;
 	bool internal;
@@ -43,8 +41,6 @@ struct iommufd_access {
 
 void iommufd_access_disown(struct iommufd_object *obj);
 void iommufd_access_destroy_object(struct iommufd_object *obj);
-int iommufd_access_notify_unmap(struct io_pagetable *iopt, unsigned long iova,
-				unsigned long length);
 
 struct iommufd_access *iommufd_access_create_internal(struct iommufd_ioas *ioas,
 						      struct iommufd_ctx *ictx);

@@ -35,11 +35,11 @@
 #include <linux/slab.h>
 #include <linux/wait_bit.h>
 
-#include "access.h"
 #include "area.h"
 #include "dirty_log.h"
 #include "dmabuf.h"
 #include "io_pagetable.h"
+#include "iopt_user.h"
 #include "pages.h"
 #include "selftest.h"
 
@@ -116,8 +116,8 @@ static unsigned long domain_alignment(const struct iommu_domain *domain)
 void iopt_update_alignment(struct io_pagetable *iopt)
 {
 	unsigned long alignment = iopt->disable_large_pages ? PAGE_SIZE : 1;
-	struct iommufd_access *access;
 	struct iopt_domain *idom;
+	struct iopt_user *user;
 	unsigned long index;
 
 	lockdep_assert_held(&iopt->domains_rwsem);
@@ -125,8 +125,8 @@ void iopt_update_alignment(struct io_pagetable *iopt)
 
 	list_for_each_entry(idom, &iopt->domains, item)
 		alignment = max(alignment, domain_alignment(idom->domain));
-	xa_for_each(&iopt->accesses, index, access)
-		alignment = max(alignment, access->alignment);
+	xa_for_each(&iopt->accesses, index, user)
+		alignment = max(alignment, user->alignment);
 	iopt->iova_alignment = alignment;
 }
 
@@ -641,8 +641,8 @@ static int iopt_unmap_drain(struct io_pagetable *iopt, struct iopt_area *area)
 			continue;
 		if (WARN_ON(rounds++ == UNMAP_MAX_ROUNDS))
 			return -EDEADLOCK;
-		rc = iommufd_access_notify_unmap(iopt, area->node.iova,
-						 area_length(area));
+		rc = iopt_notify_unmap(iopt, area->node.iova,
+				       area_length(area));
 		if (rc)
 			return rc;
 		if (rounds > 1)

@@ -6,6 +6,7 @@
 #ifndef __IOMMUFD_IO_PAGETABLE_H
 #define __IOMMUFD_IO_PAGETABLE_H
 
+#include <linux/atomic.h>
 #include <linux/list.h>
 #include <linux/rwsem.h>
 #include <linux/xarray.h>
@@ -14,9 +15,7 @@
 
 struct device;
 struct iommu_domain;
-struct iommufd_access;
 struct iommufd_ctx;
-struct page;
 
 /**
  * struct io_pagetable - an IOVA space and its mirrors
@@ -30,7 +29,7 @@ struct page;
  * @space: areas, reserved and allowed ranges
  * @iova_alignment: bytes; every area obeys it
  * @disable_large_pages: IOPTEs are installed PAGE_SIZE by PAGE_SIZE
- * @accesses: struct iommufd_access by index; its lock nests inside everything
+ * @accesses: struct iopt_user by index; its lock nests inside everything
  * @log_on: the dirty log runs; set under @domains_rwsem, and cleared under
  *	@iova_rwsem as well
  * @log_written: IOVA >> PAGE_SHIFT of pages that accesses wrote to since the log
@@ -93,6 +92,31 @@ struct iopt_domain {
 	struct iopt_dirty_state dirty[IOPT_DIRTY_USERS];
 };
 
+struct iopt_user;
+
+/**
+ * struct iopt_user_ops - what users of an IOVA space do when told to
+ * @unmap: drop all pins in the interval of IOVA. May sleep; called without locks,
+ *	possibly several times at once, and also for what is not pinned.
+ */
+struct iopt_user_ops {
+	void (*unmap)(struct iopt_user *user, unsigned long iova,
+		      unsigned long length);
+};
+
+/**
+ * struct iopt_user - who uses the memory of an IOVA space within the kernel
+ * @ops: operations; NULL when it cannot be told to drop its pins; constant
+ * @alignment: bytes; what it needs of every area; constant
+ * @callbacks: how many unmaps are in @ops right now; it stays in the space
+ *	meanwhile. Raised under xa_lock of io_pagetable.accesses.
+ */
+struct iopt_user {
+	const struct iopt_user_ops *ops;
+	unsigned long alignment;
+	atomic_t callbacks;
+};
+
 void iopt_init(struct io_pagetable *iopt);
 void iopt_destroy(struct io_pagetable *iopt);
 
@@ -145,10 +169,6 @@ int iopt_add_domain(struct io_pagetable *iopt, struct iopt_domain *idom);
 void iopt_remove_domain(struct io_pagetable *iopt, struct iopt_domain *idom);
 int iopt_is_coherent(struct io_pagetable *iopt);
 int iopt_page_sizes(struct io_pagetable *iopt, u64 *sizes);
-int iopt_add_access(struct io_pagetable *iopt, struct iommufd_access *access,
-		    u32 *id);
-void iopt_remove_access(struct io_pagetable *iopt,
-			struct iommufd_access *access, u32 id);
 
 /* Dirty tracking of one mirror */
 int iopt_set_dirty_tracking(struct io_pagetable *iopt,
@@ -157,15 +177,6 @@ int iopt_read_and_clear_dirty(struct io_pagetable *iopt,
 			      struct iopt_domain *idom, unsigned long flags,
 			      unsigned long iova, unsigned long length,
 			      unsigned long page_size, u64 __user *data);
-
-/* Kernel users of the memory */
-int iopt_pin_pages(struct io_pagetable *iopt, unsigned long iova,
-		   unsigned long length, struct page **out_pages, bool write,
-		   bool lock_area);
-void iopt_unpin_pages(struct io_pagetable *iopt, unsigned long iova,
-		      unsigned long length, bool unlock_area);
-int iopt_rw(struct io_pagetable *iopt, unsigned long iova, void *data,
-	    size_t length, unsigned int flags);
 
 int iopt_change_process(struct iommufd_ctx *ictx);
 int iopt_noiommu_get_pa(struct io_pagetable *iopt, unsigned long iova,

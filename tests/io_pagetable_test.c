@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * KUnit test of IOVA spaces and their areas: random operations on two of them,
- * with domains and accesses that come and go, against a model that keeps plain
+ * with domains and users that come and go, against a model that keeps plain
  * arrays and knows the rules, not how they are kept.
  */
 #include <linux/iommu.h>
@@ -9,9 +9,9 @@
 #include <linux/sizes.h>
 #include <linux/xarray.h>
 
-#include "../access.h"
 #include "../area.h"
 #include "../io_pagetable.h"
+#include "../iopt_user.h"
 #include "user_memory.h"
 
 /* The smallest page of a domain, half a page of memory */
@@ -97,9 +97,9 @@ struct model_space {
 	struct model *m;
 	struct io_pagetable iopt;
 	struct fake_domain domains[NDOMAINS];
-	struct iommufd_access access;
-	u32 access_id;
-	bool has_access;
+	struct iopt_user user;
+	u32 user_id;
+	bool has_user;
 	bool small_pages;
 	struct model_range reserved[MAX_RANGES];
 	struct model_range allowed[MAX_RANGES];
@@ -264,7 +264,7 @@ static bool has_domain(struct model_space *s)
 
 static unsigned long alignment(struct model_space *s)
 {
-	if (s->small_pages || s->has_access)
+	if (s->small_pages || s->has_user)
 		return PAGE_SIZE;
 	return has_domain(s) ? UNIT : 1;
 }
@@ -842,10 +842,11 @@ static void do_domain(struct model *m)
 	fake->linked = !rc;
 }
 
-/* The driver of the access does what it is told */
-static void access_unmap(void *data, unsigned long iova, unsigned long length)
+/* The user does what it is told */
+static void user_unmap(struct iopt_user *user, unsigned long iova,
+		       unsigned long length)
 {
-	struct model_space *s = data;
+	struct model_space *s = container_of(user, struct model_space, user);
 	struct model_pin *p;
 
 	for (p = s->m->pins; p != s->m->pins + MAX_PINS; p++) {
@@ -858,27 +859,26 @@ static void access_unmap(void *data, unsigned long iova, unsigned long length)
 	}
 }
 
-static const struct iommufd_access_ops access_ops = {
-	.needs_pin_pages = 1,
-	.unmap = access_unmap,
+static const struct iopt_user_ops user_ops = {
+	.unmap = user_unmap,
 };
 
-static void do_access(struct model *m)
+static void do_user(struct model *m)
 {
 	struct model_space *s = pick_space(m);
 	int want;
 
-	if (s->has_access) {
+	if (s->has_user) {
 		if (pick(m, 4))
 			return;
-		access_unmap(s, 0, ULONG_MAX);
-		iopt_remove_access(&s->iopt, &s->access, s->access_id);
-		s->has_access = false;
+		user_unmap(&s->user, 0, ULONG_MAX);
+		iopt_remove_user(&s->iopt, &s->user, s->user_id);
+		s->has_user = false;
 		return;
 	}
 	want = all_conform(s, PAGE_SIZE) ? 0 : -EADDRINUSE;
-	expect(m, iopt_add_access(&s->iopt, &s->access, &s->access_id), want);
-	s->has_access = !want;
+	expect(m, iopt_add_user(&s->iopt, &s->user, &s->user_id), want);
+	s->has_user = !want;
 }
 
 static int want_use(struct model_area *a, int prot)
@@ -946,7 +946,7 @@ static void do_pin(struct model *m)
 		p->used = false;
 		return;
 	}
-	if (!a->used || !a->space->has_access)
+	if (!a->used || !a->space->has_user)
 		return;
 	s = a->space;
 	n = (a->last - a->iova + 1) / PAGE_SIZE;
@@ -1086,7 +1086,7 @@ static void do_huge_pages(struct model *m)
 static void (*const operations[])(struct model *m) = {
 	do_map, do_map, do_map, do_map, do_map, do_copy, do_copy, do_copy,
 	do_unmap, do_unmap, do_unmap, do_cut, do_cut, do_domain, do_pin, do_pin,
-	do_pin, do_pin, do_rw, do_rw, do_access, do_reserve, do_allow,
+	do_pin, do_pin, do_rw, do_rw, do_user, do_reserve, do_allow,
 	do_huge_pages,
 };
 
@@ -1120,9 +1120,9 @@ static void space_destroy(struct model_space *s)
 {
 	unsigned int d;
 
-	if (s->has_access) {
-		access_unmap(s, 0, ULONG_MAX);
-		iopt_remove_access(&s->iopt, &s->access, s->access_id);
+	if (s->has_user) {
+		user_unmap(&s->user, 0, ULONG_MAX);
+		iopt_remove_user(&s->iopt, &s->user, s->user_id);
 	}
 	for (d = 0; d != NDOMAINS; d++) {
 		if (s->domains[d].linked)
@@ -1156,12 +1156,8 @@ static void space_init(struct model_space *s, struct model *m)
 	iopt_init(&s->iopt);
 	for (d = 0; d != NDOMAINS; d++)
 		fake_init(&s->domains[d], m->test, d == 1);
-	s->access.ops = &access_ops;
-	s->access.data = s;
-	s->access.alignment = PAGE_SIZE;
-	init_rwsem(&s->access.lock);
-	refcount_set(&s->access.obj.users, 1);
-	refcount_set(&s->access.obj.wait_cnt, 1);
+	s->user.ops = &user_ops;
+	s->user.alignment = PAGE_SIZE;
 }
 
 static int io_pagetable_test_init(struct kunit *test)
