@@ -22,6 +22,7 @@ iommufd-y := \
 	hw_queue.o \
 	io_pagetable.o \
 	ioas.o \
+	iopt_domains.o \
 	iopt_user.o \
 	iova_space.o \
 	main.o \

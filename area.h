@@ -108,10 +108,6 @@ static inline unsigned long area_index(const struct iopt_area *area,
 	for (area = to_area(iova_space_first(&(iopt)->space, iova, last));   \
 	     area; area = to_area(iova_space_next(&area->node, last)))
 
-/* Under io_pagetable.domains_rwsem and iova_rwsem */
-int iopt_check_alignment(struct io_pagetable *iopt, unsigned long alignment);
-void iopt_update_alignment(struct io_pagetable *iopt);
-
 struct iopt_area *area_first(struct io_pagetable *iopt,
 			     struct iopt_pages *pages, unsigned long offset,
 			     int prot);

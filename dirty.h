@@ -33,6 +33,14 @@ struct dirty_query {
 
 int dirty_query_run(struct dirty_query *query);
 
+/* One domain, for the ioctls of its HWPT */
+int iopt_set_dirty_tracking(struct io_pagetable *iopt,
+			    struct iopt_domain *idom, bool enable);
+int iopt_read_and_clear_dirty(struct io_pagetable *iopt,
+			      struct iopt_domain *idom, unsigned long flags,
+			      unsigned long iova, unsigned long length,
+			      unsigned long page_size, u64 __user *data);
+
 /* One domain, under io_pagetable.domains_rwsem held for writing */
 int dirty_read_domain(struct io_pagetable *iopt, struct iopt_domain *idom,
 		      enum iopt_dirty_user user, struct iova_bitmap *bitmap,

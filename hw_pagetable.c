@@ -9,9 +9,11 @@
 #include <linux/sizes.h>
 
 #include "../iommu-priv.h"
+#include "dirty.h"
 #include "fault.h"
 #include "group.h"
 #include "hw_pagetable.h"
+#include "iopt_domains.h"
 #include "noiommu.h"
 #include "viommu.h"
 

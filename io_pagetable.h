@@ -7,6 +7,8 @@
 #define __IOMMUFD_IO_PAGETABLE_H
 
 #include <linux/atomic.h>
+#include <linux/bitops.h>
+#include <linux/iommu.h>
 #include <linux/list.h>
 #include <linux/rwsem.h>
 #include <linux/xarray.h>
@@ -14,7 +16,6 @@
 #include "iova_space.h"
 
 struct device;
-struct iommu_domain;
 struct iommufd_ctx;
 
 /**
@@ -92,6 +93,13 @@ struct iopt_domain {
 	struct iopt_dirty_state dirty[IOPT_DIRTY_USERS];
 };
 
+/* Bytes; what a domain needs of every area */
+static inline unsigned long
+iopt_domain_alignment(const struct iopt_domain *idom)
+{
+	return 1UL << __ffs(idom->domain->pgsize_bitmap);
+}
+
 struct iopt_user;
 
 /**
@@ -157,28 +165,20 @@ int iopt_unmap_all(struct io_pagetable *iopt, unsigned long *unmapped);
 int iopt_cut(struct io_pagetable *iopt, const unsigned long *iovas,
 	     unsigned int num_iovas);
 
-/* Reserved and allowed ranges, alignment */
+/* Under io_pagetable.domains_rwsem and iova_rwsem */
+int iopt_check_alignment(struct io_pagetable *iopt, unsigned long alignment);
+void iopt_update_alignment(struct io_pagetable *iopt);
+
+/* Reserved and allowed ranges, huge pages */
 int iopt_reserve(struct io_pagetable *iopt, unsigned long start,
 		 unsigned long last, void *owner);
 void iopt_unreserve(struct io_pagetable *iopt, void *owner);
 int iopt_set_allowed(struct io_pagetable *iopt, struct rb_root_cached *allowed);
 int iopt_set_huge_pages(struct io_pagetable *iopt, bool enable);
 
-/* Mirrors */
-int iopt_add_domain(struct io_pagetable *iopt, struct iopt_domain *idom);
-void iopt_remove_domain(struct io_pagetable *iopt, struct iopt_domain *idom);
+/* Queries */
 int iopt_is_coherent(struct io_pagetable *iopt);
 int iopt_page_sizes(struct io_pagetable *iopt, u64 *sizes);
-
-/* Dirty tracking of one mirror */
-int iopt_set_dirty_tracking(struct io_pagetable *iopt,
-			    struct iopt_domain *idom, bool enable);
-int iopt_read_and_clear_dirty(struct io_pagetable *iopt,
-			      struct iopt_domain *idom, unsigned long flags,
-			      unsigned long iova, unsigned long length,
-			      unsigned long page_size, u64 __user *data);
-
-int iopt_change_process(struct iommufd_ctx *ictx);
 int iopt_noiommu_get_pa(struct io_pagetable *iopt, unsigned long iova,
 			u64 *length, u64 *phys);
 bool iopt_is_bisected(struct io_pagetable *iopt, unsigned long iova,

@@ -38,6 +38,9 @@ static inline struct iommufd_ioas *iommufd_get_ioas(struct iommufd_ctx *ictx,
 	return container_of_const(obj, struct iommufd_ioas, obj);
 }
 
+/* In accounting.c */
+int iopt_change_process(struct iommufd_ctx *ictx);
+
 void iommufd_ioas_init(struct iommufd_ioas *ioas);
 void iommufd_ioas_destroy(struct iommufd_object *obj);
 

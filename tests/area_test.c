@@ -10,6 +10,7 @@
 
 #include "../area.h"
 #include "../io_pagetable.h"
+#include "../iopt_domains.h"
 #include "../selftest.h"
 #include "user_memory.h"
 

@@ -11,6 +11,7 @@
 
 #include "../area.h"
 #include "../io_pagetable.h"
+#include "../iopt_domains.h"
 #include "../iopt_user.h"
 #include "user_memory.h"
 
