@@ -23,6 +23,8 @@ iommufd-y := \
 	io_pagetable.o \
 	ioas.o \
 	iopt_domains.o \
+	iopt_map.o \
+	iopt_unmap.o \
 	iopt_user.o \
 	iova_space.o \
 	main.o \

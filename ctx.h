@@ -11,7 +11,7 @@
 #include <linux/uaccess.h>
 #include <linux/xarray.h>
 
-#include "io_pagetable.h"
+#include "iopt_map.h"
 #include "sw_msi.h"
 
 /**

@@ -15,9 +15,6 @@
 
 #include "iova_space.h"
 
-struct device;
-struct iommufd_ctx;
-
 /**
  * struct io_pagetable - an IOVA space and its mirrors
  * @domains_rwsem: Read: mappings come and go, in all domains alike. Write: the
@@ -126,44 +123,6 @@ struct iopt_user {
 };
 
 void iopt_init(struct io_pagetable *iopt);
-void iopt_destroy(struct io_pagetable *iopt);
-
-/**
- * struct iopt_map_policy - what a caller imposes on what it maps
- * @account_mode: enum iommufd_account_mode; where pinned pages are counted,
- *	unless the caller has CAP_IPC_LOCK
- * @max_areas: how many areas the space may have, with the new one
- * @dev: the device that imports dma-bufs
- */
-struct iopt_map_policy {
-	u8 account_mode;
-	unsigned long max_areas;
-	struct device *dev;
-};
-
-/*
- * Mapping. prot is IOMMU_READ, IOMMU_WRITE; *iova is chosen unless fixed.
- * Errors as of the ioctls.
- */
-int iopt_map_user(struct io_pagetable *iopt, unsigned long *iova,
-		  void __user *uptr, unsigned long length, int prot, bool fixed,
-		  const struct iopt_map_policy *policy);
-int iopt_map_file(struct io_pagetable *iopt, unsigned long *iova, int fd,
-		  unsigned long start, unsigned long length, int prot,
-		  bool fixed, const struct iopt_map_policy *policy);
-int iopt_copy(struct io_pagetable *dst, unsigned long *dst_iova,
-	      struct io_pagetable *src, unsigned long src_iova,
-	      unsigned long length, int prot, bool fixed);
-int iopt_copy_check(struct io_pagetable *src, unsigned long iova,
-		    unsigned long length);
-int iopt_unmap(struct io_pagetable *iopt, unsigned long iova,
-	       unsigned long length, unsigned long *unmapped);
-int iopt_unmap_report(struct io_pagetable *iopt, unsigned long iova,
-		      unsigned long length, u64 __user *data,
-		      unsigned long *unmapped);
-int iopt_unmap_all(struct io_pagetable *iopt, unsigned long *unmapped);
-int iopt_cut(struct io_pagetable *iopt, const unsigned long *iovas,
-	     unsigned int num_iovas);
 
 /* Under io_pagetable.domains_rwsem and iova_rwsem */
 int iopt_check_alignment(struct io_pagetable *iopt, unsigned long alignment);

@@ -6,6 +6,8 @@
 #include <linux/uaccess.h>
 
 #include "ioas.h"
+#include "iopt_map.h"
+#include "iopt_unmap.h"
 #include "pages.h"
 #include "selftest.h"
 

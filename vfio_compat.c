@@ -19,6 +19,8 @@
 
 #include "dirty_log.h"
 #include "ioas.h"
+#include "iopt_map.h"
+#include "iopt_unmap.h"
 #include "vfio_compat.h"
 #include "vfio_dirty.h"
 

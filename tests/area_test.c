@@ -11,6 +11,8 @@
 #include "../area.h"
 #include "../io_pagetable.h"
 #include "../iopt_domains.h"
+#include "../iopt_map.h"
+#include "../iopt_unmap.h"
 #include "../selftest.h"
 #include "user_memory.h"
 

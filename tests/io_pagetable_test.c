@@ -12,6 +12,8 @@
 #include "../area.h"
 #include "../io_pagetable.h"
 #include "../iopt_domains.h"
+#include "../iopt_map.h"
+#include "../iopt_unmap.h"
 #include "../iopt_user.h"
 #include "user_memory.h"
 

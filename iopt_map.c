@@ -1,0 +1,468 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Mapping memory into an IOVA space: of the caller, of a file, or what is mapped
+ * already. io_pagetable.c explains the locks.
+ */
+#include <linux/dma-buf.h>
+#include <linux/file.h>
+#include <linux/hugetlb.h>
+#include <linux/iommu.h>
+#include <linux/magic.h>
+#include <linux/mm.h>
+#include <linux/overflow.h>
+#include <linux/shmem_fs.h>
+
+#include "area.h"
+#include "dmabuf.h"
+#include "iopt_map.h"
+#include "iopt_unmap.h"
+#include "pages.h"
+
+/*
+ * An IOVA that the kernel chooses is aligned to this at most, which allows large
+ * IOPTEs. Some architectures do not define HPAGE_SIZE without huge pages.
+ */
+#ifdef CONFIG_TRANSPARENT_HUGEPAGE
+#define IOVA_ALIGN_MAX HPAGE_SIZE
+#else
+#define IOVA_ALIGN_MAX PAGE_SIZE
+#endif
+
+/**
+ * struct iopt_map - a mapping under construction
+ * @iopt: where
+ * @areas: struct iopt_area.item in ascending order; more than one for a copy of
+ *	abutting mappings
+ * @length: bytes in total
+ * @addr: address in the source of the first byte, for automatic placement
+ * @prot: IOMMU_READ, IOMMU_WRITE
+ * @policy: of the caller
+ */
+struct iopt_map {
+	struct io_pagetable *iopt;
+	struct list_head areas;
+	unsigned long length;
+	unsigned long addr;
+	int prot;
+	const struct iopt_map_policy *policy;
+};
+
+/* For copies, which do not make a backing */
+static const struct iopt_map_policy iopt_map_any = { .max_areas = ULONG_MAX };
+
+static void iopt_map_add(struct iopt_map *map, struct iopt_area *area,
+			 unsigned long length)
+{
+	/* Relative, until the address is known */
+	area->node.iova = map->length;
+	area->node.last = map->length + length - 1;
+	map->length += length;
+	list_add_tail(&area->item, &map->areas);
+}
+
+static void iopt_map_free(struct iopt_map *map)
+{
+	struct iopt_area *area, *next;
+
+	list_for_each_entry_safe(area, next, &map->areas, item)
+		area_free(area);
+}
+
+static int iopt_find_iova(struct iopt_map *map, unsigned long *iova)
+{
+	unsigned long align;
+
+	align = min(IOVA_ALIGN_MAX, roundup_pow_of_two(map->length));
+	if (map->addr)
+		align = min(align, 1UL << __ffs(map->addr));
+	if (align < map->iopt->iova_alignment)
+		return -EINVAL;
+	return iova_space_find(&map->iopt->space, map->length, align,
+			       offset_in_page(map->addr), iova);
+}
+
+static int iopt_check_iova(struct iopt_map *map, unsigned long iova)
+{
+	unsigned long last;
+
+	if (iova & (map->iopt->iova_alignment - 1))
+		return -EINVAL;
+	if (check_add_overflow(iova, map->length - 1, &last))
+		return -EOVERFLOW;
+	return iova_space_check(&map->iopt->space, iova, last);
+}
+
+/* Each piece has to be mappable by itself */
+static int iopt_check_pieces(struct iopt_map *map)
+{
+	unsigned long mask = map->iopt->iova_alignment - 1;
+	struct iopt_area *area;
+
+	list_for_each_entry(area, &map->areas, item) {
+		if ((area->node.iova | area_length(area) | area->offset) & mask)
+			return -EINVAL;
+	}
+	return 0;
+}
+
+static int iopt_check_writable(struct iopt_map *map)
+{
+	struct iopt_area *area;
+
+	if (!(map->prot & IOMMU_WRITE))
+		return 0;
+	list_for_each_entry(area, &map->areas, item) {
+		if (!area->pages->writable)
+			return -EPERM;
+	}
+	return 0;
+}
+
+/* Take the IOVA up, with areas that nobody can use yet */
+static int iopt_map_insert(struct iopt_map *map, unsigned long *iova,
+			   bool fixed)
+{
+	struct io_pagetable *iopt = map->iopt;
+	unsigned long start = *iova;
+	struct iopt_area *area;
+	int rc;
+
+	/* Fits nowhere, whatever the alignment is at the moment */
+	if (!fixed && map->length >= ULONG_MAX / 2)
+		return -EOVERFLOW;
+
+	guard(rwsem_write)(&iopt->iova_rwsem);
+	if (map->length & (iopt->iova_alignment - 1))
+		return -EINVAL;
+	if (fixed)
+		rc = iopt_check_iova(map, start);
+	else
+		rc = iopt_find_iova(map, &start);
+	if (!rc)
+		rc = iopt_check_pieces(map);
+	if (!rc)
+		rc = iopt_check_writable(map);
+	if (!rc && iopt->space.nr_nodes >= map->policy->max_areas)
+		rc = -ENOSPC;
+	if (rc)
+		return rc;
+
+	list_for_each_entry(area, &map->areas, item) {
+		area->node.iova += start;
+		area->node.last += start;
+		iova_space_insert(&iopt->space, &area->node);
+	}
+	*iova = start;
+	return 0;
+}
+
+static int iopt_map_fill(struct iopt_map *map)
+{
+	LIST_HEAD(filled);
+	struct iopt_area *area;
+	int rc;
+
+	list_for_each_entry(area, &map->areas, item) {
+		rc = area_fill(area);
+		if (rc) {
+			list_cut_before(&filled, &map->areas, &area->item);
+			iopt_unfill(map->iopt, &filled);
+			list_splice(&filled, &map->areas);
+			return rc;
+		}
+	}
+	return 0;
+}
+
+/* Consumes the areas */
+static int iopt_map_finish(struct iopt_map *map, unsigned long *iova,
+			   bool fixed)
+{
+	struct io_pagetable *iopt = map->iopt;
+	struct iopt_area *area;
+	int rc;
+
+	rc = down_read_killable(&iopt->domains_rwsem);
+	if (rc)
+		goto out_free;
+	rc = iopt_map_insert(map, iova, fixed);
+	if (rc)
+		goto out_unlock;
+
+	rc = iopt_map_fill(map);
+
+	down_write(&iopt->iova_rwsem);
+	list_for_each_entry(area, &map->areas, item) {
+		if (rc)
+			iova_space_erase(&iopt->space, &area->node);
+		else
+			area->state = AREA_LIVE;
+	}
+	up_write(&iopt->iova_rwsem);
+out_unlock:
+	up_read(&iopt->domains_rwsem);
+out_free:
+	if (rc)
+		iopt_map_free(map);
+	return rc;
+}
+
+static int iopt_map_pages(struct io_pagetable *iopt, struct iopt_pages *pages,
+			  unsigned long *iova, unsigned long start,
+			  unsigned long length, int prot, bool fixed,
+			  const struct iopt_map_policy *policy)
+{
+	struct iopt_map map = {
+		.iopt = iopt,
+		.areas = LIST_HEAD_INIT(map.areas),
+		.addr = start,
+		.prot = prot,
+		.policy = policy,
+	};
+
+	/* From here on the area holds the backing */
+	iopt_map_add(&map, area_first(iopt, pages, offset_in_page(start), prot),
+		     length);
+	return iopt_map_finish(&map, iova, fixed);
+}
+
+/**
+ * iopt_map_user() - map memory of the caller
+ * @iopt: the space
+ * @iova: where, or where it ended up unless @fixed
+ * @uptr: first byte
+ * @length: bytes
+ * @prot: IOMMU_READ, IOMMU_WRITE
+ * @fixed: map at *@iova
+ * @policy: what else the caller imposes
+ *
+ * Returns 0 or an errno as of IOMMU_IOAS_MAP; -ENOSPC also, after all that can
+ * be wrong with the IOVA, when the space has as many areas as @policy permits.
+ */
+int iopt_map_user(struct io_pagetable *iopt, unsigned long *iova,
+		  void __user *uptr, unsigned long length, int prot, bool fixed,
+		  const struct iopt_map_policy *policy)
+{
+	unsigned long uaddr = (unsigned long)uptr;
+	struct iopt_pages *pages;
+
+	/* The end address is used as well, so it must not wrap to 0 */
+	if (uaddr + length < uaddr)
+		return -EOVERFLOW;
+	if (!length || length > SIZE_MAX - PAGE_SIZE)
+		return -EINVAL;
+
+	pages = pages_alloc_user(policy->account_mode, uaddr, length,
+				 prot & IOMMU_WRITE,
+				 sizeof(struct iopt_mapping));
+	if (IS_ERR(pages))
+		return PTR_ERR(pages);
+	return iopt_map_pages(iopt, pages, iova, uaddr, length, prot, fixed,
+			      policy);
+}
+
+static bool file_is_hugetlbfs(struct file *file)
+{
+	return IS_ENABLED(CONFIG_HUGETLBFS) &&
+	       file_inode(file)->i_sb->s_magic == HUGETLBFS_MAGIC;
+}
+
+/* Whether pages of the file can be pinned */
+static bool file_is_memfd(struct file *file)
+{
+	return shmem_mapping(file->f_mapping) || file_is_hugetlbfs(file);
+}
+
+/*
+ * As for mmap(): whatever the mapping is for, the file is read, and a file that
+ * may only grow is not written to at any place.
+ */
+static bool file_may_map(struct file *file, bool writable)
+{
+	if (!(file->f_mode & FMODE_READ))
+		return false;
+	return !writable || ((file->f_mode & FMODE_WRITE) &&
+			     !IS_APPEND(file_inode(file)));
+}
+
+static bool file_is_sealed(struct file *file)
+{
+	unsigned int seals = 0;
+
+	if (shmem_mapping(file->f_mapping))
+		seals = SHMEM_I(file_inode(file))->seals;
+#ifdef CONFIG_HUGETLBFS
+	else
+		seals = HUGETLBFS_I(file_inode(file))->seals;
+#endif
+	return seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE);
+}
+
+static struct iopt_pages *
+iopt_file_pages(const struct iopt_map_policy *policy, int fd,
+		unsigned long start, unsigned long length, bool writable)
+{
+	const size_t size = sizeof(struct iopt_mapping);
+	struct iopt_pages *pages;
+	struct dma_buf *buf;
+	struct file *file;
+
+	if (IS_ENABLED(CONFIG_DMA_SHARED_BUFFER)) {
+		buf = dma_buf_get(fd);
+		if (!IS_ERR(buf)) {
+			if (start >= buf->size || length > buf->size - start)
+				pages = ERR_PTR(-EINVAL);
+			else
+				pages = pages_alloc_dmabuf(policy->dev, buf,
+							   start, length,
+							   writable, size);
+			dma_buf_put(buf);
+			return pages;
+		}
+	}
+
+	file = fget(fd);
+	if (!file)
+		return ERR_PTR(-EBADF);
+	if (length > SIZE_MAX - PAGE_SIZE || !file_is_memfd(file))
+		pages = ERR_PTR(-EINVAL);
+	else if (!file_may_map(file, writable))
+		pages = ERR_PTR(-EACCES);
+	else if (writable && file_is_sealed(file))
+		pages = ERR_PTR(-EPERM);
+	else
+		pages = pages_alloc_file(policy->account_mode, file, start,
+					 length, writable, size);
+	fput(file);
+	return pages;
+}
+
+/**
+ * iopt_map_file() - map a memfd or dma-buf
+ * @iopt: the space
+ * @iova: where, or where it ended up unless @fixed
+ * @fd: file descriptor of the caller
+ * @start: bytes from the start of the file
+ * @length: bytes
+ * @prot: IOMMU_READ, IOMMU_WRITE
+ * @fixed: map at *@iova
+ * @policy: what else the caller imposes
+ *
+ * Returns 0 or an errno as of IOMMU_IOAS_MAP_FILE.
+ */
+int iopt_map_file(struct io_pagetable *iopt, unsigned long *iova, int fd,
+		  unsigned long start, unsigned long length, int prot,
+		  bool fixed, const struct iopt_map_policy *policy)
+{
+	struct iopt_pages *pages;
+	unsigned long last;
+
+	if (!length)
+		return -EINVAL;
+	if (check_add_overflow(start, length - 1, &last))
+		return -EOVERFLOW;
+
+	pages = iopt_file_pages(policy, fd, start, length, prot & IOMMU_WRITE);
+	if (IS_ERR(pages))
+		return PTR_ERR(pages);
+	return iopt_map_pages(iopt, pages, iova, start, length, prot, fixed,
+			      policy);
+}
+
+/* Describe what is at the source as areas of the destination */
+static int iopt_copy_source(struct iopt_map *map, struct io_pagetable *src,
+			    unsigned long iova, unsigned long last)
+{
+	struct iopt_area *area;
+	struct iopt_area *copy;
+	unsigned long end;
+
+	guard(rwsem_read)(&src->iova_rwsem);
+	for (;;) {
+		area = to_area(iova_space_first(&src->space, iova, iova));
+		if (!area || area->state != AREA_LIVE)
+			return -ENOENT;
+		end = min(last, area->node.last);
+		if (!map->length)
+			map->addr = area->pages->start +
+				    area_offset(area, iova);
+		copy = area_alloc(map->iopt, area->pages,
+				  area_offset(area, iova), map->prot);
+		if (!copy)
+			return -ENOMEM;
+		iopt_map_add(map, copy, end - iova + 1);
+		if (end == last)
+			return 0;
+		iova = end + 1;
+	}
+}
+
+/**
+ * iopt_copy() - map what is mapped already, sharing its backing
+ * @dst: the space to map in
+ * @dst_iova: where, or where it ended up unless @fixed
+ * @src: the space to copy from; may be @dst
+ * @src_iova: first byte there
+ * @length: bytes
+ * @prot: IOMMU_READ, IOMMU_WRITE
+ * @fixed: map at *@dst_iova
+ *
+ * The source is looked at first; what happens to it afterwards does not matter.
+ *
+ * Returns 0 or an errno as of IOMMU_IOAS_COPY.
+ */
+int iopt_copy(struct io_pagetable *dst, unsigned long *dst_iova,
+	      struct io_pagetable *src, unsigned long src_iova,
+	      unsigned long length, int prot, bool fixed)
+{
+	struct iopt_map map = {
+		.iopt = dst,
+		.areas = LIST_HEAD_INIT(map.areas),
+		.prot = prot,
+		.policy = &iopt_map_any,
+	};
+	unsigned long last;
+	int rc;
+
+	if (!length)
+		return -EINVAL;
+	if (check_add_overflow(src_iova, length - 1, &last))
+		return -EOVERFLOW;
+
+	rc = iopt_copy_source(&map, src, src_iova, last);
+	if (rc) {
+		iopt_map_free(&map);
+		return rc;
+	}
+	return iopt_map_finish(&map, dst_iova, fixed);
+}
+
+/**
+ * iopt_copy_check() - what iopt_copy() says about its source
+ * @src: the space to copy from
+ * @iova: first byte there
+ * @length: bytes
+ *
+ * Returns -EINVAL, -EOVERFLOW, or -ENOENT when a part is not mapped.
+ */
+int iopt_copy_check(struct io_pagetable *src, unsigned long iova,
+		    unsigned long length)
+{
+	struct iopt_area *area;
+	unsigned long last;
+
+	if (!length)
+		return -EINVAL;
+	if (check_add_overflow(iova, length - 1, &last))
+		return -EOVERFLOW;
+
+	guard(rwsem_read)(&src->iova_rwsem);
+	for (;;) {
+		area = to_area(iova_space_first(&src->space, iova, iova));
+		if (!area || area->state != AREA_LIVE)
+			return -ENOENT;
+		if (area->node.last >= last)
+			return 0;
+		iova = area->node.last + 1;
+	}
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Mapping memory into an IOVA space.
+ */
+#ifndef __IOMMUFD_IOPT_MAP_H
+#define __IOMMUFD_IOPT_MAP_H
+
+#include "io_pagetable.h"
+
+struct device;
+
+/**
+ * struct iopt_map_policy - what a caller imposes on what it maps
+ * @account_mode: enum iommufd_account_mode; where pinned pages are counted,
+ *	unless the caller has CAP_IPC_LOCK
+ * @max_areas: how many areas the space may have, with the new one
+ * @dev: the device that imports dma-bufs
+ */
+struct iopt_map_policy {
+	u8 account_mode;
+	unsigned long max_areas;
+	struct device *dev;
+};
+
+/*
+ * prot is IOMMU_READ, IOMMU_WRITE; *iova is chosen unless fixed.
+ * Errors as of the ioctls.
+ */
+int iopt_map_user(struct io_pagetable *iopt, unsigned long *iova,
+		  void __user *uptr, unsigned long length, int prot, bool fixed,
+		  const struct iopt_map_policy *policy);
+int iopt_map_file(struct io_pagetable *iopt, unsigned long *iova, int fd,
+		  unsigned long start, unsigned long length, int prot,
+		  bool fixed, const struct iopt_map_policy *policy);
+int iopt_copy(struct io_pagetable *dst, unsigned long *dst_iova,
+	      struct io_pagetable *src, unsigned long src_iova,
+	      unsigned long length, int prot, bool fixed);
+int iopt_copy_check(struct io_pagetable *src, unsigned long iova,
+		    unsigned long length);
+
+#endif
