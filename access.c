@@ -262,7 +262,7 @@ EXPORT_SYMBOL_NS_GPL(iommufd_access_rw, "IOMMUFD");
  *
  * It has no ID, and no callback.
  *
- * Returns the access, or ERR_PTR of an errno of iommufd_access_attach().
+ * Return: the access, or ERR_PTR of an errno of iommufd_access_attach().
  */
 struct iommufd_access *iommufd_access_create_internal(struct iommufd_ioas *ioas,
 						      struct iommufd_ctx *ictx)

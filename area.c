@@ -47,6 +47,8 @@ static void area_init(struct iopt_area *area, struct io_pagetable *iopt,
  *	over the caller's reference
  * @offset: bytes from the start of @pages
  * @prot: IOMMU_READ, IOMMU_WRITE
+ *
+ * Return: the area, which always exists.
  */
 struct iopt_area *area_first(struct io_pagetable *iopt,
 			     struct iopt_pages *pages, unsigned long offset,
@@ -65,7 +67,7 @@ struct iopt_area *area_first(struct io_pagetable *iopt,
  * @offset: bytes from the start of @pages
  * @prot: IOMMU_READ, IOMMU_WRITE
  *
- * Returns NULL without memory.
+ * Return: NULL without memory.
  */
 struct iopt_area *area_alloc(struct io_pagetable *iopt,
 			     struct iopt_pages *pages, unsigned long offset,
@@ -380,7 +382,7 @@ static bool area_is_block(struct iopt_area *area, unsigned long iova,
  * The IOPTEs are as large as memory, alignment and domain permit, unless large
  * ones are disabled. The reservation lock of a dma-buf is held.
  *
- * Returns false when an IOPTE begins at @iova.
+ * Return: false when an IOPTE begins at @iova.
  */
 bool area_block_across(struct iopt_area *area, struct iommu_domain *domain,
 		       unsigned long iova, unsigned long *first,

@@ -127,7 +127,7 @@ static int dmabuf_pin(struct pages_dmabuf *import, unsigned long start,
  * @start: page aligned offset of the part, in bytes
  * @npages: its size
  *
- * Returns the import, or ERR_PTR of -ENOMEM, -ENODEV when it is revoked,
+ * Return: the import, or ERR_PTR of -ENOMEM, -ENODEV when it is revoked,
  * -EOPNOTSUPP when its exporter cannot tell one physical range, -EINVAL when the
  * part is not inside, and errors of the exporter.
  */
@@ -207,6 +207,8 @@ void pages_dmabuf_unlock(struct pages_dmabuf *import)
 /**
  * pages_dmabuf_revoked() - whether the exporter took the memory back
  * @import: the import
+ *
+ * Return: true once it did, for good.
  */
 bool pages_dmabuf_revoked(struct pages_dmabuf *import)
 {
@@ -224,7 +226,7 @@ bool pages_dmabuf_revoked(struct pages_dmabuf *import)
  * @offset: bytes from its start
  * @phys: its physical address
  *
- * Returns -EINVAL once the exporter took the memory back.
+ * Return: -EINVAL once the exporter took the memory back.
  */
 int pages_dmabuf_phys(struct pages_dmabuf *import, unsigned long offset,
 		      u64 *phys)

@@ -62,7 +62,7 @@ static bool area_is_aligned(const struct iopt_area *area,
  * @iopt: the space
  * @alignment: bytes
  *
- * Returns -EADDRINUSE when an area contradicts it.
+ * Return: -EADDRINUSE when an area contradicts it.
  */
 int iopt_check_alignment(struct io_pagetable *iopt, unsigned long alignment)
 {
@@ -111,7 +111,7 @@ void iopt_update_alignment(struct io_pagetable *iopt)
  * @last: last byte
  * @owner: what iopt_unreserve() is called with
  *
- * Returns -EADDRINUSE when it is mapped or allowed, or -ENOMEM.
+ * Return: -EADDRINUSE when it is mapped or allowed, or -ENOMEM.
  */
 int iopt_reserve(struct io_pagetable *iopt, unsigned long start,
 		 unsigned long last, void *owner)
@@ -136,7 +136,7 @@ void iopt_unreserve(struct io_pagetable *iopt, void *owner)
  * @iopt: the space
  * @allowed: struct iova_allowed; gets the former ones on success
  *
- * Returns -EADDRINUSE when one meets a reserved range.
+ * Return: -EADDRINUSE when one meets a reserved range.
  */
 int iopt_set_allowed(struct io_pagetable *iopt, struct rb_root_cached *allowed)
 {
@@ -149,7 +149,7 @@ int iopt_set_allowed(struct io_pagetable *iopt, struct rb_root_cached *allowed)
  * @iopt: the space
  * @enable: new setting; existing IOPTEs stay as they are
  *
- * Returns -EINVAL when they are to be forbidden where a domain already has
+ * Return: -EINVAL when they are to be forbidden where a domain already has
  * some, -EADDRINUSE when a mapping is not page aligned, -EINTR.
  */
 int iopt_set_huge_pages(struct io_pagetable *iopt, bool enable)
@@ -308,7 +308,7 @@ static int area_noiommu_phys(struct iopt_area *area, unsigned long iova,
  * @length: most bytes to tell about; then how many are contiguous
  * @phys: where they are
  *
- * Returns -ENOENT when it is not mapped, -EOPNOTSUPP when no software domain
+ * Return: -ENOENT when it is not mapped, -EOPNOTSUPP when no software domain
  * keeps it pinned, -EINVAL for a dma-buf that was revoked, -EINTR when the
  * caller is killed while it waits.
  */

@@ -74,7 +74,7 @@ static int iopt_fill_domain(struct io_pagetable *iopt, struct iopt_domain *idom)
  *
  * The set of areas stands still meanwhile, but lookups go on.
  *
- * Returns an errno with the domain empty again: -EINVAL when its pages are
+ * Return: an errno with the domain empty again: -EINVAL when its pages are
  * larger than the kernel's, -EADDRINUSE when areas do not fit its aperture or
  * page size, -EINTR when the caller is killed, and errors of pinning and mapping.
  */

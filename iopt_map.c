@@ -236,7 +236,7 @@ static int iopt_map_pages(struct io_pagetable *iopt, struct iopt_pages *pages,
  * @fixed: map at *@iova
  * @policy: what else the caller imposes
  *
- * Returns 0 or an errno as of IOMMU_IOAS_MAP; -ENOSPC also, after all that can
+ * Return: 0 or an errno as of IOMMU_IOAS_MAP; -ENOSPC also, after all that can
  * be wrong with the IOVA, when the space has as many areas as @policy permits.
  */
 int iopt_map_user(struct io_pagetable *iopt, unsigned long *iova,
@@ -348,7 +348,7 @@ iopt_file_pages(const struct iopt_map_policy *policy, int fd,
  * @fixed: map at *@iova
  * @policy: what else the caller imposes
  *
- * Returns 0 or an errno as of IOMMU_IOAS_MAP_FILE.
+ * Return: 0 or an errno as of IOMMU_IOAS_MAP_FILE.
  */
 int iopt_map_file(struct io_pagetable *iopt, unsigned long *iova, int fd,
 		  unsigned long start, unsigned long length, int prot,
@@ -409,7 +409,7 @@ static int iopt_copy_source(struct iopt_map *map, struct io_pagetable *src,
  *
  * The source is looked at first; what happens to it afterwards does not matter.
  *
- * Returns 0 or an errno as of IOMMU_IOAS_COPY.
+ * Return: 0 or an errno as of IOMMU_IOAS_COPY.
  */
 int iopt_copy(struct io_pagetable *dst, unsigned long *dst_iova,
 	      struct io_pagetable *src, unsigned long src_iova,
@@ -443,7 +443,7 @@ int iopt_copy(struct io_pagetable *dst, unsigned long *dst_iova,
  * @iova: first byte there
  * @length: bytes
  *
- * Returns -EINVAL, -EOVERFLOW, or -ENOENT when a part is not mapped.
+ * Return: -EINVAL, -EOVERFLOW, or -ENOENT when a part is not mapped.
  */
 int iopt_copy_check(struct io_pagetable *src, unsigned long iova,
 		    unsigned long length)

@@ -177,7 +177,7 @@ err_abort:
  *
  * All or nothing. When this succeeds, no device and no access reaches the pages.
  *
- * Returns -ENOENT when there is nothing or a mapping is not wholly inside,
+ * Return: -ENOENT when there is nothing or a mapping is not wholly inside,
  * -EBUSY when one is under construction or locked, -EINVAL, -EOVERFLOW,
  * -EDEADLOCK when pins remain, or -EINTR when the caller is killed while it
  * waits.
@@ -255,7 +255,7 @@ err_abort:
  * @iopt: the space
  * @unmapped: bytes that were mapped
  *
- * Returns an errno as iopt_unmap(), and 0 when there was nothing.
+ * Return: an errno as iopt_unmap(), and 0 when there was nothing.
  */
 int iopt_unmap_all(struct io_pagetable *iopt, unsigned long *unmapped)
 {

@@ -26,7 +26,7 @@
  * @user: who
  * @id: what to call iopt_remove_user() with
  *
- * Returns -EADDRINUSE when areas do not have the alignment it needs, -EBUSY
+ * Return: -EADDRINUSE when areas do not have the alignment it needs, -EBUSY
  * when there are too many, -ENOMEM, -EINTR when the caller is killed while a
  * domain is filled.
  */
@@ -150,7 +150,7 @@ static int check_pin_piece(const struct iopt_area *area, unsigned long iova,
  * @write: they will be written
  * @lock_area: refuse to unmap the areas until iopt_unpin_pages()
  *
- * Returns 0 with all pages pinned, or an errno with none: -EINVAL, -EOVERFLOW,
+ * Return: 0 with all pages pinned, or an errno with none: -EINVAL, -EOVERFLOW,
  * -ENOENT where nothing is mapped, -EPERM, and errors of pinning.
  */
 int iopt_pin_pages(struct io_pagetable *iopt, unsigned long iova,
@@ -242,7 +242,7 @@ void iopt_unpin_pages(struct io_pagetable *iopt, unsigned long iova,
  * @length: bytes
  * @flags: IOMMUFD_ACCESS_RW_*
  *
- * Returns an errno as iopt_pin_pages(); a part may be copied then.
+ * Return: an errno as iopt_pin_pages(); a part may be copied then.
  */
 int iopt_rw(struct io_pagetable *iopt, unsigned long iova, void *data,
 	    size_t length, unsigned int flags)

@@ -85,7 +85,7 @@ static unsigned long bytes_to(unsigned long last)
  * @page_size: bytes of IOVA that a bit stands for, a power of two
  * @data: the user's array, at any byte address; not looked at yet
  *
- * Returns the bitmap, ERR_PTR(-ENOMEM), or ERR_PTR(-EINVAL) when @page_size is
+ * Return: the bitmap, ERR_PTR(-ENOMEM), or ERR_PTR(-EINVAL) when @page_size is
  * not a power of two. iova_bitmap_free() frees it.
  */
 struct iova_bitmap *iova_bitmap_alloc(unsigned long iova, size_t length,
@@ -199,7 +199,7 @@ static unsigned long window_bits(const struct iova_bitmap *bitmap,
  *
  * Context: process context of the owner of the user memory, may sleep.
  *
- * Returns what @fn returns if that is not 0, which ends the walk, or -EFAULT
+ * Return: what @fn returns if that is not 0, which ends the walk, or -EFAULT
  * when the bitmap is not in writable memory.
  */
 int iova_bitmap_for_each(struct iova_bitmap *bitmap, void *opaque,

@@ -42,6 +42,8 @@ void iova_space_init(struct iova_space *space)
  * @space: the space
  * @iova: first byte of the interval
  * @last: last byte of the interval
+ *
+ * Return: the node, or NULL when none does.
  */
 struct iova_node *iova_space_first(const struct iova_space *space,
 				   unsigned long iova, unsigned long last)
@@ -68,6 +70,8 @@ struct iova_node *iova_space_first(const struct iova_space *space,
  * iova_space_next() - the node after, if it begins in the interval
  * @node: a node of iova_space_first() or this function
  * @last: last byte of the interval
+ *
+ * Return: the node, or NULL when there is none.
  */
 struct iova_node *iova_space_next(const struct iova_node *node,
 				  unsigned long last)
@@ -135,7 +139,7 @@ void iova_space_erase(struct iova_space *space, struct iova_node *node)
  * @iova: first byte
  * @last: last byte
  *
- * Returns -EINVAL when it meets a reserved range, -EEXIST when it meets a node,
+ * Return: -EINVAL when it meets a reserved range, -EEXIST when it meets a node,
  * in this order, or 0.
  */
 int iova_space_check(const struct iova_space *space, unsigned long iova,
@@ -269,7 +273,7 @@ static bool fit_range(struct iova_space *space, const struct iova_fit *fit,
  * Stays in the allowed ranges, and clear of the first and last page of the
  * space, so that 0 is never a result. Adjacent allowed ranges count as one.
  *
- * Returns 0 or -ENOSPC.
+ * Return: 0 or -ENOSPC.
  */
 int iova_space_find(struct iova_space *space, unsigned long length,
 		    unsigned long align, unsigned long offset,
@@ -302,7 +306,7 @@ int iova_space_find(struct iova_space *space, unsigned long length,
  * @last: last byte
  * @owner: what iova_space_unreserve() is called with
  *
- * Returns -EADDRINUSE when it meets a node or an allowed range, or -ENOMEM.
+ * Return: -EADDRINUSE when it meets a node or an allowed range, or -ENOMEM.
  */
 int iova_space_reserve(struct iova_space *space, unsigned long start,
 		       unsigned long last, void *owner)
@@ -351,7 +355,7 @@ void iova_space_unreserve(struct iova_space *space, void *owner)
  * @start: first byte
  * @last: last byte
  *
- * Returns -EINVAL when it meets one that is there already, or -ENOMEM.
+ * Return: -EINVAL when it meets one that is there already, or -ENOMEM.
  */
 int iova_allowed_add(struct rb_root_cached *allowed, unsigned long start,
 		     unsigned long last)
@@ -389,7 +393,7 @@ void iova_allowed_free(struct rb_root_cached *allowed)
  * @space: the space
  * @allowed: the new list; gets the former one on success
  *
- * Returns -EADDRINUSE, changing nothing, when one meets a reserved range.
+ * Return: -EADDRINUSE, changing nothing, when one meets a reserved range.
  */
 int iova_space_set_allowed(struct iova_space *space,
 			   struct rb_root_cached *allowed)

@@ -64,7 +64,7 @@ static struct iopt_pages *pages_alloc(enum iommufd_account_mode mode,
  * @writable: whether it may ever be written through a mapping
  * @size: bytes to allocate, of a structure that the backing is the start of
  *
- * Returns the backing with one reference, or ERR_PTR of -EOVERFLOW or -ENOMEM.
+ * Return: the backing with one reference, or ERR_PTR of -EOVERFLOW or -ENOMEM.
  */
 struct iopt_pages *pages_alloc_user(enum iommufd_account_mode mode,
 				    unsigned long uaddr, unsigned long length,
@@ -91,7 +91,7 @@ struct iopt_pages *pages_alloc_user(enum iommufd_account_mode mode,
  * The mapping counts as a writable one of the file, like a shared mmap does: a
  * file sealed against writing is refused, and sealing it later as well.
  *
- * Returns the backing with one reference, or ERR_PTR of -EOVERFLOW, -ENOMEM, or
+ * Return: the backing with one reference, or ERR_PTR of -EOVERFLOW, -ENOMEM, or
  * -EPERM for a file sealed against writing.
  */
 struct iopt_pages *pages_alloc_file(enum iommufd_account_mode mode,
@@ -127,7 +127,7 @@ struct iopt_pages *pages_alloc_file(enum iommufd_account_mode mode,
  * @writable: whether it may ever be written through a mapping
  * @size: bytes to allocate, of a structure that the backing is the start of
  *
- * Returns the backing with one reference, or ERR_PTR of an errno of
+ * Return: the backing with one reference, or ERR_PTR of an errno of
  * pages_dmabuf_import().
  */
 struct iopt_pages *pages_alloc_dmabuf(struct device *importer,
@@ -1022,7 +1022,7 @@ void pages_release(struct iopt_pages *pages, unsigned long first,
  * pages_pinned() - how much is pinned
  * @pages: the backing
  *
- * Returns pages, which is also how many are charged.
+ * Return: pages, which is also how many are charged.
  */
 unsigned long pages_pinned(struct iopt_pages *pages)
 {
@@ -1070,7 +1070,7 @@ void pages_walk_start(struct pages_walk *walk, struct iopt_pages *pages,
  * @walk: the walk
  * @pfn: the first frame
  *
- * Returns how many there are, 0 at the end.
+ * Return: how many there are, 0 at the end.
  */
 unsigned long pages_walk_next_extent(struct pages_walk *walk,
 				     unsigned long *pfn)

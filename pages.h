@@ -194,7 +194,7 @@ unsigned long pages_walk_next_extent(struct pages_walk *walk,
  * @walk: the walk
  * @pfn: the first frame
  *
- * Returns how many there are, 0 at the end.
+ * Return: how many there are, 0 at the end.
  */
 static inline unsigned long pages_walk_next(struct pages_walk *walk,
 					    unsigned long *pfn)
