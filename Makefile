@@ -11,6 +11,7 @@ iommufd-y := \
 	area.o \
 	attach.o \
 	auto_hwpt.o \
+	change_process.o \
 	ctx.o \
 	device.o \
 	dirty.o \

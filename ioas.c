@@ -5,6 +5,7 @@
 #include <linux/iommu.h>
 #include <linux/uaccess.h>
 
+#include "change_process.h"
 #include "ioas.h"
 #include "iopt_map.h"
 #include "iopt_unmap.h"
@@ -326,7 +327,7 @@ int iommufd_ioas_change_process(struct iommufd_ucmd *ucmd)
 
 	if (cmd->__reserved)
 		return -EOPNOTSUPP;
-	return iopt_change_process(ucmd->ictx);
+	return iommufd_change_process(ucmd->ictx);
 }
 
 /* IOMMU_IOAS_NOIOMMU_GET_PA */

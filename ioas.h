@@ -17,7 +17,7 @@
  *	of creation, under @mutex
  * @vfio_type1: a VFIO container chose type 1, which has no dirty log; set once,
  *	under @mutex
- * @change_item: for iopt_change_process(), under the write side of
+ * @change_item: for iommufd_change_process(), under the write side of
  *	iommufd_ctx.ioas_creation_lock
  */
 struct iommufd_ioas {
@@ -37,9 +37,6 @@ static inline struct iommufd_ioas *iommufd_get_ioas(struct iommufd_ctx *ictx,
 
 	return container_of_const(obj, struct iommufd_ioas, obj);
 }
-
-/* In accounting.c */
-int iopt_change_process(struct iommufd_ctx *ictx);
 
 void iommufd_ioas_init(struct iommufd_ioas *ioas);
 void iommufd_ioas_destroy(struct iommufd_object *obj);
