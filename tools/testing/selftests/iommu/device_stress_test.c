@@ -56,32 +56,32 @@ static __u32 any_ioas(struct worker *w)
 	return w->sh->ioas[pick(w, NIOAS)];
 }
 
-static __u32 id_at(struct worker *w, enum kind kind, unsigned int at)
+static __u32 id_at(struct worker *w, enum kind what, unsigned int at)
 {
-	return __atomic_load_n(&w->sh->ids[kind][at], __ATOMIC_RELAXED);
+	return __atomic_load_n(&w->sh->ids[what][at], __ATOMIC_RELAXED);
 }
 
-static __u32 keep_at(struct worker *w, enum kind kind, unsigned int at,
+static __u32 keep_at(struct worker *w, enum kind what, unsigned int at,
 		     __u32 id)
 {
-	return __atomic_exchange_n(&w->sh->ids[kind][at], id, __ATOMIC_RELAXED);
+	return __atomic_exchange_n(&w->sh->ids[what][at], id, __ATOMIC_RELAXED);
 }
 
 /* One that somebody has made, rather than none */
-static __u32 an_id(struct worker *w, enum kind kind)
+static __u32 an_id(struct worker *w, enum kind what)
 {
 	unsigned int from = pick(w, PER_KIND);
 	__u32 id = 0;
 
 	for (unsigned int i = 0; !id && i < PER_KIND; i++)
-		id = id_at(w, kind, (from + i) % PER_KIND);
+		id = id_at(w, what, (from + i) % PER_KIND);
 	return id;
 }
 
 /* The one that has to make room for it goes, if nobody needs it */
-static void keep_id(struct worker *w, enum kind kind, __u32 id)
+static void keep_id(struct worker *w, enum kind what, __u32 id)
 {
-	__u32 old = keep_at(w, kind, pick(w, PER_KIND), id);
+	__u32 old = keep_at(w, what, pick(w, PER_KIND), id);
 
 	if (old && old != id)
 		iommu_destroy(w->sh->fd, old);
@@ -109,14 +109,14 @@ static struct mock_dev a_device(struct worker *w)
 }
 
 /* Its ID is left there now and then, for others to meet what has gone */
-static int destroy_one(struct worker *w, enum kind kind)
+static int destroy_one(struct worker *w, enum kind what)
 {
 	unsigned int at = pick(w, PER_KIND);
-	__u32 id = id_at(w, kind, at);
+	__u32 id = id_at(w, what, at);
 	int rc = iommu_destroy(w->sh->fd, id);
 
 	if (!rc && pick(w, 4))
-		__atomic_compare_exchange_n(&w->sh->ids[kind][at], &id, 0,
+		__atomic_compare_exchange_n(&w->sh->ids[what][at], &id, 0,
 					    false, __ATOMIC_RELAXED,
 					    __ATOMIC_RELAXED);
 	return rc;
@@ -226,7 +226,7 @@ static int do_automatic(struct worker *w)
 	return mock_pasid_detach(w->sh->fd, an_id(w, STDEV), 0);
 }
 
-static int alloc_hwpt(struct worker *w, enum kind kind, __u32 flags)
+static int alloc_hwpt(struct worker *w, enum kind what, __u32 flags)
 {
 	__u32 id;
 	int rc;
@@ -237,7 +237,7 @@ static int alloc_hwpt(struct worker *w, enum kind kind, __u32 flags)
 			     w->sh->fault[pick(w, NQUEUES)],
 			     IOMMU_HWPT_DATA_NONE, NULL, 0, &id);
 	if (!rc)
-		keep_id(w, kind, id);
+		keep_id(w, what, id);
 	return rc;
 }
 

@@ -81,16 +81,16 @@ static __u32 any_id(struct worker *w)
 }
 
 /* Most often what is there, in the context of any_fd() */
-static __u32 id_at(struct worker *w, enum kind kind, unsigned int at)
+static __u32 id_at(struct worker *w, enum kind what, unsigned int at)
 {
-	__u32 id = w->sh->ids[w->ctx][kind][at];
+	__u32 id = w->sh->ids[w->ctx][what][at];
 
 	return id && pick(w, 8) ? id : any_id(w);
 }
 
-static __u32 an_id(struct worker *w, enum kind kind)
+static __u32 an_id(struct worker *w, enum kind what)
 {
-	return id_at(w, kind, pick(w, PER_KIND));
+	return id_at(w, what, pick(w, PER_KIND));
 }
 
 /* Something to attach to */
@@ -110,12 +110,12 @@ static __u32 any_pasid_pt(struct worker *w)
 }
 
 /* No more than IDs that can be met by chance */
-static void keep_id(struct worker *w, enum kind kind, __u32 id)
+static void keep_id(struct worker *w, enum kind what, __u32 id)
 {
 	if (id > MAX_ID)
 		iommu_destroy(w->sh->fd[w->ctx], id);
 	else
-		w->sh->ids[w->ctx][kind][pick(w, PER_KIND)] = id;
+		w->sh->ids[w->ctx][what][pick(w, PER_KIND)] = id;
 }
 
 static void keep_device(struct worker *w, const struct mock_dev *dev)
@@ -285,14 +285,14 @@ static int do_ioas(struct worker *w)
 	return rc;
 }
 
-static int alloc_hwpt(struct worker *w, enum kind kind, __u32 flags)
+static int alloc_hwpt(struct worker *w, enum kind what, __u32 flags)
 {
 	int fd = any_fd(w);
 	__u32 id;
 	int rc = hwpt_alloc(fd, an_id(w, IDEV), any_ioas(w), flags, &id);
 
 	if (!rc)
-		keep_id(w, kind, id);
+		keep_id(w, what, id);
 	return rc;
 }
 
