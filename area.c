@@ -343,20 +343,24 @@ void area_unpin(struct iopt_area *area)
 }
 
 /* Is an interval in physical memory that is as contiguous and aligned as it? */
-static bool area_is_block(struct iopt_area *area, unsigned long iova,
-			  unsigned long size)
+static int area_is_block(struct iopt_area *area, unsigned long iova,
+			 unsigned long size)
 {
 	unsigned long offset = area_offset(area, iova);
 	unsigned long pfn, nr, next = 0, left;
 	struct pages_walk walk;
 	u64 phys;
+	int rc;
 
 	if (area->pages->kind == PAGES_DMABUF)
 		return !pages_dmabuf_phys(area->pages->dmabuf, offset, &phys) &&
 		       IS_ALIGNED(phys, size);
 
 	left = area_index(area, iova + size - 1) - area_index(area, iova) + 1;
-	guard(mutex)(&area->pages->mutex);
+	ACQUIRE(mutex_kill, lock)(&area->pages->mutex);
+	rc = ACQUIRE_ERR(mutex_kill, &lock);
+	if (rc)
+		return rc;
 	pages_walk_start(&walk, area->pages, offset >> PAGE_SHIFT,
 			 area_index(area, iova + size - 1));
 	while ((nr = pages_walk_next(&walk, &pfn))) {
@@ -382,30 +386,34 @@ static bool area_is_block(struct iopt_area *area, unsigned long iova,
  * The IOPTEs are as large as memory, alignment and domain permit, unless large
  * ones are disabled. The reservation lock of a dma-buf is held.
  *
- * Return: false when an IOPTE begins at @iova.
+ * Return: 1, 0 when an IOPTE begins at @iova, or -EINTR when the caller is killed
+ * while somebody pins pages of the backing.
  */
-bool area_block_across(struct iopt_area *area, struct iommu_domain *domain,
-		       unsigned long iova, unsigned long *first,
-		       unsigned long *last)
+int area_block_across(struct iopt_area *area, struct iommu_domain *domain,
+		      unsigned long iova, unsigned long *first,
+		      unsigned long *last)
 {
 	unsigned long sizes = domain->pgsize_bitmap;
 	unsigned long size;
+	int rc;
 
 	lockdep_assert_held(&area->iopt->domains_rwsem);
 
 	if (area->iopt->disable_large_pages)
-		return false;
+		return 0;
 	for (; sizes; sizes &= ~size) {
 		size = 1UL << __fls(sizes);
 		if (IS_ALIGNED(iova, size))
 			break;
 		*first = round_down(iova, size);
 		*last = *first + (size - 1);
-		if (*first >= area->node.iova && *last <= area->node.last &&
-		    area_is_block(area, *first, size))
-			return true;
+		if (*first < area->node.iova || *last > area->node.last)
+			continue;
+		rc = area_is_block(area, *first, size);
+		if (rc)
+			return rc;
 	}
-	return false;
+	return 0;
 }
 
 /*
@@ -553,14 +561,21 @@ void area_unpin_pages(struct iopt_area *area, unsigned long iova,
  * area_report_pins() - report what accesses have pinned as dirty
  * @area: the area
  * @bitmap: where to report to
+ *
+ * Return: 0, or -EINTR when the caller is killed while somebody pins pages of
+ * the backing.
  */
-void area_report_pins(struct iopt_area *area, struct iova_bitmap *bitmap)
+int area_report_pins(struct iopt_area *area, struct iova_bitmap *bitmap)
 {
 	unsigned long base = area->offset >> PAGE_SHIFT;
 	struct area_pin *pin;
 	struct rb_node *rb;
+	int rc;
 
-	guard(mutex)(&area->pages->mutex);
+	ACQUIRE(mutex_kill, lock)(&area->pages->mutex);
+	rc = ACQUIRE_ERR(mutex_kill, &lock);
+	if (rc)
+		return rc;
 	for (rb = rb_first_cached(&area->access_pins); rb; rb = rb_next(rb)) {
 		pin = rb_entry(rb, struct area_pin, rb);
 		iova_bitmap_set(bitmap,
@@ -568,4 +583,5 @@ void area_report_pins(struct iopt_area *area, struct iova_bitmap *bitmap)
 					((pin->first - base) << PAGE_SHIFT),
 				(pin->last - pin->first + 1) << PAGE_SHIFT);
 	}
+	return 0;
 }

@@ -149,9 +149,9 @@ int area_fill_domain(struct iopt_area *area, struct iommu_domain *domain);
 void area_unmap_domain(struct iopt_area *area, struct iommu_domain *domain,
 		       struct iommu_iotlb_gather *gather);
 void area_unpin(struct iopt_area *area);
-bool area_block_across(struct iopt_area *area, struct iommu_domain *domain,
-		       unsigned long iova, unsigned long *first,
-		       unsigned long *last);
+int area_block_across(struct iopt_area *area, struct iommu_domain *domain,
+		      unsigned long iova, unsigned long *first,
+		      unsigned long *last);
 
 /* Pins of accesses, which keep the area busy and have raised its pins */
 int area_pin_pages(struct iopt_area *area, unsigned long iova,
@@ -159,6 +159,6 @@ int area_pin_pages(struct iopt_area *area, unsigned long iova,
 void area_unpin_pages(struct iopt_area *area, unsigned long iova,
 		      unsigned long last);
 
-void area_report_pins(struct iopt_area *area, struct iova_bitmap *bitmap);
+int area_report_pins(struct iopt_area *area, struct iova_bitmap *bitmap);
 
 #endif

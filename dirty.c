@@ -161,11 +161,15 @@ static int dirty_read_interval(struct dirty_read *read, struct iopt_area *area,
 			       unsigned long iova, unsigned long last)
 {
 	unsigned long first_across, last_across;
+	int across = 0;
 	int rc;
 
-	if (iova != area->node.iova &&
-	    area_block_across(area, read->domain, iova, &first_across,
-			      &last_across)) {
+	if (iova != area->node.iova)
+		across = area_block_across(area, read->domain, iova,
+					   &first_across, &last_across);
+	if (across < 0)
+		return across;
+	if (across) {
 		last_across = min(last_across, last);
 		rc = dirty_read_part(read, iova, last_across,
 				     IOMMU_DIRTY_NO_CLEAR);
@@ -173,9 +177,13 @@ static int dirty_read_interval(struct dirty_read *read, struct iopt_area *area,
 			return rc;
 		iova = last_across + 1;
 	}
-	if (last != area->node.last &&
-	    area_block_across(area, read->domain, last + 1, &first_across,
-			      &last_across)) {
+	across = 0;
+	if (last != area->node.last)
+		across = area_block_across(area, read->domain, last + 1,
+					   &first_across, &last_across);
+	if (across < 0)
+		return across;
+	if (across) {
 		rc = dirty_read_part(read, first_across, last,
 				     IOMMU_DIRTY_NO_CLEAR);
 		if (rc || first_across == iova)

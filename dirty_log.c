@@ -270,10 +270,11 @@ static bool log_read_domains(struct log_query *log, struct iova_bitmap *bitmap,
 	return known;
 }
 
-static void log_read_areas(struct log_query *log, struct iova_bitmap *bitmap,
-			   unsigned long iova, unsigned long last, bool known)
+static int log_read_areas(struct log_query *log, struct iova_bitmap *bitmap,
+			  unsigned long iova, unsigned long last, bool known)
 {
 	struct iopt_area *area;
+	int rc;
 
 	iopt_for_each_area(log->iopt, area, iova, last) {
 		unsigned long area_iova = max(iova, area->node.iova);
@@ -285,10 +286,13 @@ static void log_read_areas(struct log_query *log, struct iova_bitmap *bitmap,
 			iova_bitmap_set(bitmap, area_iova,
 					area_last - area_iova + 1);
 		/* In this order: an unpin does it in the other */
-		area_report_pins(area, bitmap);
+		rc = area_report_pins(area, bitmap);
+		if (rc)
+			return rc;
 		log_read_written(log, bitmap, area_iova, area_last);
 		cond_resched();
 	}
+	return 0;
 }
 
 static int log_read_part(struct dirty_query *query, struct iova_bitmap *bitmap,
@@ -307,7 +311,9 @@ static int log_read_part(struct dirty_query *query, struct iova_bitmap *bitmap,
 	log->begun = true;
 	/* First, as it latches what a domain fails to tell */
 	known = log_read_domains(log, bitmap, iova, last);
-	log_read_areas(log, bitmap, iova, last, known);
+	rc = log_read_areas(log, bitmap, iova, last, known);
+	if (rc)
+		return rc;
 	if (log->then && last == query->last)
 		log->then(log->iopt, log->opaque);
 	return 0;

@@ -1075,6 +1075,42 @@ static int victim_copy(struct victim *v)
 			 MAP_FIX_RW, &iova);
 }
 
+/* What accesses have pinned is part of the dirty log */
+static int victim_log(struct victim *v)
+{
+	struct vfio_iommu_type1_dirty_bitmap start = {
+		.argsz = sizeof(start),
+		.flags = VFIO_IOMMU_DIRTY_PAGES_FLAG_START,
+	};
+	struct iommu_vfio_ioas set = {
+		.size = sizeof(set),
+		.ioas_id = v->ioas,
+		.op = IOMMU_VFIO_IOAS_SET,
+	};
+	__u64 bits = 0;
+	struct dirty_get get = {
+		.dirty.argsz = sizeof(get),
+		.dirty.flags = VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP,
+		.get = {
+			.iova = MOCK_APERTURE_START,
+			.size = 2 * PAGE,
+			.bitmap = {
+				.pgsize = PAGE,
+				.size = sizeof(bits),
+				.data = &bits,
+			},
+		},
+	};
+	int rc;
+
+	rc = iommu_cmd(v->fd, IOMMU_VFIO_IOAS, &set);
+	if (!rc && ioctl(v->fd, VFIO_IOMMU_DIRTY_PAGES, &start))
+		rc = errno;
+	if (!rc && ioctl(v->fd, VFIO_IOMMU_DIRTY_PAGES, &get))
+		rc = errno;
+	return rc;
+}
+
 FIXTURE(killed)
 {
 	struct victim victim;
@@ -1093,6 +1129,7 @@ FIXTURE_VARIANT_ADD(killed, pin) { .op = victim_pin };
 FIXTURE_VARIANT_ADD(killed, rw) { .op = victim_rw };
 FIXTURE_VARIANT_ADD(killed, attach) { .op = victim_attach };
 FIXTURE_VARIANT_ADD(killed, copy) { .op = victim_copy };
+FIXTURE_VARIANT_ADD(killed, log) { .op = victim_log };
 
 FIXTURE_SETUP(killed)
 {
