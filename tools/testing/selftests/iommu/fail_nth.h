@@ -111,4 +111,46 @@ static inline bool disarm(void)
 	return !left;
 }
 
+/*
+ * Have one of the places in our own code fail, after so many of them that do not.
+ * How many allocations fall between them does not matter, which depends on what
+ * the allocator has at hand. 0 or an errno.
+ */
+static inline int arm_own(unsigned int after)
+{
+	const char *dir = DEBUGFS "/fail_iommufd/";
+	char space[16];
+	const char *const attrs[][2] = {
+		{ "task-filter", "Y" },
+		{ "space", space },
+		{ "times", "1" },
+		{ "probability", "100" },
+	};
+	char path[64];
+
+	snprintf(space, sizeof(space), "%u", after);
+	for (unsigned int i = 0; i < ARRAY_LEN(attrs); i++) {
+		int rc;
+
+		snprintf(path, sizeof(path), "%s%s", dir, attrs[i][0]);
+		rc = write_text(path, attrs[i][1]);
+		if (rc)
+			return rc;
+	}
+	return write_text("/proc/self/make-it-fail", "1");
+}
+
+/* True if the failure happened */
+static inline bool disarm_own(void)
+{
+	unsigned long times;
+
+	if (write_text("/proc/self/make-it-fail", "0") ||
+	    read_number(DEBUGFS "/fail_iommufd/times", &times) ||
+	    write_text(DEBUGFS "/fail_iommufd/probability", "0") ||
+	    write_text(DEBUGFS "/fail_iommufd/task-filter", "N"))
+		abort();
+	return !times;
+}
+
 #endif

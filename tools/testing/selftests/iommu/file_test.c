@@ -495,18 +495,6 @@ TEST_F(file, hugetlb)
 	close(file);
 }
 
-static int read_number(const char *path, unsigned long *val)
-{
-	FILE *f = fopen(path, "r");
-	int n;
-
-	if (!f)
-		return errno;
-	n = fscanf(f, "%lu", val);
-	fclose(f);
-	return n == 1 ? 0 : EINVAL;
-}
-
 static int set_huge_pages(unsigned long nr)
 {
 	char val[24];
@@ -525,7 +513,7 @@ TEST(file_in_steps)
 {
 	size_t len = STEP_MAX + 4 * huge_size;
 	unsigned long before, now = 0;
-	unsigned int nth, steps = 0;
+	unsigned int after, steps = 0;
 	bool failed = true;
 	int fd, file, rc;
 	struct mock_dev dev;
@@ -550,12 +538,12 @@ TEST(file_in_steps)
 	ASSERT_EQ(0, mock_attach(fd, ioas, 0, &dev));
 	ASSERT_EQ(0, ioas_alloc(fd, &ioas));
 	ASSERT_EQ(0, hwpt_alloc_huge(fd, dev.idev, ioas, 0, &hwpt));
-	for (nth = 1; failed && nth < 1000; nth++) {
+	for (after = 0; failed && after < 100; after++) {
 		__u64 iova = BASE;
 
-		arm(nth);
+		ASSERT_EQ(0, arm_own(after));
 		rc = ioas_map_file(fd, ioas, file, 0, len, MAP_FIX_RW, &iova);
-		failed = disarm();
+		failed = disarm_own();
 		EXPECT_EQ(rc ? 0 : len / PAGE, vm_pin(0));
 		if (!rc)
 			EXPECT_EQ(0, ioas_unmap_all(fd, ioas, NULL));

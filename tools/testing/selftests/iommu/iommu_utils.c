@@ -814,6 +814,18 @@ int write_text(const char *path, const char *text)
 	return rc;
 }
 
+int read_number(const char *path, unsigned long *val)
+{
+	FILE *f = fopen(path, "re");
+	int n;
+
+	if (!f)
+		return errno;
+	n = fscanf(f, "%lu", val);
+	fclose(f);
+	return n == 1 ? 0 : EINVAL;
+}
+
 bool read_choice(const char *path, char *choice, size_t len)
 {
 	FILE *f = fopen(path, "re");

@@ -232,6 +232,7 @@ int memlock_limit_set(__u64 bytes);
 
 /* Write to a file such as those of sysfs and debugfs */
 int write_text(const char *path, const char *text);
+int read_number(const char *path, unsigned long *val);
 /* The choice in brackets, of all that its line offers. False if there is none. */
 bool read_choice(const char *path, char *choice, size_t len);
 
