@@ -18,6 +18,7 @@ iommufd-y := \
 	dirty_log.o \
 	eventq.o \
 	fault.o \
+	file_memory.o \
 	group.o \
 	hw_pagetable.o \
 	hw_queue.o \
@@ -31,14 +32,17 @@ iommufd-y := \
 	main.o \
 	object.o \
 	pages.o \
+	pages_map.o \
 	pages_rw.o \
 	pfn_runs.o \
+	pinning.o \
+	user_memory.o \
 	vdevice.o \
 	veventq.o \
 	vfio_compat.o \
 	vfio_dirty.o \
 	viommu.o
-iommufd-$(CONFIG_DMA_SHARED_BUFFER) += dmabuf.o
+iommufd-$(CONFIG_DMA_SHARED_BUFFER) += dmabuf.o revocable.o
 iommufd-$(CONFIG_IOMMUFD_NOIOMMU) += noiommu.o
 iommufd-$(CONFIG_IOMMUFD_TEST) += \
 	selftest.o \

@@ -10,112 +10,112 @@
 #include <linux/sched/user.h>
 #include <linux/slab.h>
 
-#include "pages.h"
+#include "accounting.h"
 #include "selftest.h"
 
 /**
- * pages_owner_init() - make the caller the owner of a backing
- * @pages: the backing, with its account_mode set
+ * pages_owner_init() - make the caller an owner
+ * @owner: the owner
+ * @mode: whose limit counts
  */
-void pages_owner_init(struct iopt_pages *pages)
+void pages_owner_init(struct pages_owner *owner,
+		      enum iommufd_account_mode mode)
 {
 	mmgrab(current->mm);
-	pages->mm = current->mm;
-	get_task_struct(current->group_leader);
-	pages->task = current->group_leader;
-	pages->user = NULL;
-	if (pages->account_mode == IOMMUFD_ACCOUNT_USER)
-		pages->user = get_uid(current_user());
+	owner->mm = current->mm;
+	owner->task = get_task_struct(current->group_leader);
+	owner->user = mode == IOMMUFD_ACCOUNT_USER ? get_uid(current_user()) :
+						     NULL;
+	owner->mode = mode;
 }
 
 /**
  * pages_owner_put() - the reverse of pages_owner_init()
- * @pages: the backing
+ * @owner: the owner, of nothing that is charged
  */
-void pages_owner_put(struct iopt_pages *pages)
+void pages_owner_put(struct pages_owner *owner)
 {
-	mmdrop(pages->mm);
-	put_task_struct(pages->task);
-	if (pages->user)
-		free_uid(pages->user);
+	mmdrop(owner->mm);
+	put_task_struct(owner->task);
+	if (owner->user)
+		free_uid(owner->user);
 }
 
-static int charge_user(struct iopt_pages *pages, unsigned long npages)
+static int charge_user(struct pages_owner *owner, unsigned long npages)
 {
-	unsigned long limit = task_rlimit(pages->task, RLIMIT_MEMLOCK) >>
+	unsigned long limit = task_rlimit(owner->task, RLIMIT_MEMLOCK) >>
 			      PAGE_SHIFT;
-	unsigned long old = atomic_long_read(&pages->user->locked_vm);
+	unsigned long old = atomic_long_read(&owner->user->locked_vm);
 
 	do {
 		if (old > limit || npages > limit - old)
 			return -ENOMEM;
-	} while (!atomic_long_try_cmpxchg(&pages->user->locked_vm, &old,
+	} while (!atomic_long_try_cmpxchg(&owner->user->locked_vm, &old,
 					  old + npages));
 	return 0;
 }
 
-static int charge_mm(struct iopt_pages *pages, unsigned long npages)
+static int charge_mm(struct pages_owner *owner, unsigned long npages)
 {
 	int rc;
 
 	/* The structure outlives its users, so this works after they exited */
-	if (mmap_write_lock_killable(pages->mm))
+	if (mmap_write_lock_killable(owner->mm))
 		return -EINTR;
-	rc = __account_locked_vm(pages->mm, npages, true, pages->task, false);
-	mmap_write_unlock(pages->mm);
+	rc = __account_locked_vm(owner->mm, npages, true, owner->task, false);
+	mmap_write_unlock(owner->mm);
 	return rc;
 }
 
-static void uncharge_mm(struct iopt_pages *pages, unsigned long npages)
+static void uncharge_mm(struct pages_owner *owner, unsigned long npages)
 {
-	mmap_write_lock(pages->mm);
-	__account_locked_vm(pages->mm, npages, false, pages->task, false);
-	mmap_write_unlock(pages->mm);
+	mmap_write_lock(owner->mm);
+	__account_locked_vm(owner->mm, npages, false, owner->task, false);
+	mmap_write_unlock(owner->mm);
 }
 
 /**
- * pages_charge() - account for pages about to be pinned
- * @pages: the backing
+ * pages_owner_charge() - account for pages about to be pinned
+ * @owner: who pays
  * @npages: how many
  *
  * Return: 0, -ENOMEM when the owner's RLIMIT_MEMLOCK would be exceeded, or -EINTR
  * when the caller is killed while somebody else works on the owner's memory.
  */
-int pages_charge(struct iopt_pages *pages, unsigned long npages)
+int pages_owner_charge(struct pages_owner *owner, unsigned long npages)
 {
 	int rc = 0;
 
 	if (iommufd_should_fail())
 		return -ENOMEM;
 
-	switch (pages->account_mode) {
+	switch (owner->mode) {
 	case IOMMUFD_ACCOUNT_USER:
-		rc = charge_user(pages, npages);
+		rc = charge_user(owner, npages);
 		break;
 	case IOMMUFD_ACCOUNT_MM:
-		rc = charge_mm(pages, npages);
+		rc = charge_mm(owner, npages);
 		break;
 	}
-	if (rc)
-		return rc;
-	atomic64_add(npages, &pages->mm->pinned_vm);
-	return 0;
+	if (!rc)
+		atomic64_add(npages, &owner->mm->pinned_vm);
+	return rc;
 }
 
 /**
- * pages_uncharge() - the reverse of pages_charge()
- * @pages: the backing
+ * pages_owner_uncharge() - the reverse of pages_owner_charge()
+ * @owner: who paid
  * @npages: how many
  */
-void pages_uncharge(struct iopt_pages *pages, unsigned long npages)
+void pages_owner_uncharge(struct pages_owner *owner, unsigned long npages)
 {
-	switch (pages->account_mode) {
+	switch (owner->mode) {
 	case IOMMUFD_ACCOUNT_USER:
-		atomic_long_sub(npages, &pages->user->locked_vm);
+		atomic_long_sub(npages, &owner->user->locked_vm);
 		break;
 	case IOMMUFD_ACCOUNT_MM:
-		uncharge_mm(pages, npages);
+		uncharge_mm(owner, npages);
 		break;
 	}
-	atomic64_sub(npages, &pages->mm->pinned_vm);
+	atomic64_sub(npages, &owner->mm->pinned_vm);
 }

@@ -49,7 +49,7 @@ enum iopt_area_state {
  *	the dirty log is read
  * @access_pins: struct area_pin, under iopt_pages.mutex
  * @item: on a private list of whoever builds or unmaps it
- * @dmabuf_maps: what is mapped where, under the reservation lock of the dma-buf
+ * @maps: of a revocable source: what is mapped where, under its lock
  */
 struct iopt_area {
 	struct iova_node node;
@@ -65,7 +65,7 @@ struct iopt_area {
 	atomic_t all_dirty;
 	struct rb_root_cached access_pins;
 	struct list_head item;
-	struct list_head dmabuf_maps;
+	struct list_head maps;
 };
 
 /**
@@ -104,17 +104,23 @@ static inline unsigned long area_index(const struct iopt_area *area,
 	return area_offset(area, iova) >> PAGE_SHIFT;
 }
 
+static inline bool area_is_aligned(const struct iopt_area *area,
+				   unsigned long alignment)
+{
+	return !((area->node.iova | area_length(area) | area->offset) &
+		 (alignment - 1));
+}
+
 #define iopt_for_each_area(iopt, area, iova, last)                           \
 	for (area = to_area(iova_space_first(&(iopt)->space, iova, last));   \
 	     area; area = to_area(iova_space_next(&area->node, last)))
 
-struct iopt_area *area_first(struct io_pagetable *iopt,
-			     struct iopt_pages *pages, unsigned long offset,
-			     int prot);
-struct iopt_area *area_alloc(struct io_pagetable *iopt,
-			     struct iopt_pages *pages, unsigned long offset,
-			     int prot);
-void area_free(struct iopt_area *area);
+void iopt_area_init(struct iopt_area *area, struct io_pagetable *iopt,
+		    struct iopt_pages *pages, unsigned long offset, int prot);
+struct iopt_area *iopt_area_alloc(struct io_pagetable *iopt,
+				  struct iopt_pages *pages,
+				  unsigned long offset, int prot);
+void iopt_area_free(struct iopt_area *area);
 
 static inline void area_end(struct iopt_area *area)
 {
@@ -144,21 +150,20 @@ static inline bool area_is_idle(struct iopt_area *area)
 }
 
 /* Mirroring in domains, under io_pagetable.domains_rwsem */
-int area_fill(struct iopt_area *area);
-int area_fill_domain(struct iopt_area *area, struct iommu_domain *domain);
-void area_unmap_domain(struct iopt_area *area, struct iommu_domain *domain,
-		       struct iommu_iotlb_gather *gather);
-void area_unpin(struct iopt_area *area);
-int area_block_across(struct iopt_area *area, struct iommu_domain *domain,
-		      unsigned long iova, unsigned long *first,
-		      unsigned long *last);
+int iopt_area_map(struct iopt_area *area, struct iommu_domain *domain);
+void iopt_area_unmap(struct iopt_area *area, struct iommu_domain *domain,
+		     struct iommu_iotlb_gather *gather);
+void iopt_area_unpin(struct iopt_area *area);
+int iopt_area_block_across(struct iopt_area *area, struct iommu_domain *domain,
+			   unsigned long iova, unsigned long *first,
+			   unsigned long *last);
 
 /* Pins of accesses, which keep the area busy and have raised its pins */
-int area_pin_pages(struct iopt_area *area, unsigned long iova,
-		   unsigned long last, struct page **out_pages);
-void area_unpin_pages(struct iopt_area *area, unsigned long iova,
-		      unsigned long last);
+int iopt_area_pin_pages(struct iopt_area *area, unsigned long iova,
+			unsigned long last, struct page **out_pages);
+void iopt_area_unpin_pages(struct iopt_area *area, unsigned long iova,
+			   unsigned long last);
 
-int area_report_pins(struct iopt_area *area, struct iova_bitmap *bitmap);
+int iopt_area_report_pins(struct iopt_area *area, struct iova_bitmap *bitmap);
 
 #endif

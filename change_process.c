@@ -16,21 +16,20 @@
 /**
  * struct owner_change - a backing on its way to another owner
  * @pages: the backing, locked
- * @npages: pages charged to the new owner so far
- * @new: the new owner; only mm, task, user and account_mode are set
+ * @npages: pages charged to @owner
+ * @owner: the new owner; once that is settled, the one that is let off
  */
 struct owner_change {
 	struct iopt_pages *pages;
 	unsigned long npages;
-	struct iopt_pages new;
+	struct pages_owner owner;
 };
 
-static bool owner_is_current(const struct iopt_pages *pages)
+static bool owner_is_current(const struct pages_owner *owner)
 {
-	if (pages->mm != current->mm)
+	if (owner->mm != current->mm)
 		return false;
-	return pages->account_mode != IOMMUFD_ACCOUNT_USER ||
-	       uid_eq(pages->user->uid, current_uid());
+	return !owner->user || uid_eq(owner->user->uid, current_uid());
 }
 
 /*
@@ -44,26 +43,25 @@ static int owner_change_add(struct iommufd_ctx *ictx, struct xarray *changes,
 	struct owner_change *change;
 	int rc;
 
-	if (owner_is_current(pages) || xa_load(changes, (unsigned long)pages))
+	if (owner_is_current(&pages->owner) || xa_load(changes, (unsigned long)pages))
 		return 0;
 
 	change = kzalloc_obj(*change, GFP_KERNEL_ACCOUNT);
 	if (!change)
 		return -ENOMEM;
 	change->pages = pages;
-	change->new.account_mode = pages->account_mode;
-	pages_owner_init(&change->new);
+	pages_owner_init(&change->owner, pages->owner.mode);
 	/* The same user pays as before, and only the counters of the mm move */
-	if (pages->account_mode == IOMMUFD_ACCOUNT_USER &&
-	    uid_eq(pages->user->uid, change->new.user->uid))
-		change->new.account_mode = IOMMUFD_ACCOUNT_NONE;
+	if (pages->owner.user &&
+	    uid_eq(pages->owner.user->uid, change->owner.user->uid))
+		change->owner.mode = IOMMUFD_ACCOUNT_NONE;
 
 	rc = mutex_lock_killable_nest_lock(&pages->mutex,
 					   &ictx->ioas_creation_lock);
 	if (rc)
 		goto err_free;
-	change->npages = pages_pinned(pages);
-	rc = pages_charge(&change->new, change->npages);
+	change->npages = iopt_pages_pinned(pages);
+	rc = pages_owner_charge(&change->owner, change->npages);
 	if (rc)
 		goto err_unlock;
 	rc = xa_err(xa_store(changes, (unsigned long)pages, change,
@@ -73,11 +71,11 @@ static int owner_change_add(struct iommufd_ctx *ictx, struct xarray *changes,
 	return 0;
 
 err_uncharge:
-	pages_uncharge(&change->new, change->npages);
+	pages_owner_uncharge(&change->owner, change->npages);
 err_unlock:
 	mutex_unlock(&pages->mutex);
 err_free:
-	pages_owner_put(&change->new);
+	pages_owner_put(&change->owner);
 	kfree(change);
 	return rc;
 }
@@ -88,13 +86,13 @@ static void owner_change_end(struct owner_change *change, bool commit)
 	struct iopt_pages *pages = change->pages;
 
 	if (commit) {
-		swap(pages->mm, change->new.mm);
-		swap(pages->task, change->new.task);
-		swap(pages->user, change->new.user);
+		swap(pages->owner, change->owner);
+		/* Each is charged the way that it was */
+		swap(pages->owner.mode, change->owner.mode);
 	}
-	pages_uncharge(&change->new, change->npages);
+	pages_owner_uncharge(&change->owner, change->npages);
 	mutex_unlock(&pages->mutex);
-	pages_owner_put(&change->new);
+	pages_owner_put(&change->owner);
 	kfree(change);
 }
 
@@ -119,7 +117,7 @@ static int change_process_check(struct io_pagetable *iopt)
 
 	/* Memory of another address space cannot become the caller's */
 	iopt_for_each_area(iopt, area, 0, ULONG_MAX) {
-		if (area->pages->kind != PAGES_FILE)
+		if (!area->pages->ops->any_owner)
 			return -EINVAL;
 	}
 	return 0;

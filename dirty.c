@@ -15,7 +15,6 @@
 
 #include "area.h"
 #include "dirty.h"
-#include "dmabuf.h"
 
 /*
  * Most bits of one part of a query: 32 GiB of 4 KiB pages. Their bytes, wherever
@@ -165,8 +164,8 @@ static int dirty_read_interval(struct dirty_read *read, struct iopt_area *area,
 	int rc;
 
 	if (iova != area->node.iova)
-		across = area_block_across(area, read->domain, iova,
-					   &first_across, &last_across);
+		across = iopt_area_block_across(area, read->domain, iova,
+						&first_across, &last_across);
 	if (across < 0)
 		return across;
 	if (across) {
@@ -179,8 +178,8 @@ static int dirty_read_interval(struct dirty_read *read, struct iopt_area *area,
 	}
 	across = 0;
 	if (last != area->node.last)
-		across = area_block_across(area, read->domain, last + 1,
-					   &first_across, &last_across);
+		across = iopt_area_block_across(area, read->domain, last + 1,
+						&first_across, &last_across);
 	if (across < 0)
 		return across;
 	if (across) {
@@ -191,21 +190,6 @@ static int dirty_read_interval(struct dirty_read *read, struct iopt_area *area,
 		last = first_across - 1;
 	}
 	return dirty_read_part(read, iova, last, 0);
-}
-
-/* A revoked dma-buf must not leave the page table while that is being read */
-static int dirty_read_area(struct dirty_read *read, struct iopt_area *area,
-			   unsigned long iova, unsigned long last)
-{
-	struct iopt_pages *pages = area->pages;
-	int rc;
-
-	if (pages->kind == PAGES_DMABUF)
-		pages_dmabuf_lock(pages->dmabuf);
-	rc = dirty_read_interval(read, area, iova, last);
-	if (pages->kind == PAGES_DMABUF)
-		pages_dmabuf_unlock(pages->dmabuf);
-	return rc;
 }
 
 static void dirty_report_missed(const struct iopt_dirty_state *state,
@@ -295,10 +279,13 @@ int dirty_read_domain(struct io_pagetable *iopt, struct iopt_domain *idom,
 		unsigned long area_iova = max(iova, area->node.iova);
 		unsigned long area_last = min(last, area->node.last);
 
-		if (user == IOPT_DIRTY_LOG && area->pages->kind == PAGES_DMABUF)
+		if (user == IOPT_DIRTY_LOG &&
+		    !iopt_pages_is_memory(area->pages))
 			continue;
 		dirty_report_missed(state, bitmap, area_iova, area_last);
-		rc = dirty_read_area(&read, area, area_iova, area_last);
+		iopt_pages_freeze(area->pages);
+		rc = dirty_read_interval(&read, area, area_iova, area_last);
+		iopt_pages_thaw(area->pages);
 		if (rc)
 			break;
 		cond_resched();

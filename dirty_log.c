@@ -42,7 +42,8 @@ enum log_latch {
 /* A dma-buf is no memory; and nobody writes to what is only readable */
 static bool area_is_logged(const struct iopt_area *area)
 {
-	return area->pages->kind != PAGES_DMABUF && (area->prot & IOMMU_WRITE);
+	return iopt_pages_is_memory(area->pages) &&
+	       (area->prot & IOMMU_WRITE);
 }
 
 static void log_latch(struct io_pagetable *iopt, unsigned long iova,
@@ -286,7 +287,7 @@ static int log_read_areas(struct log_query *log, struct iova_bitmap *bitmap,
 			iova_bitmap_set(bitmap, area_iova,
 					area_last - area_iova + 1);
 		/* In this order: an unpin does it in the other */
-		rc = area_report_pins(area, bitmap);
+		rc = iopt_area_report_pins(area, bitmap);
 		if (rc)
 			return rc;
 		log_read_written(log, bitmap, area_iova, area_last);

@@ -26,7 +26,6 @@
 #include <linux/mm.h>
 
 #include "area.h"
-#include "dmabuf.h"
 #include "io_pagetable.h"
 #include "pages.h"
 #include "selftest.h"
@@ -49,13 +48,6 @@ void iopt_init(struct io_pagetable *iopt)
 /*
  * Alignment
  */
-
-static bool area_is_aligned(const struct iopt_area *area,
-			    unsigned long alignment)
-{
-	return !((area->node.iova | area_length(area) | area->offset) &
-		 (alignment - 1));
-}
 
 /**
  * iopt_check_alignment() - can the alignment be raised
@@ -231,52 +223,6 @@ int iopt_page_sizes(struct io_pagetable *iopt, u64 *sizes)
 	return 0;
 }
 
-static int area_phys_dmabuf(struct iopt_area *area, unsigned long iova,
-			    u64 *phys)
-{
-	struct pages_dmabuf *import = area->pages->dmabuf;
-	int rc;
-
-	pages_dmabuf_lock(import);
-	rc = pages_dmabuf_phys(import, area_offset(area, iova), phys);
-	pages_dmabuf_unlock(import);
-	return rc;
-}
-
-/* Contiguous memory from an IOVA of an area on, at most length bytes */
-static int area_phys(struct iopt_area *area, unsigned long iova, u64 *length,
-		     u64 *phys)
-{
-	unsigned long offset = area_offset(area, iova);
-	unsigned long pfn, next, nr, npages = 0;
-	struct pages_walk walk;
-
-	int rc;
-
-	*length = min(*length, area->node.last - iova + 1);
-	if (area->pages->kind == PAGES_DMABUF)
-		return area_phys_dmabuf(area, iova, phys);
-
-	ACQUIRE(mutex_kill, lock)(&area->pages->mutex);
-	rc = ACQUIRE_ERR(mutex_kill, &lock);
-	if (rc)
-		return rc;
-	pages_walk_start(&walk, area->pages, offset >> PAGE_SHIFT,
-			 (offset + *length - 1) >> PAGE_SHIFT);
-	while ((nr = pages_walk_next(&walk, &next))) {
-		if (!npages)
-			pfn = next;
-		else if (next != pfn + npages)
-			break;
-		npages += nr;
-	}
-	if (WARN_ON(!npages))
-		return -EINVAL;
-	*phys = PFN_PHYS(pfn) + offset_in_page(offset);
-	*length = min(*length, (u64)npages * PAGE_SIZE - offset_in_page(offset));
-	return 0;
-}
-
 static bool iopt_has_noiommu(struct io_pagetable *iopt)
 {
 	struct iopt_domain *idom;
@@ -288,17 +234,26 @@ static bool iopt_has_noiommu(struct io_pagetable *iopt)
 	return false;
 }
 
+/* Contiguous memory from an IOVA of an area on, at most length bytes */
 static int area_noiommu_phys(struct iopt_area *area, unsigned long iova,
 			     u64 *length, u64 *phys)
 {
+	struct iopt_pages *pages = area->pages;
+	int rc;
+
 	lockdep_assert_held(&area->iopt->domains_rwsem);
 
-	if (area->pages->kind == PAGES_DMABUF &&
-	    pages_dmabuf_revoked(area->pages->dmabuf))
-		return -EINVAL;
-	if (!iopt_has_noiommu(area->iopt))
-		return -EOPNOTSUPP;
-	return area_phys(area, iova, length, phys);
+	*length = min(*length, area->node.last - iova + 1);
+	iopt_pages_freeze(pages);
+	if (iopt_pages_revoked(pages))
+		rc = -EINVAL;
+	else if (!iopt_has_noiommu(area->iopt))
+		rc = -EOPNOTSUPP;
+	else
+		rc = iopt_pages_phys(pages, area_offset(area, iova), length,
+				     phys);
+	iopt_pages_thaw(pages);
+	return rc;
 }
 
 /**

@@ -281,14 +281,11 @@ int iommufd_ioas_copy(struct iommufd_ucmd *ucmd)
 		return PTR_ERR(src);
 	struct iommufd_ioas *dst __free(iommufd_put_object) =
 		iommufd_get_ioas(ucmd->ictx, cmd->dst_ioas_id);
-	/* What is wrong with the source comes first */
-	if (IS_ERR(dst))
-		return iopt_copy_check(&src->iopt, cmd->src_iova,
-				       cmd->length) ?: PTR_ERR(dst);
 
+	/* What is wrong with the source comes before a wrong destination */
 	iova = cmd->dst_iova;
-	rc = iopt_copy(&dst->iopt, &iova, &src->iopt, cmd->src_iova,
-		       cmd->length, map_prot(cmd->flags),
+	rc = iopt_copy(IS_ERR(dst) ? NULL : &dst->iopt, &iova, &src->iopt,
+		       cmd->src_iova, cmd->length, map_prot(cmd->flags),
 		       cmd->flags & IOMMU_IOAS_MAP_FIXED_IOVA);
 	if (rc)
 		return rc;

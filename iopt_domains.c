@@ -29,42 +29,110 @@ static int iopt_reserve_aperture(struct io_pagetable *iopt,
 	return 0;
 }
 
-static void iopt_unfill_domain(struct io_pagetable *iopt,
-			       struct iopt_domain *idom, struct iopt_area *end)
+/* The next one of some areas on a list, or without a list of all of the space */
+static struct iopt_area *iopt_next_area(struct io_pagetable *iopt,
+					struct list_head *areas,
+					struct iopt_area *area)
 {
-	struct iommu_iotlb_gather gather;
+	struct list_head *next;
+
+	if (!areas)
+		return to_area(area ? iova_space_next(&area->node, ULONG_MAX) :
+				      iova_space_first(&iopt->space, 0,
+						       ULONG_MAX));
+	next = area ? area->item.next : areas->next;
+	return next == areas ? NULL : list_entry(next, struct iopt_area, item);
+}
+
+#define iopt_for_each_of(iopt, areas, area)                                  \
+	for (area = iopt_next_area(iopt, areas, NULL); area;                 \
+	     area = iopt_next_area(iopt, areas, area))
+
+/* Take areas out of a domain, those before @end, and flush */
+static void iopt_unfill_domain(struct io_pagetable *iopt,
+			       struct iopt_domain *idom,
+			       struct list_head *areas, struct iopt_area *end)
+{
+	struct iommu_iotlb_gather gather __uninitialized;
 	struct iopt_area *area;
 
 	iommu_iotlb_gather_init(&gather);
-	iopt_for_each_area(iopt, area, 0, ULONG_MAX) {
+	iopt_for_each_of(iopt, areas, area) {
 		if (area == end)
 			break;
-		area_unmap_domain(area, idom->domain, &gather);
+		iopt_area_unmap(area, idom->domain, &gather);
 		cond_resched();
 	}
 	iommu_iotlb_sync(idom->domain, &gather);
-
-	/* The other domains still need the pages */
-	if (!list_empty(&iopt->domains))
-		return;
-	iopt_for_each_area(iopt, area, 0, ULONG_MAX)
-		area_unpin(area);
 }
 
-static int iopt_fill_domain(struct io_pagetable *iopt, struct iopt_domain *idom)
+static int iopt_fill_domain(struct io_pagetable *iopt, struct iopt_domain *idom,
+			    struct list_head *areas)
 {
 	struct iopt_area *area;
 	int rc;
 
-	iopt_for_each_area(iopt, area, 0, ULONG_MAX) {
-		rc = fatal_signal_pending(current) ? -EINTR :
-			     area_fill_domain(area, idom->domain);
+	iopt_for_each_of(iopt, areas, area) {
+		rc = iopt_area_map(area, idom->domain);
 		if (rc) {
-			iopt_unfill_domain(iopt, idom, area);
+			iopt_unfill_domain(iopt, idom, areas, area);
 			return rc;
 		}
 	}
 	return 0;
+}
+
+static void iopt_unpin_areas(struct io_pagetable *iopt, struct list_head *areas)
+{
+	struct iopt_area *area;
+
+	iopt_for_each_of(iopt, areas, area)
+		iopt_area_unpin(area);
+}
+
+/**
+ * iopt_fill() - mirror new areas in all domains
+ * @iopt: the space
+ * @areas: struct iopt_area.item
+ *
+ * Context: io_pagetable.domains_rwsem held.
+ *
+ * Return: 0, or an errno of iopt_area_map() with the areas in no domain and
+ * nothing pinned for them.
+ */
+int iopt_fill(struct io_pagetable *iopt, struct list_head *areas)
+{
+	struct iopt_domain *idom;
+	int rc;
+
+	list_for_each_entry(idom, &iopt->domains, item) {
+		rc = iopt_fill_domain(iopt, idom, areas);
+		if (rc)
+			goto err_unfill;
+	}
+	return 0;
+
+err_unfill:
+	list_for_each_entry_continue_reverse(idom, &iopt->domains, item)
+		iopt_unfill_domain(iopt, idom, areas, NULL);
+	iopt_unpin_areas(iopt, areas);
+	return rc;
+}
+
+/**
+ * iopt_unfill() - take areas out of all domains, flush, and only then unpin
+ * @iopt: the space
+ * @areas: struct iopt_area.item; none of them is used by an access
+ *
+ * Context: io_pagetable.domains_rwsem held.
+ */
+void iopt_unfill(struct io_pagetable *iopt, struct list_head *areas)
+{
+	struct iopt_domain *idom;
+
+	list_for_each_entry(idom, &iopt->domains, item)
+		iopt_unfill_domain(iopt, idom, areas, NULL);
+	iopt_unpin_areas(iopt, areas);
 }
 
 /**
@@ -102,12 +170,15 @@ int iopt_add_domain(struct io_pagetable *iopt, struct iopt_domain *idom)
 	}
 
 	iopt_log_add_domain(iopt, idom);
-	rc = iopt_fill_domain(iopt, idom);
+	rc = iopt_fill_domain(iopt, idom, NULL);
 	if (!rc) {
 		list_add_tail(&idom->item, &iopt->domains);
 		return 0;
 	}
 
+	/* The other domains still need the pages */
+	if (list_empty(&iopt->domains))
+		iopt_unpin_areas(iopt, NULL);
 	guard(rwsem_write)(&iopt->iova_rwsem);
 	iova_space_unreserve(&iopt->space, idom);
 	iopt_update_alignment(iopt);
@@ -126,7 +197,9 @@ void iopt_remove_domain(struct io_pagetable *iopt, struct iopt_domain *idom)
 	guard(rwsem_write)(&iopt->domains_rwsem);
 	iopt_log_forget(iopt);
 	list_del(&idom->item);
-	iopt_unfill_domain(iopt, idom, NULL);
+	iopt_unfill_domain(iopt, idom, NULL, NULL);
+	if (list_empty(&iopt->domains))
+		iopt_unpin_areas(iopt, NULL);
 
 	guard(rwsem_write)(&iopt->iova_rwsem);
 	iova_space_unreserve(&iopt->space, idom);

@@ -5,18 +5,16 @@
  */
 #include <linux/dma-buf.h>
 #include <linux/file.h>
-#include <linux/hugetlb.h>
 #include <linux/iommu.h>
-#include <linux/magic.h>
 #include <linux/mm.h>
 #include <linux/overflow.h>
-#include <linux/shmem_fs.h>
 
 #include "area.h"
 #include "dmabuf.h"
+#include "file_memory.h"
+#include "iopt_domains.h"
 #include "iopt_map.h"
-#include "iopt_unmap.h"
-#include "pages.h"
+#include "user_memory.h"
 
 /*
  * An IOVA that the kernel chooses is aligned to this at most, which allows large
@@ -65,7 +63,7 @@ static void iopt_map_free(struct iopt_map *map)
 	struct iopt_area *area, *next;
 
 	list_for_each_entry_safe(area, next, &map->areas, item)
-		area_free(area);
+		iopt_area_free(area);
 }
 
 static int iopt_find_iova(struct iopt_map *map, unsigned long *iova)
@@ -95,11 +93,10 @@ static int iopt_check_iova(struct iopt_map *map, unsigned long iova)
 /* Each piece has to be mappable by itself */
 static int iopt_check_pieces(struct iopt_map *map)
 {
-	unsigned long mask = map->iopt->iova_alignment - 1;
 	struct iopt_area *area;
 
 	list_for_each_entry(area, &map->areas, item) {
-		if ((area->node.iova | area_length(area) | area->offset) & mask)
+		if (!area_is_aligned(area, map->iopt->iova_alignment))
 			return -EINVAL;
 	}
 	return 0;
@@ -156,24 +153,6 @@ static int iopt_map_insert(struct iopt_map *map, unsigned long *iova,
 	return 0;
 }
 
-static int iopt_map_fill(struct iopt_map *map)
-{
-	LIST_HEAD(filled);
-	struct iopt_area *area;
-	int rc;
-
-	list_for_each_entry(area, &map->areas, item) {
-		rc = area_fill(area);
-		if (rc) {
-			list_cut_before(&filled, &map->areas, &area->item);
-			iopt_unfill(map->iopt, &filled);
-			list_splice(&filled, &map->areas);
-			return rc;
-		}
-	}
-	return 0;
-}
-
 /* Consumes the areas */
 static int iopt_map_finish(struct iopt_map *map, unsigned long *iova,
 			   bool fixed)
@@ -189,7 +168,7 @@ static int iopt_map_finish(struct iopt_map *map, unsigned long *iova,
 	if (rc)
 		goto out_unlock;
 
-	rc = iopt_map_fill(map);
+	rc = iopt_fill(iopt, &map->areas);
 
 	down_write(&iopt->iova_rwsem);
 	list_for_each_entry(area, &map->areas, item) {
@@ -207,10 +186,11 @@ out_free:
 	return rc;
 }
 
-static int iopt_map_pages(struct io_pagetable *iopt, struct iopt_pages *pages,
-			  unsigned long *iova, unsigned long start,
-			  unsigned long length, int prot, bool fixed,
-			  const struct iopt_map_policy *policy)
+/* Consumes the mapping */
+static int iopt_map_new(struct io_pagetable *iopt, struct iopt_mapping *mapping,
+			unsigned long *iova, unsigned long start,
+			unsigned long length, int prot, bool fixed,
+			const struct iopt_map_policy *policy)
 {
 	struct iopt_map map = {
 		.iopt = iopt,
@@ -221,8 +201,9 @@ static int iopt_map_pages(struct io_pagetable *iopt, struct iopt_pages *pages,
 	};
 
 	/* From here on the area holds the backing */
-	iopt_map_add(&map, area_first(iopt, pages, offset_in_page(start), prot),
-		     length);
+	iopt_area_init(&mapping->area, iopt, &mapping->pages,
+		       offset_in_page(start), prot);
+	iopt_map_add(&map, &mapping->area, length);
 	return iopt_map_finish(&map, iova, fixed);
 }
 
@@ -244,7 +225,8 @@ int iopt_map_user(struct io_pagetable *iopt, unsigned long *iova,
 		  const struct iopt_map_policy *policy)
 {
 	unsigned long uaddr = (unsigned long)uptr;
-	struct iopt_pages *pages;
+	struct iopt_mapping *mapping;
+	int rc;
 
 	/* The end address is used as well, so it must not wrap to 0 */
 	if (uaddr + length < uaddr)
@@ -252,89 +234,47 @@ int iopt_map_user(struct io_pagetable *iopt, unsigned long *iova,
 	if (!length || length > SIZE_MAX - PAGE_SIZE)
 		return -EINVAL;
 
-	pages = pages_alloc_user(policy->account_mode, uaddr, length,
-				 prot & IOMMU_WRITE,
-				 sizeof(struct iopt_mapping));
-	if (IS_ERR(pages))
-		return PTR_ERR(pages);
-	return iopt_map_pages(iopt, pages, iova, uaddr, length, prot, fixed,
-			      policy);
+	mapping = kzalloc_obj(*mapping, GFP_KERNEL_ACCOUNT);
+	if (!mapping)
+		return -ENOMEM;
+	rc = iopt_user_memory_init(&mapping->pages, policy->account_mode, uaddr,
+				   length, prot & IOMMU_WRITE);
+	if (rc) {
+		kfree(mapping);
+		return rc;
+	}
+	return iopt_map_new(iopt, mapping, iova, uaddr, length, prot, fixed,
+			    policy);
 }
 
-static bool file_is_hugetlbfs(struct file *file)
+static int iopt_file_init(struct iopt_pages *pages, int fd, unsigned long start,
+			  unsigned long length, bool writable,
+			  const struct iopt_map_policy *policy)
 {
-	return IS_ENABLED(CONFIG_HUGETLBFS) &&
-	       file_inode(file)->i_sb->s_magic == HUGETLBFS_MAGIC;
-}
-
-/* Whether pages of the file can be pinned */
-static bool file_is_memfd(struct file *file)
-{
-	return shmem_mapping(file->f_mapping) || file_is_hugetlbfs(file);
-}
-
-/*
- * As for mmap(): whatever the mapping is for, the file is read, and a file that
- * may only grow is not written to at any place.
- */
-static bool file_may_map(struct file *file, bool writable)
-{
-	if (!(file->f_mode & FMODE_READ))
-		return false;
-	return !writable || ((file->f_mode & FMODE_WRITE) &&
-			     !IS_APPEND(file_inode(file)));
-}
-
-static bool file_is_sealed(struct file *file)
-{
-	unsigned int seals = 0;
-
-	if (shmem_mapping(file->f_mapping))
-		seals = SHMEM_I(file_inode(file))->seals;
-#ifdef CONFIG_HUGETLBFS
-	else
-		seals = HUGETLBFS_I(file_inode(file))->seals;
-#endif
-	return seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE);
-}
-
-static struct iopt_pages *
-iopt_file_pages(const struct iopt_map_policy *policy, int fd,
-		unsigned long start, unsigned long length, bool writable)
-{
-	const size_t size = sizeof(struct iopt_mapping);
-	struct iopt_pages *pages;
 	struct dma_buf *buf;
 	struct file *file;
+	int rc;
 
 	if (IS_ENABLED(CONFIG_DMA_SHARED_BUFFER)) {
 		buf = dma_buf_get(fd);
 		if (!IS_ERR(buf)) {
-			if (start >= buf->size || length > buf->size - start)
-				pages = ERR_PTR(-EINVAL);
-			else
-				pages = pages_alloc_dmabuf(policy->dev, buf,
-							   start, length,
-							   writable, size);
+			rc = iopt_dmabuf_init(pages, policy->dev, buf, start,
+					      length, writable);
 			dma_buf_put(buf);
-			return pages;
+			return rc;
 		}
 	}
 
 	file = fget(fd);
 	if (!file)
-		return ERR_PTR(-EBADF);
-	if (length > SIZE_MAX - PAGE_SIZE || !file_is_memfd(file))
-		pages = ERR_PTR(-EINVAL);
-	else if (!file_may_map(file, writable))
-		pages = ERR_PTR(-EACCES);
-	else if (writable && file_is_sealed(file))
-		pages = ERR_PTR(-EPERM);
+		return -EBADF;
+	if (length > SIZE_MAX - PAGE_SIZE)
+		rc = -EINVAL;
 	else
-		pages = pages_alloc_file(policy->account_mode, file, start,
-					 length, writable, size);
+		rc = iopt_file_memory_init(pages, policy->account_mode, file,
+					   start, length, writable);
 	fput(file);
-	return pages;
+	return rc;
 }
 
 /**
@@ -354,19 +294,26 @@ int iopt_map_file(struct io_pagetable *iopt, unsigned long *iova, int fd,
 		  unsigned long start, unsigned long length, int prot,
 		  bool fixed, const struct iopt_map_policy *policy)
 {
-	struct iopt_pages *pages;
+	struct iopt_mapping *mapping;
 	unsigned long last;
+	int rc;
 
 	if (!length)
 		return -EINVAL;
 	if (check_add_overflow(start, length - 1, &last))
 		return -EOVERFLOW;
 
-	pages = iopt_file_pages(policy, fd, start, length, prot & IOMMU_WRITE);
-	if (IS_ERR(pages))
-		return PTR_ERR(pages);
-	return iopt_map_pages(iopt, pages, iova, start, length, prot, fixed,
-			      policy);
+	mapping = kzalloc_obj(*mapping, GFP_KERNEL_ACCOUNT);
+	if (!mapping)
+		return -ENOMEM;
+	rc = iopt_file_init(&mapping->pages, fd, start, length,
+			    prot & IOMMU_WRITE, policy);
+	if (rc) {
+		kfree(mapping);
+		return rc;
+	}
+	return iopt_map_new(iopt, mapping, iova, start, length, prot, fixed,
+			    policy);
 }
 
 /* Describe what is at the source as areas of the destination */
@@ -386,8 +333,8 @@ static int iopt_copy_source(struct iopt_map *map, struct io_pagetable *src,
 		if (!map->length)
 			map->addr = area->pages->start +
 				    area_offset(area, iova);
-		copy = area_alloc(map->iopt, area->pages,
-				  area_offset(area, iova), map->prot);
+		copy = iopt_area_alloc(map->iopt, area->pages,
+				       area_offset(area, iova), map->prot);
 		if (!copy)
 			return -ENOMEM;
 		iopt_map_add(map, copy, end - iova + 1);
@@ -399,7 +346,8 @@ static int iopt_copy_source(struct iopt_map *map, struct io_pagetable *src,
 
 /**
  * iopt_copy() - map what is mapped already, sharing its backing
- * @dst: the space to map in
+ * @dst: the space to map in; NULL if there is none, which is wrong, but may not be
+ *	the first thing that is
  * @dst_iova: where, or where it ended up unless @fixed
  * @src: the space to copy from; may be @dst
  * @src_iova: first byte there
@@ -430,39 +378,11 @@ int iopt_copy(struct io_pagetable *dst, unsigned long *dst_iova,
 		return -EOVERFLOW;
 
 	rc = iopt_copy_source(&map, src, src_iova, last);
+	if (!rc && !dst)
+		rc = -ENOENT;
 	if (rc) {
 		iopt_map_free(&map);
 		return rc;
 	}
 	return iopt_map_finish(&map, dst_iova, fixed);
-}
-
-/**
- * iopt_copy_check() - what iopt_copy() says about its source
- * @src: the space to copy from
- * @iova: first byte there
- * @length: bytes
- *
- * Return: -EINVAL, -EOVERFLOW, or -ENOENT when a part is not mapped.
- */
-int iopt_copy_check(struct io_pagetable *src, unsigned long iova,
-		    unsigned long length)
-{
-	struct iopt_area *area;
-	unsigned long last;
-
-	if (!length)
-		return -EINVAL;
-	if (check_add_overflow(iova, length - 1, &last))
-		return -EOVERFLOW;
-
-	guard(rwsem_read)(&src->iova_rwsem);
-	for (;;) {
-		area = to_area(iova_space_first(&src->space, iova, iova));
-		if (!area || area->state != AREA_LIVE)
-			return -ENOENT;
-		if (area->node.last >= last)
-			return 0;
-		iova = area->node.last + 1;
-	}
 }

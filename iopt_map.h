@@ -35,7 +35,5 @@ int iopt_map_file(struct io_pagetable *iopt, unsigned long *iova, int fd,
 int iopt_copy(struct io_pagetable *dst, unsigned long *dst_iova,
 	      struct io_pagetable *src, unsigned long src_iova,
 	      unsigned long length, int prot, bool fixed);
-int iopt_copy_check(struct io_pagetable *src, unsigned long iova,
-		    unsigned long length);
 
 #endif

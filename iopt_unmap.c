@@ -11,9 +11,9 @@
 
 #include "area.h"
 #include "dirty_log.h"
+#include "iopt_domains.h"
 #include "iopt_unmap.h"
 #include "iopt_user.h"
-#include "pages.h"
 
 /* An unmap gives accesses this many chances to drop their pins */
 #define UNMAP_MAX_ROUNDS 100
@@ -83,31 +83,6 @@ static void iopt_unmap_abort(struct io_pagetable *iopt, struct list_head *areas)
 		area->state = AREA_LIVE;
 }
 
-/**
- * iopt_unfill() - take areas out of all domains, flush, and only then unpin
- * @iopt: the space
- * @areas: struct iopt_area.item; none of them is used by an access
- *
- * Context: io_pagetable.domains_rwsem held.
- */
-void iopt_unfill(struct io_pagetable *iopt, struct list_head *areas)
-{
-	struct iommu_iotlb_gather gather __uninitialized;
-	struct iopt_domain *idom;
-	struct iopt_area *area;
-
-	list_for_each_entry(idom, &iopt->domains, item) {
-		iommu_iotlb_gather_init(&gather);
-		list_for_each_entry(area, areas, item) {
-			area_unmap_domain(area, idom->domain, &gather);
-			cond_resched();
-		}
-		iommu_iotlb_sync(idom->domain, &gather);
-	}
-	list_for_each_entry(area, areas, item)
-		area_unpin(area);
-}
-
 static void iopt_unmap_remove(struct io_pagetable *iopt,
 			      struct list_head *areas)
 {
@@ -133,7 +108,7 @@ static unsigned long iopt_unmap_free(struct list_head *areas)
 
 	list_for_each_entry_safe(area, next, areas, item) {
 		unmapped += area_length(area);
-		area_free(area);
+		iopt_area_free(area);
 	}
 	return unmapped;
 }
@@ -328,7 +303,7 @@ static int iopt_cut_check(struct io_pagetable *iopt, struct iopt_area *area,
 {
 	if (area->state != AREA_LIVE || atomic_read(&area->locks))
 		return -EBUSY;
-	if (area->pages->kind == PAGES_DMABUF || !iopt->disable_large_pages)
+	if (!iopt_pages_is_memory(area->pages) || !iopt->disable_large_pages)
 		return -EOPNOTSUPP;
 	if ((iova | area_offset(area, iova)) & (iopt->iova_alignment - 1))
 		return -EINVAL;
@@ -382,8 +357,8 @@ static int iopt_cut_prepare(struct io_pagetable *iopt, struct iopt_cut *cut)
 	struct iopt_area *area = cut->area;
 	int rc;
 
-	cut->right = area_alloc(iopt, area->pages, area_offset(area, cut->iova),
-				area->prot);
+	cut->right = iopt_area_alloc(iopt, area->pages,
+				     area_offset(area, cut->iova), area->prot);
 	if (!cut->right)
 		return -ENOMEM;
 	/* Without a domain no area has acquired anything, and that stays so */
@@ -393,7 +368,7 @@ static int iopt_cut_prepare(struct io_pagetable *iopt, struct iopt_cut *cut)
 	ACQUIRE(mutex_kill, lock)(&area->pages->mutex);
 	rc = ACQUIRE_ERR(mutex_kill, &lock);
 	if (!rc)
-		rc = pages_split(area->pages, area_index(area, cut->iova));
+		rc = iopt_pages_split(area->pages, area_index(area, cut->iova));
 	if (!rc)
 		cut->split = true;
 	return rc;
@@ -456,10 +431,10 @@ static void iopt_cut_end(struct iopt_cut *cut)
 		 * Then the backing merely stays prepared.
 		 */
 		if (cut->split && !mutex_lock_killable(&pages->mutex)) {
-			pages_unsplit(pages, area_index(cut->area, cut->iova));
+			iopt_pages_unsplit(pages, area_index(cut->area, cut->iova));
 			mutex_unlock(&pages->mutex);
 		}
-		area_free(cut->right);
+		iopt_area_free(cut->right);
 	}
 	area_end(cut->area);
 }

@@ -16,7 +16,6 @@ int iopt_unmap_all(struct io_pagetable *iopt, unsigned long *unmapped);
 int iopt_cut(struct io_pagetable *iopt, const unsigned long *iovas,
 	     unsigned int num_iovas);
 
-void iopt_unfill(struct io_pagetable *iopt, struct list_head *areas);
 void iopt_destroy(struct io_pagetable *iopt);
 
 #endif

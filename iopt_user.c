@@ -11,7 +11,7 @@
 #include "area.h"
 #include "dirty_log.h"
 #include "iopt_user.h"
-#include "pages.h"
+#include "pages_rw.h"
 
 /*
  * Mark in io_pagetable.accesses: the user is being told to drop all of its
@@ -178,7 +178,7 @@ int iopt_pin_pages(struct io_pagetable *iopt, unsigned long iova,
 		end = min(last, area->node.last);
 		rc = check_pin_piece(area, iova, end, end == last);
 		if (!rc)
-			rc = area_pin_pages(area, iova, end, out_pages);
+			rc = iopt_area_pin_pages(area, iova, end, out_pages);
 		if (rc)
 			area_cancel_pin(area, lock_area);
 		else
@@ -226,7 +226,7 @@ void iopt_unpin_pages(struct io_pagetable *iopt, unsigned long iova,
 			atomic_dec(&area->locks);
 		/* As long as it is pinned the dirty log reports it by itself */
 		area_log_write(area, iova, end);
-		area_unpin_pages(area, iova, end);
+		iopt_area_unpin_pages(area, iova, end);
 		area_end(area);
 		if (end == last)
 			return;
@@ -263,11 +263,11 @@ int iopt_rw(struct io_pagetable *iopt, unsigned long iova, void *data,
 		if (IS_ERR(area))
 			return PTR_ERR(area);
 		end = min(last, area->node.last);
-		if (area->pages->kind == PAGES_DMABUF)
+		if (!iopt_pages_is_memory(area->pages))
 			rc = -EINVAL;
 		else
-			rc = pages_rw(area->pages, area_offset(area, iova),
-				      data, end - iova + 1, flags);
+			rc = iopt_pages_rw(area->pages, area_offset(area, iova),
+					   data, end - iova + 1, flags);
 		if (write)
 			area_log_write(area, iova, end);
 		area_end(area);

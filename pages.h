@@ -25,20 +25,20 @@
 #define __IOMMUFD_PAGES_H
 
 #include <linux/interval_tree.h>
+#include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/refcount.h>
-#include <linux/sched/signal.h>
-#include <linux/sizes.h>
 #include <linux/types.h>
 
+#include "accounting.h"
 #include "pfn_runs.h"
-#include "selftest.h"
 
-struct device;
-struct dma_buf;
 struct file;
 struct iommu_domain;
-struct pages_dmabuf;
+struct iopt_pages;
+struct iopt_revocable;
+struct pages_copy;
+struct pages_pin;
 
 /**
  * struct pages_store - what one acquisition pinned
@@ -68,44 +68,79 @@ struct pages_extent {
 };
 
 /**
- * enum iommufd_account_mode - whose RLIMIT_MEMLOCK pinned memory counts against
- * @IOMMUFD_ACCOUNT_NONE: nobody's, only mm->pinned_vm is kept
- * @IOMMUFD_ACCOUNT_USER: the user's, shared with io_uring and friends
- * @IOMMUFD_ACCOUNT_MM: the process', as VFIO type1 does
+ * struct pages_window - a part of a backing in a domain
+ * @domain: the domain
+ * @iova: first byte there
+ * @offset: the same byte, from the start of the backing
+ * @length: bytes
+ * @prot: IOMMU_*
+ * @large: large IOPTEs are allowed
  */
-enum iommufd_account_mode {
-	IOMMUFD_ACCOUNT_NONE,
-	IOMMUFD_ACCOUNT_USER,
-	IOMMUFD_ACCOUNT_MM,
+struct pages_window {
+	struct iommu_domain *domain;
+	unsigned long iova;
+	unsigned long offset;
+	unsigned long length;
+	int prot;
+	bool large;
 };
 
 /**
- * enum pages_kind - where the pages come from
- * @PAGES_USER: the address space of a process
- * @PAGES_FILE: the page cache of a memfd
- * @PAGES_DMABUF: a dma-buf, which is one physical range and is not pinned here
+ * struct iopt_pages_ops - where the pages of a backing come from
+ * @prot: IOMMU_CACHE for memory, IOMMU_MMIO for a device's
+ * @any_owner: the memory is of no address space, so that any process can be
+ *	made its owner
+ * @free: let go of the source; nothing of it is pinned or mapped
+ * @pin: memory: pin pages from index @first on, at most @npages of them, and add
+ *	at least one to pages_pin.runs. Called with iopt_pages.mutex held, as
+ *	often as it takes.
+ * @refused: memory, optional: an interval cannot be charged; returns -EFAULT
+ *	when it cannot be pinned either, -EINTR when the caller is killed
+ *	meanwhile, and otherwise -ENOMEM
+ * @copy: memory: copy what is not pinned, all that pages_copy.length says
+ * @map: revocable source: have a part appear in a domain, now or when the source
+ *	has it back, and keep that on a list of the caller's
+ * @unmap: revocable source: take what a list has out of a domain, flush, and
+ *	forget it
+ * @freeze: revocable source: keep @frames, and what is mapped, as it is
+ * @thaw: undo @freeze
+ *
+ * Memory has struct pages, is pinned, and stays. A revocable source has only
+ * addresses, and can take them back at any time.
  */
-enum pages_kind {
-	PAGES_USER,
-	PAGES_FILE,
-	PAGES_DMABUF,
+struct iopt_pages_ops {
+	int prot;
+	bool any_owner;
+	void (*free)(struct iopt_pages *pages);
+
+	int (*pin)(struct pages_pin *pin, unsigned long first,
+		   unsigned long npages);
+	int (*refused)(struct iopt_pages *pages, unsigned long first,
+		       unsigned long npages);
+	int (*copy)(struct pages_copy *copy);
+
+	int (*map)(struct iopt_pages *pages, const struct pages_window *window,
+		   struct list_head *list);
+	void (*unmap)(struct iopt_pages *pages, struct iommu_domain *domain,
+		      struct list_head *list);
+	void (*freeze)(struct iopt_pages *pages);
+	void (*thaw)(struct iopt_pages *pages);
 };
 
 /**
  * struct iopt_pages - a backing
+ * @ops: where the pages come from
  * @ref: areas that use it
- * @mutex: protects @extents, everything they refer to, and the owner (@mm,
- *	@task and @user). Inside io_pagetable.domains_rwsem, outside mmap_lock.
- * @kind: where the pages come from
- * @account_mode: where pinned pages are counted
  * @writable: pages are pinned for writing, and dirty when unpinned
+ * @mutex: protects @owner, @extents and everything they refer to. Inside
+ *	io_pagetable.domains_rwsem, outside mmap_lock.
  * @npages: size in pages
  * @start: address, or offset in the file or dma-buf, of page 0; page aligned
- * @file: PAGES_FILE: the file, referenced
- * @dmabuf: PAGES_DMABUF: its import
- * @mm: owner's address space, grabbed; its users count is not held
- * @task: owner's thread group leader, whose limit counts; referenced
- * @user: IOMMUFD_ACCOUNT_USER: owner's user, referenced
+ * @file: file memory: the file, referenced
+ * @revocable: revocable source: what it shares with others of the kind
+ * @frames: revocable source: all its page frames; NULL while they are taken
+ *	back, and for memory. Under iopt_pages_ops.freeze.
+ * @owner: who pays for what is pinned
  * @extents: struct pages_extent.node
  * @first_extent: used for the first acquisition of an idle backing, so that a
  *	mapping that is never shared needs no other allocation
@@ -116,21 +151,19 @@ enum pages_kind {
  * @apart_last: its last page
  */
 struct iopt_pages {
+	const struct iopt_pages_ops *ops;
 	refcount_t ref;
-	struct mutex mutex; /* extents and owner */
-	enum pages_kind kind;
-	u8 account_mode;
 	bool writable;
+	struct mutex mutex; /* extents and owner */
 	unsigned long npages;
 	unsigned long start;
 	union {
 		struct file *file;
-		struct pages_dmabuf *dmabuf;
+		struct iopt_revocable *revocable;
 	};
+	const struct pfn_runs *frames;
 
-	struct mm_struct *mm;
-	struct task_struct *task;
-	struct user_struct *user;
+	struct pages_owner owner;
 
 	struct rb_root_cached extents;
 	struct pages_extent first_extent;
@@ -139,42 +172,63 @@ struct iopt_pages {
 	unsigned long apart_last;
 };
 
-struct iopt_pages *pages_alloc_user(enum iommufd_account_mode mode,
-				    unsigned long uaddr, unsigned long length,
-				    bool writable, size_t size);
-struct iopt_pages *pages_alloc_file(enum iommufd_account_mode mode,
-				    struct file *file,
-				    unsigned long start, unsigned long length,
-				    bool writable, size_t size);
-struct iopt_pages *pages_alloc_dmabuf(struct device *importer,
-				      struct dma_buf *dmabuf,
-				      unsigned long start, unsigned long length,
-				      bool writable, size_t size);
-void pages_free(struct iopt_pages *pages);
+int iopt_pages_init(struct iopt_pages *pages, const struct iopt_pages_ops *ops,
+		    enum iommufd_account_mode mode, unsigned long start,
+		    unsigned long length, bool writable);
+void iopt_pages_free(struct iopt_pages *pages);
 
-static inline void pages_get(struct iopt_pages *pages)
+static inline void iopt_pages_get(struct iopt_pages *pages)
 {
 	refcount_inc(&pages->ref);
 }
 
-static inline void pages_put(struct iopt_pages *pages)
+static inline void iopt_pages_put(struct iopt_pages *pages)
 {
 	if (refcount_dec_and_test(&pages->ref))
-		pages_free(pages);
+		iopt_pages_free(pages);
 }
 
-/* All under iopt_pages.mutex; not for a dma-buf */
-int pages_acquire(struct iopt_pages *pages, unsigned long first,
-		  unsigned long last);
-void pages_release(struct iopt_pages *pages, unsigned long first,
-		   unsigned long last);
-int pages_split(struct iopt_pages *pages, unsigned long index);
-void pages_unsplit(struct iopt_pages *pages, unsigned long index);
+/* Memory, as opposed to a revocable source */
+static inline bool iopt_pages_is_memory(const struct iopt_pages *pages)
+{
+	return pages->ops->pin;
+}
+
+/* All under iopt_pages.mutex */
+int iopt_pages_acquire(struct iopt_pages *pages, unsigned long first,
+		       unsigned long last);
+void iopt_pages_release(struct iopt_pages *pages, unsigned long first,
+			unsigned long last);
+int iopt_pages_split(struct iopt_pages *pages, unsigned long index);
+void iopt_pages_unsplit(struct iopt_pages *pages, unsigned long index);
+unsigned long iopt_pages_pinned(struct iopt_pages *pages);
+
+/* A revocable source is kept as it is between these two, and memory is anyway */
+static inline void iopt_pages_freeze(struct iopt_pages *pages)
+{
+	if (pages->ops->freeze)
+		pages->ops->freeze(pages);
+}
+
+static inline void iopt_pages_thaw(struct iopt_pages *pages)
+{
+	if (pages->ops->thaw)
+		pages->ops->thaw(pages);
+}
+
+/* Whether a revocable source, which is frozen, has its addresses back */
+static inline bool iopt_pages_revoked(const struct iopt_pages *pages)
+{
+	return !iopt_pages_is_memory(pages) && !pages->frames;
+}
+
+int iopt_pages_phys(struct iopt_pages *pages, unsigned long offset, u64 *length,
+		    u64 *phys);
 
 /**
- * struct pages_walk - reads the page frames of an acquired interval
+ * struct pages_walk - reads the page frames of an interval
  * @cursor: position in the store of @extent
- * @extent: where the walk is
+ * @extent: where the walk is; NULL at the end, and in a revocable source
  * @last: last page
  */
 struct pages_walk {
@@ -183,65 +237,24 @@ struct pages_walk {
 	unsigned long last;
 };
 
-void pages_walk_start(struct pages_walk *walk, struct iopt_pages *pages,
-		      unsigned long first, unsigned long last);
-/* For pages_walk_next() only */
-unsigned long pages_walk_next_extent(struct pages_walk *walk,
-				     unsigned long *pfn);
+void iopt_pages_walk_start(struct pages_walk *walk, struct iopt_pages *pages,
+			   unsigned long first, unsigned long last);
+/* For iopt_pages_walk_next() only */
+unsigned long iopt_pages_walk_next_extent(struct pages_walk *walk,
+					  unsigned long *pfn);
 
 /**
- * pages_walk_next() - read consecutive page frames
+ * iopt_pages_walk_next() - read consecutive page frames
  * @walk: the walk
  * @pfn: the first frame
  *
  * Return: how many there are, 0 at the end.
  */
-static inline unsigned long pages_walk_next(struct pages_walk *walk,
-					    unsigned long *pfn)
+static inline unsigned long iopt_pages_walk_next(struct pages_walk *walk,
+						 unsigned long *pfn)
 {
 	return pfn_cursor_next(&walk->cursor, pfn) ?:
-	       pages_walk_next_extent(walk, pfn);
+	       iopt_pages_walk_next_extent(walk, pfn);
 }
-
-/*
- * Filling a domain
- */
-
-/**
- * pages_between_looks() - how much is mapped between two calls of pages_look()
- *
- * Return: pages; fewer than usual when a test wants small steps.
- */
-static inline unsigned long pages_between_looks(void)
-{
-	return iommufd_test_memory_limit < SZ_64K ? 8 : SZ_1G >> PAGE_SHIFT;
-}
-
-/**
- * pages_look() - look whether there is a reason to stop
- *
- * Context: may sleep, to let others run.
- *
- * Return: 0, or -EINTR when the caller is killed.
- */
-static inline int pages_look(void)
-{
-	cond_resched();
-	return fatal_signal_pending(current) ? -EINTR : 0;
-}
-
-int pages_map_small(struct iommu_domain *domain, unsigned long iova,
-		    phys_addr_t phys, unsigned long length, int prot);
-
-/* Copying, without iopt_pages.mutex */
-int pages_rw(struct iopt_pages *pages, unsigned long start, void *data,
-	     unsigned long length, unsigned int flags);
-
-/* Accounting, under iopt_pages.mutex */
-void pages_owner_init(struct iopt_pages *pages);
-void pages_owner_put(struct iopt_pages *pages);
-int pages_charge(struct iopt_pages *pages, unsigned long npages);
-void pages_uncharge(struct iopt_pages *pages, unsigned long npages);
-unsigned long pages_pinned(struct iopt_pages *pages);
 
 #endif

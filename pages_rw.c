@@ -8,34 +8,15 @@
  */
 #include <linux/highmem.h>
 #include <linux/iommufd.h>
-#include <linux/kthread.h>
-#include <linux/memfd.h>
 #include <linux/mm.h>
-#include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
-#include <linux/uaccess.h>
 
 #include "pages.h"
+#include "pages_rw.h"
 #include "selftest.h"
 
 /* Pages pinned at a time for a copy */
 #define RW_BATCH 16
-
-/**
- * struct pages_copy - a copy under way
- * @pages: the backing
- * @start: bytes from its start
- * @data: kernel memory
- * @length: bytes left
- * @flags: IOMMUFD_ACCESS_RW_*
- */
-struct pages_copy {
-	struct iopt_pages *pages;
-	unsigned long start;
-	void *data;
-	unsigned long length;
-	unsigned int flags;
-};
 
 static void copy_advance(struct pages_copy *copy, unsigned long length)
 {
@@ -82,9 +63,9 @@ static int copy_pinned(struct pages_copy *copy, unsigned long *unpinned)
 		}
 
 		/* They are dirtied when they are unpinned */
-		pages_walk_start(&walk, copy->pages, index,
-				 min(node->last, last));
-		while ((nr = pages_walk_next(&walk, &pfn))) {
+		iopt_pages_walk_start(&walk, copy->pages, index,
+				      min(node->last, last));
+		while ((nr = iopt_pages_walk_next(&walk, &pfn))) {
 			for (; nr; nr--, pfn++)
 				copy_one_page(copy, pfn_to_page(pfn));
 		}
@@ -94,111 +75,38 @@ static int copy_pinned(struct pages_copy *copy, unsigned long *unpinned)
 	return 0;
 }
 
-/* Through the address space that is current */
-static int copy_user(struct pages_copy *copy, unsigned long length)
-{
-	void __user *uptr = (void __user *)(copy->pages->start + copy->start);
-	unsigned long left;
-
-	if (copy->flags & IOMMUFD_ACCESS_RW_WRITE)
-		left = copy_to_user(uptr, copy->data, length);
-	else
-		left = copy_from_user(copy->data, uptr, length);
-	if (left)
-		return -EFAULT;
-	copy_advance(copy, length);
-	return 0;
-}
-
-static int copy_kthread(struct pages_copy *copy, unsigned long length)
-{
-	int rc;
-
-	if (!mmget_not_zero(copy->pages->mm))
-		return -EFAULT;
-	kthread_use_mm(copy->pages->mm);
-	rc = copy_user(copy, length);
-	kthread_unuse_mm(copy->pages->mm);
-	mmput(copy->pages->mm);
-	return rc;
-}
-
-static long pin_remote(struct pages_copy *copy, struct page **array,
-		       unsigned long npages)
-{
-	struct mm_struct *mm = copy->pages->mm;
-	bool write = copy->flags & IOMMUFD_ACCESS_RW_WRITE;
-	int locked = 1;
-	long nr;
-
-	if (iommufd_should_fail())
-		return -EINVAL;
-	if (!mmget_not_zero(mm))
-		return -EFAULT;
-	if (mmap_read_lock_killable(mm)) {
-		mmput(mm);
-		return -EINTR;
-	}
-	nr = pin_user_pages_remote(mm,
-				   copy->pages->start +
-					   (copy->start & PAGE_MASK),
-				   npages, write ? FOLL_WRITE : 0, array,
-				   &locked);
-	if (locked)
-		mmap_read_unlock(mm);
-	mmput(mm);
-	return nr ?: -EFAULT;
-}
-
-static long pin_file(struct pages_copy *copy, struct page **array,
-		     unsigned long npages)
-{
-	loff_t start = (loff_t)copy->pages->start + (copy->start & PAGE_MASK);
-	struct folio *folio;
-	pgoff_t offset;
-	long nr;
-
-	if (iommufd_should_fail())
-		return -EINVAL;
-	/* One page is enough, and the same folio for the rest of a huge one */
-	nr = memfd_pin_folios(copy->pages->file, start, start + PAGE_SIZE - 1,
-			      &folio, 1, &offset);
-	if (nr <= 0)
-		return nr ?: -EINVAL;
-	array[0] = folio_page(folio, offset >> PAGE_SHIFT);
-	return 1;
-}
-
-/* By pinning a few pages at a time */
-static int copy_by_pin(struct pages_copy *copy, unsigned long length)
+/**
+ * pages_copy_by_pin() - copy by pinning a few pages at a time
+ * @copy: the copy, of what is not pinned
+ * @pin: pins up to so many pages from an index on, and at least one; returns
+ *	how many, or an errno
+ *
+ * Return: 0, -EINTR when the caller is killed, -EINVAL by fault injection, and
+ * errors of @pin; a part may be copied then.
+ */
+int pages_copy_by_pin(struct pages_copy *copy,
+		      long (*pin)(struct iopt_pages *pages, unsigned long index,
+				  unsigned long npages, bool write,
+				  struct page **array))
 {
 	bool write = copy->flags & IOMMUFD_ACCESS_RW_WRITE;
-	unsigned long end = copy->length - length;
 	struct page *array[RW_BATCH];
 	unsigned long npages;
 	long i, nr;
 
-	while (copy->length != end) {
+	while (copy->length) {
 		if (fatal_signal_pending(current))
 			return -EINTR;
+		if (iommufd_should_fail())
+			return -EINVAL;
 		npages = DIV_ROUND_UP(offset_in_page(copy->start) +
-					      (copy->length - end), PAGE_SIZE);
-		npages = min(npages, RW_BATCH);
-		if (copy->pages->kind == PAGES_FILE)
-			nr = pin_file(copy, array, npages);
-		else
-			nr = pin_remote(copy, array, npages);
-		if (nr < 0)
-			return nr;
-
-		for (i = 0; i != nr; i++) {
-			unsigned long rest = copy->length - end;
-			unsigned long over = copy->length - rest;
-
-			copy->length = rest;
+					      copy->length, PAGE_SIZE);
+		nr = pin(copy->pages, copy->start >> PAGE_SHIFT,
+			 min(npages, RW_BATCH), write, array);
+		if (nr <= 0)
+			return nr ?: -EFAULT;
+		for (i = 0; i != nr; i++)
 			copy_one_page(copy, array[i]);
-			copy->length += over;
-		}
 		unpin_user_pages_dirty_lock(array, nr, write);
 		cond_resched();
 	}
@@ -206,8 +114,8 @@ static int copy_by_pin(struct pages_copy *copy, unsigned long length)
 }
 
 /**
- * pages_rw() - copy between kernel memory and a backing
- * @pages: the backing, not a dma-buf
+ * iopt_pages_rw() - copy between kernel memory and a backing
+ * @pages: the backing, which is memory
  * @start: bytes from its start
  * @data: kernel memory
  * @length: bytes, more than 0
@@ -218,8 +126,8 @@ static int copy_by_pin(struct pages_copy *copy, unsigned long length)
  * Return: 0, -EFAULT for memory that cannot be had, -EINTR when the caller is
  * killed, and errors of pinning; a part may be copied then.
  */
-int pages_rw(struct iopt_pages *pages, unsigned long start, void *data,
-	     unsigned long length, unsigned int flags)
+int iopt_pages_rw(struct iopt_pages *pages, unsigned long start, void *data,
+		  unsigned long length, unsigned int flags)
 {
 	struct pages_copy copy = {
 		.pages = pages,
@@ -228,24 +136,18 @@ int pages_rw(struct iopt_pages *pages, unsigned long start, void *data,
 		.length = length,
 		.flags = flags,
 	};
-	unsigned long unpinned;
+	struct pages_copy part;
 	int rc;
 
 	for (;;) {
-		rc = copy_pinned(&copy, &unpinned);
-		if (rc || !unpinned)
+		rc = copy_pinned(&copy, &length);
+		if (rc || !length)
 			return rc;
-		if (pages->kind == PAGES_FILE ||
-		    (flags & __IOMMUFD_ACCESS_RW_SLOW_PATH))
-			rc = copy_by_pin(&copy, unpinned);
-		else if (current->mm == pages->mm)
-			rc = copy_user(&copy, unpinned);
-		else if ((flags & IOMMUFD_ACCESS_RW_KTHREAD) &&
-			 (current->flags & PF_KTHREAD) && !current->mm)
-			rc = copy_kthread(&copy, unpinned);
-		else
-			rc = copy_by_pin(&copy, unpinned);
+		part = copy;
+		part.length = length;
+		rc = pages->ops->copy(&part);
 		if (rc)
 			return rc;
+		copy_advance(&copy, length);
 	}
 }

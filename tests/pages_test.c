@@ -10,7 +10,10 @@
 #include <linux/sizes.h>
 #include <linux/workqueue.h>
 
+#include "../file_memory.h"
 #include "../pages.h"
+#include "../pages_rw.h"
+#include "../user_memory.h"
 #include "user_memory.h"
 
 #define NPAGES 48UL
@@ -40,6 +43,8 @@ struct pages_ctx {
 	u8 *buf;
 };
 
+enum pages_kind { PAGES_USER, PAGES_FILE };
+
 static const enum pages_kind pages_kinds[] = { PAGES_USER, PAGES_FILE };
 
 static void pages_kind_desc(const enum pages_kind *kind, char *desc)
@@ -54,6 +59,8 @@ static int pages_test_init(struct kunit *test)
 {
 	struct pages_ctx *ctx = kunit_kzalloc(test, sizeof(*ctx), GFP_KERNEL);
 	const enum pages_kind *kind = test->param_value;
+	struct iopt_pages *pages;
+	int rc;
 
 	KUNIT_ASSERT_NOT_NULL(test, ctx);
 	test->priv = ctx;
@@ -65,15 +72,19 @@ static int pages_test_init(struct kunit *test)
 	ctx->file = shmem_file_setup("iommufd_kunit", NBYTES, EMPTY_VMA_FLAGS);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, ctx->file);
 	ctx->uaddr = test_user_memory(test, ctx->file, NBYTES);
+	pages = kzalloc_obj(*pages);
+	KUNIT_ASSERT_NOT_NULL(test, pages);
 	if (*kind == PAGES_USER)
-		ctx->pages = pages_alloc_user(IOMMUFD_ACCOUNT_USER, ctx->uaddr,
-					      NBYTES, true,
-					      sizeof(*ctx->pages));
+		rc = iopt_user_memory_init(pages, IOMMUFD_ACCOUNT_USER,
+					   ctx->uaddr, NBYTES, true);
 	else
-		ctx->pages = pages_alloc_file(IOMMUFD_ACCOUNT_USER, ctx->file,
-					      0, NBYTES, true,
-					      sizeof(*ctx->pages));
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, ctx->pages);
+		rc = iopt_file_memory_init(pages, IOMMUFD_ACCOUNT_USER,
+					   ctx->file, 0, NBYTES, true);
+	if (rc)
+		kfree(pages);
+	else
+		ctx->pages = pages;
+	KUNIT_ASSERT_EQ(test, rc, 0);
 	test_seed(test, &ctx->rnd);
 	return 0;
 }
@@ -81,7 +92,7 @@ static int pages_test_init(struct kunit *test)
 static void release(struct pages_ctx *ctx, struct held *held)
 {
 	guard(mutex)(&ctx->pages->mutex);
-	pages_release(ctx->pages, held->first, held->last);
+	iopt_pages_release(ctx->pages, held->first, held->last);
 	held->used = false;
 }
 
@@ -92,11 +103,11 @@ static void pages_test_exit(struct kunit *test)
 
 	if (!ctx)
 		return;
-	if (!IS_ERR_OR_NULL(ctx->pages)) {
+	if (ctx->pages) {
 		for (i = 0; i != MAX_HELD; i++)
 			if (ctx->held[i].used)
 				release(ctx, &ctx->held[i]);
-		pages_put(ctx->pages);
+		iopt_pages_put(ctx->pages);
 	}
 	if (!IS_ERR_OR_NULL(ctx->file))
 		fput(ctx->file);
@@ -110,7 +121,7 @@ static void acquire(struct kunit *test, struct held *held, unsigned long first,
 
 	/* A failure must not leave the lock behind */
 	scoped_guard(mutex, &ctx->pages->mutex)
-		rc = pages_acquire(ctx->pages, first, last);
+		rc = iopt_pages_acquire(ctx->pages, first, last);
 	KUNIT_ASSERT_EQ(test, rc, 0);
 	*held = (struct held){ .first = first, .last = last, .used = true };
 }
@@ -143,7 +154,7 @@ static void expect_pinned(struct kunit *test)
 	}
 	KUNIT_ASSERT_EQ(test, test_pinned_vm(), total);
 	scoped_guard(mutex, &ctx->pages->mutex)
-		pinned = pages_pinned(ctx->pages);
+		pinned = iopt_pages_pinned(ctx->pages);
 	KUNIT_ASSERT_EQ(test, pinned, total);
 }
 
@@ -158,8 +169,8 @@ static void expect_walk(struct kunit *test, unsigned long first,
 	struct page *page;
 
 	scoped_guard(mutex, &ctx->pages->mutex) {
-		pages_walk_start(&walk, ctx->pages, first, last);
-		while ((nr = pages_walk_next(&walk, &pfn))) {
+		iopt_pages_walk_start(&walk, ctx->pages, first, last);
+		while ((nr = iopt_pages_walk_next(&walk, &pfn))) {
 			for (; nr && n != NPAGES; nr--)
 				frames[n++] = pfn++;
 		}
@@ -231,9 +242,9 @@ static struct kept look_kept(struct pages_ctx *ctx)
 	     extent = extent_at(ctx, extent->node.last + 1)) {
 		keep_extent(&kept, extent, prev);
 		keep_store(&kept, extent->store, seen);
-		pages_walk_start(&walk, ctx->pages, extent->node.start,
-				 extent->node.last);
-		while ((nr = pages_walk_next(&walk, &pfn)))
+		iopt_pages_walk_start(&walk, ctx->pages, extent->node.start,
+				      extent->node.last);
+		while ((nr = iopt_pages_walk_next(&walk, &pfn)))
 			kept.runs++;
 		prev = extent;
 	}
@@ -411,7 +422,7 @@ static void split_at(struct kunit *test, unsigned long index)
 	struct pages_ctx *ctx = test->priv;
 
 	guard(mutex)(&ctx->pages->mutex);
-	KUNIT_EXPECT_EQ(test, pages_split(ctx->pages, index), 0);
+	KUNIT_EXPECT_EQ(test, iopt_pages_split(ctx->pages, index), 0);
 }
 
 /* A split changes nothing, and lets the parts go by themselves */
@@ -458,7 +469,7 @@ static void pages_unsplits(struct kunit *test)
 		split_at(test, 20);
 		expect_kept(test, 2, 1);
 		scoped_guard(mutex, &ctx->pages->mutex)
-			pages_unsplit(ctx->pages, 20);
+			iopt_pages_unsplit(ctx->pages, 20);
 		expect_kept(test, 1, 1);
 	}
 	expect_walk(test, 4, 43);
@@ -481,14 +492,14 @@ static void pages_fail(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, vm_munmap(ctx->uaddr + 40 * PAGE_SIZE,
 						PAGE_SIZE), 0);
 	scoped_guard(mutex, &ctx->pages->mutex) {
-		KUNIT_EXPECT_EQ(test, pages_acquire(ctx->pages, 0, 40),
+		KUNIT_EXPECT_EQ(test, iopt_pages_acquire(ctx->pages, 0, 40),
 				*kind == PAGES_FILE ? -EINVAL : -EFAULT);
-		KUNIT_EXPECT_EQ(test, pages_pinned(ctx->pages), 5);
+		KUNIT_EXPECT_EQ(test, iopt_pages_pinned(ctx->pages), 5);
 	}
 	KUNIT_EXPECT_EQ(test, test_pinned_vm(), 5);
 	expect_walk(test, 8, 11);
 	scoped_guard(mutex, &ctx->pages->mutex)
-		KUNIT_EXPECT_EQ(test, pages_acquire(ctx->pages, 10, 40),
+		KUNIT_EXPECT_EQ(test, iopt_pages_acquire(ctx->pages, 10, 40),
 				*kind == PAGES_FILE ? -EINVAL : -EFAULT);
 	expect_kept(test, 2, 2);
 	expect_walk(test, 8, 11);
@@ -559,14 +570,14 @@ static void pages_copies(struct kunit *test)
 			prandom_bytes_state(&ctx->rnd, ctx->shadow + at,
 					    length);
 			KUNIT_ASSERT_EQ(test,
-					pages_rw(ctx->pages, at,
-						 ctx->shadow + at, length,
-						 f | IOMMUFD_ACCESS_RW_WRITE),
+					iopt_pages_rw(ctx->pages, at,
+						      ctx->shadow + at, length,
+						      f | IOMMUFD_ACCESS_RW_WRITE),
 					0);
 		} else {
 			KUNIT_ASSERT_EQ(test,
-					pages_rw(ctx->pages, at, ctx->buf,
-						 length, f), 0);
+					iopt_pages_rw(ctx->pages, at, ctx->buf,
+						      length, f), 0);
 			KUNIT_ASSERT_MEMEQ(test, ctx->buf, ctx->shadow + at,
 					   length);
 		}
@@ -589,7 +600,7 @@ static void pages_many_users(struct kunit *test)
 	scoped_guard(mutex, &ctx->pages->mutex) {
 		extent = extent_at(ctx, 0);
 		extent->users = U32_MAX;
-		rc = pages_acquire(ctx->pages, 0, 9);
+		rc = iopt_pages_acquire(ctx->pages, 0, 9);
 		extent->users = 1;
 	}
 	KUNIT_EXPECT_EQ(test, rc, -EOVERFLOW);
@@ -628,19 +639,19 @@ static void hold_mmap_lock(struct work_struct *work)
 static void pages_charge_killed(struct kunit *test)
 {
 	struct pages_ctx *ctx = test->priv;
-	struct mmap_holder holder = { .mm = ctx->pages->mm };
+	struct mmap_holder holder = { .mm = ctx->pages->owner.mm };
 	int rc;
 
 	init_completion(&holder.held);
 	init_completion(&holder.release);
 	INIT_WORK_ONSTACK(&holder.work, hold_mmap_lock);
-	ctx->pages->account_mode = IOMMUFD_ACCOUNT_MM;
+	ctx->pages->owner.mode = IOMMUFD_ACCOUNT_MM;
 	queue_work(system_dfl_wq, &holder.work);
 	wait_for_completion(&holder.held);
 
 	test_kill();
 	scoped_guard(mutex, &ctx->pages->mutex)
-		rc = pages_acquire(ctx->pages, 0, 9);
+		rc = iopt_pages_acquire(ctx->pages, 0, 9);
 	test_revive();
 	complete(&holder.release);
 	flush_work(&holder.work);

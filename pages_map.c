@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Mapping what a backing has in a domain.
+ */
+#include <linux/iommu.h>
+#include <linux/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/sizes.h>
+
+#include "pages.h"
+#include "pages_map.h"
+#include "selftest.h"
+
+/* Pages that are mapped without a look at signals; a test may want small steps */
+static unsigned long pages_between_looks(void)
+{
+	return iommufd_test_memory_limit < SZ_64K ? 8 : SZ_1G >> PAGE_SHIFT;
+}
+
+/* Whether there is a reason to stop; lets others run */
+static int look(void)
+{
+	cond_resched();
+	return fatal_signal_pending(current) ? -EINTR : 0;
+}
+
+/* Page by page; maps nothing when it fails */
+static int map_small(const struct pages_window *window, unsigned long iova,
+		     phys_addr_t phys, unsigned long length)
+{
+	const unsigned long step = pages_between_looks() * PAGE_SIZE;
+	unsigned long done;
+	int rc = 0;
+
+	for (done = 0; done != length; done += PAGE_SIZE) {
+		if (done && IS_ALIGNED(done, step))
+			rc = look();
+		if (!rc)
+			rc = iommu_map(window->domain, iova + done, phys + done,
+				       PAGE_SIZE, window->prot,
+				       GFP_KERNEL_ACCOUNT);
+		if (rc) {
+			if (done)
+				iommu_unmap(window->domain, iova, done);
+			return rc;
+		}
+	}
+	return 0;
+}
+
+static int map_range(const struct pages_window *window, unsigned long iova,
+		     phys_addr_t phys, unsigned long length)
+{
+	if (!window->large)
+		return map_small(window, iova, phys, length);
+	return iommu_map(window->domain, iova, phys, length, window->prot,
+			 GFP_KERNEL_ACCOUNT);
+}
+
+/* Read page frames from @index on, so many as may be without another look */
+static int walk_part(struct pages_walk *walk, struct iopt_pages *pages,
+		     unsigned long *index, unsigned long last)
+{
+	unsigned long end = min(last, *index + (pages_between_looks() - 1));
+	int rc = look();
+
+	if (rc)
+		return rc;
+	iopt_pages_walk_start(walk, pages, *index, end);
+	*index = end + 1;
+	return 0;
+}
+
+/**
+ * iopt_pages_map() - map a part of a backing in a domain
+ * @pages: the backing, with its page frames there to be read: acquired, under
+ *	iopt_pages.mutex, or of a revocable source that is frozen
+ * @window: the part, where nothing is mapped yet
+ *
+ * What is contiguous goes in one call, so that large IOPTEs can form.
+ *
+ * Return: 0, or with nothing mapped -EINTR when the caller is killed, and errors
+ * of iommu_map().
+ */
+int iopt_pages_map(struct iopt_pages *pages, const struct pages_window *window)
+{
+	unsigned long last_byte = window->iova + (window->length - 1);
+	unsigned long skip = offset_in_page(window->offset);
+	unsigned long index = window->offset >> PAGE_SHIFT;
+	unsigned long last = (window->offset + (window->length - 1)) >>
+			     PAGE_SHIFT;
+	unsigned long iova = window->iova;
+	struct pages_walk walk __uninitialized;
+	unsigned long pfn, nr, length;
+	phys_addr_t phys;
+	int rc;
+
+	rc = walk_part(&walk, pages, &index, last);
+	if (rc)
+		return rc;
+	nr = iopt_pages_walk_next(&walk, &pfn);
+	if (WARN_ON(!nr))
+		return -EINVAL;
+	phys = PFN_PHYS(pfn) + skip;
+	length = nr * PAGE_SIZE - skip;
+	for (;;) {
+		nr = iopt_pages_walk_next(&walk, &pfn);
+		if (!nr) {
+			if (index > last)
+				break;
+			rc = walk_part(&walk, pages, &index, last);
+			if (rc)
+				goto err_unmap;
+			continue;
+		}
+		if (PFN_PHYS(pfn) == phys + length) {
+			length += nr * PAGE_SIZE;
+			continue;
+		}
+		rc = map_range(window, iova, phys, length);
+		if (rc)
+			goto err_unmap;
+		iova += length;
+		phys = PFN_PHYS(pfn);
+		length = nr * PAGE_SIZE;
+		cond_resched();
+	}
+
+	/* It may end inside the last page */
+	length = min(length, last_byte - iova + 1);
+	rc = map_range(window, iova, phys, length);
+	if (!rc)
+		return 0;
+err_unmap:
+	if (iova != window->iova)
+		iommu_unmap(window->domain, window->iova, iova - window->iova);
+	return rc;
+}

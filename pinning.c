@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Pinning memory, wherever it comes from, and unpinning it.
+ */
+#include <linux/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
+
+#include "pages.h"
+#include "pinning.h"
+#include "selftest.h"
+
+/* Pointers kept on the stack; enough for a map of a few pages */
+#define PIN_ON_STACK 16
+
+/* How many pointers there may be; fewer when a test wants small steps */
+static unsigned long pin_max(unsigned long entries)
+{
+	size_t bytes = min_t(size_t, SZ_64K, iommufd_test_memory_limit);
+
+	return clamp(bytes / sizeof(void *), 1, entries);
+}
+
+/* One batch, at least a page */
+static int pin_batch(struct pages_pin *pin, unsigned long first,
+		     unsigned long npages)
+{
+	if (iommufd_should_fail())
+		return -EFAULT;
+	/* The fast way of pinning does not look */
+	if (fatal_signal_pending(current))
+		return -EINTR;
+	return pin->pages->ops->pin(pin, first, npages);
+}
+
+/**
+ * pages_pin() - pin an interval of a backing
+ * @pages: the backing, which is memory
+ * @runs: gets the page frames
+ * @first: first page
+ * @npages: how many
+ *
+ * Return: 0, or with nothing pinned -ENOMEM, -EFAULT, -EINTR when the caller is
+ * killed, and other errors of iopt_pages_ops.pin.
+ */
+int pages_pin(struct iopt_pages *pages, struct pfn_runs *runs,
+	      unsigned long first, unsigned long npages)
+{
+	void *on_stack[PIN_ON_STACK] __uninitialized;
+	struct pages_pin pin = {
+		.pages = pages,
+		.runs = runs,
+		.array = on_stack,
+		.max = pin_max(ARRAY_SIZE(on_stack)),
+	};
+	int rc = 0;
+
+	pfn_runs_init(runs);
+	/* A look ahead is not worth it when it all fits in one call */
+	if (npages > ARRAY_SIZE(on_stack)) {
+		if (iommufd_should_fail())
+			return -ENOMEM;
+		pin.hugetlb = true;
+		pin.max = pin_max(npages);
+		pin.array = kvmalloc_array(pin.max, sizeof(*pin.array),
+					   GFP_KERNEL);
+		if (!pin.array)
+			return -ENOMEM;
+	}
+	while (!rc && runs->npages != npages) {
+		rc = pin_batch(&pin, first + runs->npages,
+			       npages - runs->npages);
+		cond_resched();
+	}
+	if (pin.array != on_stack)
+		kvfree(pin.array);
+	if (rc) {
+		pages_unpin(runs, 0, runs->npages, false);
+		pfn_runs_free(runs);
+	}
+	return rc;
+}
+
+static void unpin_run(unsigned long pfn, unsigned long nr, bool dirty)
+{
+	struct page *page = pfn_to_page(pfn);
+
+	if (page_range_contiguous(page, nr)) {
+		unpin_user_page_range_dirty_lock(page, nr, dirty);
+		return;
+	}
+	for (; nr; nr--, pfn++)
+		unpin_user_page_range_dirty_lock(pfn_to_page(pfn), 1, dirty);
+}
+
+/**
+ * pages_unpin() - give back a part of what is pinned
+ * @runs: the page frames
+ * @first: index in @runs of the first one
+ * @npages: how many
+ * @dirty: devices may have written to them
+ */
+void pages_unpin(struct pfn_runs *runs, unsigned long first,
+		 unsigned long npages, bool dirty)
+{
+	struct pfn_cursor cur __uninitialized;
+	unsigned long pfn, nr;
+
+	pfn_cursor_seek(&cur, runs, first, npages);
+	while ((nr = pfn_cursor_next(&cur, &pfn))) {
+		unpin_run(pfn, nr, dirty);
+		cond_resched();
+	}
+}
+
+/*
+ * Memory that is contiguous has struct pages that are, unless each section of
+ * memory has an array of its own. Such arrays may also follow each other when
+ * their sections do not.
+ */
+static bool page_follows(struct page *page, unsigned long nr, struct page *next)
+{
+	if (IS_ENABLED(CONFIG_SPARSEMEM) &&
+	    !IS_ENABLED(CONFIG_SPARSEMEM_VMEMMAP))
+		return page_to_pfn(next) == page_to_pfn(page) + nr;
+	return next == page + nr;
+}
+
+/* How many of the pages follow each other */
+static unsigned long count_contiguous(struct page **array, unsigned long nr)
+{
+	struct page *page = array[0];
+	unsigned long i;
+
+	for (i = 1; i != nr; i++) {
+		if (!page_follows(page, i, array[i]))
+			break;
+	}
+	return i;
+}
+
+/**
+ * pages_pin_append() - note pages that are pinned
+ * @pin: memory that is being pinned
+ * @array: the pages
+ * @nr: how many
+ *
+ * Return: 0, or an errno of pfn_runs_append() with those that were not noted
+ * unpinned.
+ */
+int pages_pin_append(struct pages_pin *pin, struct page **array,
+		     unsigned long nr)
+{
+	unsigned long part;
+	int rc;
+
+	for (; nr; nr -= part, array += part) {
+		part = count_contiguous(array, nr);
+		rc = pfn_runs_append(pin->runs, page_to_pfn(*array), part);
+		if (rc) {
+			unpin_user_pages(array, nr);
+			return rc;
+		}
+	}
+	return 0;
+}
+
+/**
+ * pages_pin_append_folio() - pin a part of a folio and note that
+ * @pin: memory that is being pinned
+ * @folio: the folio, which the caller has pinned once; that pin is taken over
+ * @index: index in @folio of the first page
+ * @npages: how many, of one and the same folio
+ *
+ * Return: 0, or an errno of folio_add_pins() or pfn_runs_append() with nothing of
+ * it pinned.
+ */
+int pages_pin_append_folio(struct pages_pin *pin, struct folio *folio,
+			   unsigned long index, unsigned long npages)
+{
+	int rc = 0;
+
+	if (npages > 1)
+		rc = folio_add_pins(folio, npages - 1);
+	if (rc) {
+		unpin_user_folio(folio, 1);
+		return rc;
+	}
+	rc = pfn_runs_append(pin->runs, folio_pfn(folio) + index, npages);
+	if (rc)
+		unpin_user_folio(folio, npages);
+	return rc;
+}
