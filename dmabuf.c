@@ -9,46 +9,41 @@
 #include <linux/dma-buf.h>
 #include <linux/dma-resv.h>
 #include <linux/iommu.h>
+#include <linux/memcontrol.h>
 #include <linux/mm.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/vfio_pci_core.h>
+#include <linux/workqueue.h>
 
 #include "dmabuf.h"
 #include "revocable.h"
 #include "selftest.h"
 
+/*
+ * VFIO says that the memory is back just before it is. So try again after 1, 2,
+ * 4, ... ms; when it is not back after a second, something else went wrong.
+ */
+#define DMABUF_TRIES 10
+
 /**
  * struct iopt_dmabuf - an imported dma-buf
  * @revocable: its addresses
- * @attach: the attachment, pinned
- * @revoked: the exporter took the memory back, for good as far as this import
- *	is concerned; under the reservation lock
+ * @attach: the attachment, pinned; set under the reservation lock
+ * @restore_work: the exporter has the memory back, or will soon
+ * @tries: how often @restore_work may still try; under the reservation lock
  */
 struct iopt_dmabuf {
 	struct iopt_revocable revocable;
 	struct dma_buf_attachment *attach;
-	bool revoked;
+	struct delayed_work restore_work;
+	unsigned int tries;
 };
 
-static struct iopt_dmabuf *to_dmabuf(struct iopt_pages *pages)
+static struct iopt_dmabuf *to_dmabuf(struct iopt_revocable *revocable)
 {
-	return container_of(pages->revocable, struct iopt_dmabuf, revocable);
+	return container_of(revocable, struct iopt_dmabuf, revocable);
 }
-
-static void dmabuf_invalidate(struct dma_buf_attachment *attach)
-{
-	struct iopt_dmabuf *import = attach->importer_priv;
-
-	dma_resv_assert_held(attach->dmabuf->resv);
-
-	import->revoked = true;
-	iopt_revocable_revoke(&import->revocable);
-}
-
-static const struct dma_buf_attach_ops dmabuf_attach_ops = {
-	.allow_peer2peer = true,
-	.invalidate_mappings = dmabuf_invalidate,
-};
 
 static int vfio_pci_phys(struct dma_buf_attachment *attach,
 			 struct phys_vec *phys)
@@ -67,37 +62,70 @@ static int vfio_pci_phys(struct dma_buf_attachment *attach,
 	return rc;
 }
 
-/* Pin the buffer, and learn its physical range from those who can tell */
-static int dmabuf_pin(struct iopt_dmabuf *import)
+/* Learn the physical range from those who can tell, and whether it is there */
+static int dmabuf_restore(struct iopt_revocable *revocable)
 {
-	struct iopt_pages *pages = import->revocable.pages;
+	struct iopt_dmabuf *import = to_dmabuf(revocable);
+	struct iopt_pages *pages = revocable->pages;
 	unsigned long bytes = pages->npages * PAGE_SIZE;
-	struct dma_buf_attachment *attach = import->attach;
 	struct phys_vec phys;
 	int rc;
 
-	dma_resv_assert_held(attach->dmabuf->resv);
+	dma_resv_assert_held(import->attach->dmabuf->resv);
 
-	rc = dma_buf_pin(attach);
+	rc = iommufd_test_dma_buf_iommufd_map(import->attach, &phys);
+	if (rc == -EOPNOTSUPP)
+		rc = vfio_pci_phys(import->attach, &phys);
 	if (rc)
 		return rc;
-
-	rc = iommufd_test_dma_buf_iommufd_map(attach, &phys);
-	if (rc == -EOPNOTSUPP)
-		rc = vfio_pci_phys(attach, &phys);
-	if (!rc && import->revoked)
-		rc = -ENODEV;
-	if (!rc && (!PAGE_ALIGNED(phys.paddr) || pages->start > phys.len ||
-		    bytes > phys.len - pages->start))
-		rc = -EINVAL;
-	if (!rc)
-		rc = iopt_revocable_add(&import->revocable,
-					PHYS_PFN(phys.paddr + pages->start),
-					pages->npages);
-	if (rc)
-		dma_buf_unpin(attach);
-	return rc;
+	if (!PAGE_ALIGNED(phys.paddr) || pages->start > phys.len ||
+	    bytes > phys.len - pages->start)
+		return -EINVAL;
+	return iopt_revocable_arm(revocable,
+				  PHYS_PFN(phys.paddr + pages->start));
 }
+
+/* Page tables are charged to the memory cgroup of whoever mapped the buffer */
+static void dmabuf_restore_work(struct work_struct *work)
+{
+	struct iopt_dmabuf *import = container_of(work, struct iopt_dmabuf,
+						  restore_work.work);
+	struct iopt_pages *pages = import->revocable.pages;
+	struct mem_cgroup *memcg, *old;
+	unsigned int tried;
+
+	memcg = get_mem_cgroup_from_mm(pages->owner.mm);
+	old = set_active_memcg(memcg);
+	iopt_pages_freeze(pages);
+	if (!pages->frames && dmabuf_restore(&import->revocable) &&
+	    import->tries) {
+		tried = DMABUF_TRIES - import->tries--;
+		queue_delayed_work(system_dfl_wq, &import->restore_work,
+				   msecs_to_jiffies(1 << tried));
+	}
+	iopt_pages_thaw(pages);
+	set_active_memcg(old);
+	mem_cgroup_put(memcg);
+}
+
+/* Called when the memory is taken back, and when it returns */
+static void dmabuf_invalidate(struct dma_buf_attachment *attach)
+{
+	struct iopt_dmabuf *import = attach->importer_priv;
+
+	dma_resv_assert_held(attach->dmabuf->resv);
+
+	/* While it is imported, the import itself looks what is there */
+	if (!import->attach || iopt_revocable_revoke(&import->revocable))
+		return;
+	import->tries = DMABUF_TRIES;
+	mod_delayed_work(system_dfl_wq, &import->restore_work, 0);
+}
+
+static const struct dma_buf_attach_ops dmabuf_attach_ops = {
+	.allow_peer2peer = true,
+	.invalidate_mappings = dmabuf_invalidate,
+};
 
 static int dmabuf_import(struct iopt_dmabuf *import, struct device *importer,
 			 struct dma_buf *buf)
@@ -109,33 +137,42 @@ static int dmabuf_import(struct iopt_dmabuf *import, struct device *importer,
 					import);
 	if (IS_ERR(attach))
 		return PTR_ERR(attach);
-	import->attach = attach;
 
 	dma_resv_lock(buf->resv, NULL);
-	rc = dmabuf_pin(import);
+	import->attach = attach;
+	rc = dma_buf_pin(attach);
+	if (!rc) {
+		rc = dmabuf_restore(&import->revocable);
+		if (rc)
+			dma_buf_unpin(attach);
+	}
 	dma_resv_unlock(buf->resv);
-	if (rc)
+	if (rc) {
+		disable_delayed_work_sync(&import->restore_work);
 		dma_buf_detach(buf, attach);
-	else
-		get_dma_buf(buf);
-	return rc;
+		return rc;
+	}
+	get_dma_buf(buf);
+	return 0;
 }
 
 static void dmabuf_freeze(struct iopt_pages *pages)
 {
-	dma_resv_lock(to_dmabuf(pages)->attach->dmabuf->resv, NULL);
+	dma_resv_lock(to_dmabuf(pages->revocable)->attach->dmabuf->resv, NULL);
 }
 
 static void dmabuf_thaw(struct iopt_pages *pages)
 {
-	dma_resv_unlock(to_dmabuf(pages)->attach->dmabuf->resv);
+	dma_resv_unlock(to_dmabuf(pages->revocable)->attach->dmabuf->resv);
 }
 
 static void dmabuf_free(struct iopt_pages *pages)
 {
-	struct iopt_dmabuf *import = to_dmabuf(pages);
+	struct iopt_dmabuf *import = to_dmabuf(pages->revocable);
 	struct dma_buf *buf = import->attach->dmabuf;
 
+	/* The exporter may call back until the attachment is gone */
+	disable_delayed_work_sync(&import->restore_work);
 	dma_resv_lock(buf->resv, NULL);
 	dma_buf_unpin(import->attach);
 	dma_resv_unlock(buf->resv);
@@ -183,7 +220,8 @@ int iopt_dmabuf_init(struct iopt_pages *pages, struct device *importer,
 			     length, writable);
 	if (rc)
 		goto err_free;
-	iopt_revocable_init(&import->revocable, pages);
+	iopt_revocable_init(&import->revocable, pages, dmabuf_restore);
+	INIT_DELAYED_WORK(&import->restore_work, dmabuf_restore_work);
 	rc = dmabuf_import(import, importer, buf);
 	if (!rc)
 		return 0;

@@ -24,38 +24,17 @@ struct revocable_map {
  * iopt_revocable_init() - a source without addresses
  * @revocable: the source
  * @pages: its backing
+ * @restore: iopt_revocable.restore
  */
 void iopt_revocable_init(struct iopt_revocable *revocable,
-			 struct iopt_pages *pages)
+			 struct iopt_pages *pages,
+			 int (*restore)(struct iopt_revocable *revocable))
 {
 	revocable->pages = pages;
+	revocable->restore = restore;
 	pages->revocable = revocable;
 	pfn_runs_init(&revocable->runs);
 	INIT_LIST_HEAD(&revocable->maps);
-}
-
-/**
- * iopt_revocable_add() - tell where the next pages of a source are
- * @revocable: the source, which has nothing mapped yet
- * @pfn: page frame number of the first one
- * @npages: how many; contiguous
- *
- * Return: 0, or an errno of pfn_runs_append().
- */
-int iopt_revocable_add(struct iopt_revocable *revocable, unsigned long pfn,
-		       unsigned long npages)
-{
-	unsigned long part;
-	int rc;
-
-	for (; npages; npages -= part, pfn += part) {
-		part = min(npages, PFN_RUN_MAX_PAGES);
-		rc = pfn_runs_append(&revocable->runs, pfn, part);
-		if (rc)
-			return rc;
-	}
-	revocable->pages->frames = &revocable->runs;
-	return 0;
 }
 
 /**
@@ -74,22 +53,83 @@ static void revocable_take_out(struct pages_window *window)
 		window->length);
 }
 
+/* Take out what is mapped, the maps before @end */
+static void revocable_take_all_out(struct iopt_revocable *revocable,
+				   struct list_head *end)
+{
+	struct revocable_map *map;
+
+	list_for_each_entry(map, &revocable->maps, item) {
+		if (&map->item == end)
+			break;
+		revocable_take_out(&map->window);
+	}
+}
+
+static int revocable_set_runs(struct iopt_revocable *revocable,
+			      unsigned long pfn)
+{
+	unsigned long left = revocable->pages->npages, part;
+	int rc;
+
+	pfn_runs_free(&revocable->runs);
+	pfn_runs_init(&revocable->runs);
+	for (; left; left -= part, pfn += part) {
+		part = min(left, PFN_RUN_MAX_PAGES);
+		rc = pfn_runs_append(&revocable->runs, pfn, part);
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+/**
+ * iopt_revocable_arm() - the source has addresses, for the first time or again
+ * @revocable: the source, frozen and without addresses
+ * @pfn: page frame number of the first page; the others follow it
+ *
+ * What was mapped before they were taken back is mapped again.
+ *
+ * Return: 0, or with nothing mapped an errno of pfn_runs_append() and
+ * iopt_pages_map().
+ */
+int iopt_revocable_arm(struct iopt_revocable *revocable, unsigned long pfn)
+{
+	struct iopt_pages *pages = revocable->pages;
+	struct revocable_map *map;
+	int rc;
+
+	rc = revocable_set_runs(revocable, pfn);
+	if (rc)
+		return rc;
+	pages->frames = &revocable->runs;
+	list_for_each_entry(map, &revocable->maps, item) {
+		rc = iopt_pages_map(pages, &map->window);
+		if (rc) {
+			revocable_take_all_out(revocable, &map->item);
+			pages->frames = NULL;
+			return rc;
+		}
+	}
+	return 0;
+}
+
 /**
  * iopt_revocable_revoke() - the source takes its addresses back
  * @revocable: the source, frozen
  *
- * No device reaches them any more when this returns. What was mapped can still
- * be unmapped, and mapping more succeeds, without any effect.
+ * No device reaches them any more when this returns. What was mapped is
+ * remembered for iopt_revocable_arm(), until it is unmapped.
+ *
+ * Return: false if that was so already.
  */
-void iopt_revocable_revoke(struct iopt_revocable *revocable)
+bool iopt_revocable_revoke(struct iopt_revocable *revocable)
 {
-	struct revocable_map *map;
-
 	if (!revocable->pages->frames)
-		return;
-	list_for_each_entry(map, &revocable->maps, item)
-		revocable_take_out(&map->window);
+		return false;
+	revocable_take_all_out(revocable, &revocable->maps);
 	revocable->pages->frames = NULL;
+	return true;
 }
 
 /**
@@ -105,6 +145,7 @@ int iopt_revocable_map(struct iopt_pages *pages,
 		       const struct pages_window *window,
 		       struct list_head *list)
 {
+	struct iopt_revocable *revocable = pages->revocable;
 	struct revocable_map *map;
 	int rc = 0;
 
@@ -114,10 +155,13 @@ int iopt_revocable_map(struct iopt_pages *pages,
 	map->window = *window;
 
 	iopt_pages_freeze(pages);
+	/* It does no harm if this fails: then nothing can be mapped yet */
+	if (!pages->frames)
+		revocable->restore(revocable);
 	if (pages->frames)
 		rc = iopt_pages_map(pages, window);
 	if (!rc) {
-		list_add(&map->item, &pages->revocable->maps);
+		list_add(&map->item, &revocable->maps);
 		list_add(&map->list_item, list);
 	}
 	iopt_pages_thaw(pages);

@@ -526,6 +526,8 @@ TEST(file_in_steps)
 		SKIP(return, "%s", why);
 	if (!huge_size)
 		SKIP(return, "size of huge pages unknown");
+	/* Whoever was here before may have left steps that are smaller */
+	ASSERT_EQ(0, mock_memory_limit(fd, 65536));
 	ASSERT_EQ(0, read_number("/proc/sys/vm/nr_hugepages", &before));
 	ASSERT_EQ(0, set_huge_pages(before + len / huge_size));
 	file = memfd_of(len, MFD_HUGETLB);
@@ -612,6 +614,20 @@ FIXTURE_TEARDOWN(dmabuf)
 		EXPECT_EQ(0, mock_count_mapped(self->fd, hwpt, iova, len,      \
 					       &__n));                         \
 		EXPECT_EQ((want) / MOCK_PAGE_SIZE, __n);                       \
+	} while (0)
+
+/* The kernel gets to it by itself, within a few seconds at most */
+#define EXPECT_UNITS_SOON(want, hwpt, iova, len)                               \
+	do {                                                                   \
+		unsigned int __soon = 0;                                       \
+		for (int __try = 0; __try < 1000; __try++) {                   \
+			ASSERT_EQ(0, mock_count_mapped(self->fd, hwpt, iova,   \
+						       len, &__soon));         \
+			if (__soon == (want) / MOCK_PAGE_SIZE)                 \
+				break;                                         \
+			usleep(10000);                                         \
+		}                                                              \
+		EXPECT_EQ((want) / MOCK_PAGE_SIZE, __soon);                    \
 	} while (0)
 
 /* In every unit that is mapped, and in no other: the rest relies on that */
@@ -763,13 +779,14 @@ TEST_F(dmabuf, revoke)
 	EXPECT_UNITS(0, hwpt, BASE, self->len);
 	EXPECT_EQ(ENODEV, map_buf(self->fd, self->ioas, self->buf, 0,
 				  self->len, BASE + self->len));
-	/* Given back, it works for those who ask anew, and only for them */
+	/* Given back, it returns to where it was, and to who came meanwhile */
 	ASSERT_EQ(0, mock_dmabuf_revoke(self->fd, self->buf, false));
-	EXPECT_UNITS(0, self->hwpt, BASE, self->len);
+	EXPECT_UNITS_SOON(self->len, self->hwpt, BASE, self->len);
+	EXPECT_UNITS_SOON(self->len, hwpt, BASE, self->len);
 	ASSERT_EQ(0, map_buf(self->fd, self->ioas, self->buf, 0, self->len,
 			     BASE + self->len));
-	EXPECT_UNITS(self->len, self->hwpt, BASE, 2 * self->len);
-	EXPECT_UNITS(self->len, hwpt, BASE, 2 * self->len);
+	EXPECT_UNITS(2 * self->len, self->hwpt, BASE, 2 * self->len);
+	EXPECT_UNITS(2 * self->len, hwpt, BASE, 2 * self->len);
 	ASSERT_EQ(0, ioas_unmap(self->fd, self->ioas, BASE, self->len,
 				&unmapped));
 	EXPECT_EQ(self->len, unmapped);
@@ -803,8 +820,42 @@ TEST_F(dmabuf, revoke_reaches_copies)
 			       MAP_FIX_RW, &iova));
 	EXPECT_UNITS(0, self->hwpt, iova, PAGE);
 	ASSERT_EQ(0, mock_dmabuf_revoke(self->fd, self->buf, false));
-	EXPECT_UNITS(0, hwpt2, BASE, PAGE);
+	EXPECT_UNITS_SOON(PAGE, hwpt2, BASE, PAGE);
+	EXPECT_UNITS_SOON(PAGE, self->hwpt, iova, PAGE);
 	EXPECT_EQ(0, ioas_unmap_all(self->fd, ioas2, NULL));
+}
+
+/* What is unmapped, or in no domain any more, does not come back */
+TEST_F(dmabuf, revoked_and_gone)
+{
+	__u32 hwpt;
+
+	ASSERT_EQ(0, map_buf(self->fd, self->ioas, self->buf, 0, self->len,
+			     BASE));
+	ASSERT_EQ(0, map_buf(self->fd, self->ioas, self->buf, 0, self->len,
+			     BASE + self->len));
+	ASSERT_EQ(0, hwpt_alloc(self->fd, self->dev.idev, self->ioas, 0,
+				&hwpt));
+	ASSERT_EQ(0, mock_dmabuf_revoke(self->fd, self->buf, true));
+	ASSERT_EQ(0, ioas_unmap(self->fd, self->ioas, BASE, self->len, NULL));
+	ASSERT_EQ(0, iommu_destroy(self->fd, hwpt));
+	ASSERT_EQ(0, mock_dmabuf_revoke(self->fd, self->buf, false));
+	EXPECT_UNITS_SOON(self->len, self->hwpt, BASE + self->len, self->len);
+	EXPECT_UNITS(0, self->hwpt, BASE, self->len);
+}
+
+/* However fast it goes: in the end there is what the last call said */
+TEST_F(dmabuf, revoked_again_and_again)
+{
+	ASSERT_EQ(0, map_buf(self->fd, self->ioas, self->buf, 0, self->len,
+			     BASE));
+	for (unsigned int i = 0; i < 200; i++) {
+		ASSERT_EQ(0, mock_dmabuf_revoke(self->fd, self->buf, false));
+		ASSERT_EQ(0, mock_dmabuf_revoke(self->fd, self->buf, true));
+		EXPECT_UNITS(0, self->hwpt, BASE, self->len);
+	}
+	ASSERT_EQ(0, mock_dmabuf_revoke(self->fd, self->buf, false));
+	EXPECT_UNITS_SOON(self->len, self->hwpt, BASE, self->len);
 }
 
 TEST_F(dmabuf, not_memory)
