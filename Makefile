@@ -35,14 +35,16 @@ iommufd-y := \
 	pages_map.o \
 	pages_rw.o \
 	pfn_runs.o \
+	pfnmap.o \
 	pinning.o \
+	revocable.o \
 	user_memory.o \
 	vdevice.o \
 	veventq.o \
 	vfio_compat.o \
 	vfio_dirty.o \
 	viommu.o
-iommufd-$(CONFIG_DMA_SHARED_BUFFER) += dmabuf.o revocable.o
+iommufd-$(CONFIG_DMA_SHARED_BUFFER) += dmabuf.o
 iommufd-$(CONFIG_IOMMUFD_NOIOMMU) += noiommu.o
 iommufd-$(CONFIG_IOMMUFD_TEST) += \
 	selftest.o \

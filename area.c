@@ -128,6 +128,7 @@ int iopt_area_map(struct iopt_area *area, struct iommu_domain *domain)
 		.length = area_length(area),
 		.prot = area->prot,
 		.large = !area->iopt->disable_large_pages,
+		.gfp = GFP_KERNEL_ACCOUNT,
 	};
 
 	lockdep_assert_held(&area->iopt->domains_rwsem);

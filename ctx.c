@@ -48,6 +48,7 @@ int iommufd_ctx_fops_open(struct inode *inode, struct file *filp)
 
 	ictx->map_policy.account_mode = IOMMUFD_ACCOUNT_USER;
 	ictx->map_policy.max_areas = ULONG_MAX;
+	ictx->map_policy.pfnmaps = 2;
 	ictx->map_policy.dev = iommu_misc_dev.this_device;
 	if (IS_ENABLED(CONFIG_IOMMUFD_VFIO_CONTAINER) &&
 	    filp->private_data == &vfio_misc_dev) {

@@ -69,6 +69,7 @@ static int dmabuf_restore(struct iopt_revocable *revocable)
 	struct iopt_pages *pages = revocable->pages;
 	unsigned long bytes = pages->npages * PAGE_SIZE;
 	struct phys_vec phys;
+	struct pfn_runs runs;
 	int rc;
 
 	dma_resv_assert_held(import->attach->dmabuf->resv);
@@ -81,8 +82,14 @@ static int dmabuf_restore(struct iopt_revocable *revocable)
 	if (!PAGE_ALIGNED(phys.paddr) || pages->start > phys.len ||
 	    bytes > phys.len - pages->start)
 		return -EINVAL;
-	return iopt_revocable_arm(revocable,
-				  PHYS_PFN(phys.paddr + pages->start));
+	pfn_runs_init(&runs);
+	rc = pfn_runs_append_range(&runs, PHYS_PFN(phys.paddr + pages->start),
+				   pages->npages);
+	if (!rc)
+		rc = iopt_revocable_arm(revocable, &runs);
+	if (rc)
+		pfn_runs_free(&runs);
+	return rc;
 }
 
 /* Page tables are charged to the memory cgroup of whoever mapped the buffer */
@@ -220,7 +227,8 @@ int iopt_dmabuf_init(struct iopt_pages *pages, struct device *importer,
 			     length, writable);
 	if (rc)
 		goto err_free;
-	iopt_revocable_init(&import->revocable, pages, dmabuf_restore);
+	iopt_revocable_init(&import->revocable, pages, dmabuf_restore,
+			    GFP_KERNEL_ACCOUNT);
 	INIT_DELAYED_WORK(&import->restore_work, dmabuf_restore_work);
 	rc = dmabuf_import(import, importer, buf);
 	if (!rc)

@@ -7,6 +7,7 @@
 #include <linux/file.h>
 #include <linux/iommu.h>
 #include <linux/mm.h>
+#include <linux/moduleparam.h>
 #include <linux/overflow.h>
 
 #include "area.h"
@@ -14,6 +15,7 @@
 #include "file_memory.h"
 #include "iopt_domains.h"
 #include "iopt_map.h"
+#include "pfnmap.h"
 #include "user_memory.h"
 
 /*
@@ -25,6 +27,11 @@
 #else
 #define IOVA_ALIGN_MAX PAGE_SIZE
 #endif
+
+static uint pfnmap_maps = 2;
+module_param(pfnmap_maps, uint, 0644);
+MODULE_PARM_DESC(pfnmap_maps,
+		 "Map memory of devices by address: 0 no, 1 in the VFIO container, 2 everywhere (default)");
 
 /**
  * struct iopt_map - a mapping under construction
@@ -186,29 +193,94 @@ out_free:
 	return rc;
 }
 
-/* Consumes the mapping */
-static int iopt_map_new(struct io_pagetable *iopt, struct iopt_mapping *mapping,
-			unsigned long *iova, unsigned long start,
-			unsigned long length, int prot, bool fixed,
-			const struct iopt_map_policy *policy)
+/* The mapping is not to be freed by the caller any more */
+static void iopt_map_add_mapping(struct iopt_map *map,
+				 struct iopt_mapping *mapping,
+				 unsigned long start, unsigned long length)
 {
-	struct iopt_map map = {
-		.iopt = iopt,
-		.areas = LIST_HEAD_INIT(map.areas),
-		.addr = start,
-		.prot = prot,
-		.policy = policy,
-	};
+	iopt_area_init(&mapping->area, map->iopt, &mapping->pages,
+		       offset_in_page(start), map->prot);
+	iopt_map_add(map, &mapping->area, length);
+}
 
-	/* From here on the area holds the backing */
-	iopt_area_init(&mapping->area, iopt, &mapping->pages,
-		       offset_in_page(start), prot);
-	iopt_map_add(&map, &mapping->area, length);
-	return iopt_map_finish(&map, iova, fixed);
+/* With the physical address known, choose an IOVA that is as aligned as that */
+static void iopt_map_align_to(struct iopt_map *map, struct iopt_pages *pages)
+{
+	u64 length = 1, phys;
+
+	iopt_pages_freeze(pages);
+	if (!iopt_pages_phys(pages, offset_in_page(map->addr), &length, &phys))
+		map->addr = phys;
+	iopt_pages_thaw(pages);
+}
+
+static int iopt_map_add_user(struct iopt_map *map, unsigned long uaddr,
+			     unsigned long length, bool pfnmap)
+{
+	bool writable = map->prot & IOMMU_WRITE;
+	struct iopt_mapping *mapping;
+	int rc;
+
+	mapping = kzalloc_obj(*mapping, GFP_KERNEL_ACCOUNT);
+	if (!mapping)
+		return -ENOMEM;
+	if (pfnmap)
+		rc = iopt_pfnmap_init(&mapping->pages, uaddr, length, writable);
+	else
+		rc = iopt_user_memory_init(&mapping->pages,
+					   map->policy->account_mode, uaddr,
+					   length, writable);
+	if (rc) {
+		kfree(mapping);
+		return rc;
+	}
+	if (pfnmap && !map->length)
+		iopt_map_align_to(map, &mapping->pages);
+	iopt_map_add_mapping(map, mapping, uaddr, length);
+	return 0;
+}
+
+/* One area for each part that is of one kind */
+static int iopt_map_add_parts(struct iopt_map *map, unsigned long uaddr,
+			      unsigned long length)
+{
+	unsigned long part;
+	int found, rc;
+
+	for (; length; uaddr += part, length -= part) {
+		found = iopt_pfnmap_find(uaddr, length, &part);
+		if (found < 0)
+			return found;
+		rc = iopt_map_add_user(map, uaddr, part, found);
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+/* @by_kind: look for memory of devices */
+static int iopt_map_uaddr(struct iopt_map *map, unsigned long *iova,
+			  unsigned long uaddr, unsigned long length, bool fixed,
+			  bool by_kind)
+{
+	int rc;
+
+	INIT_LIST_HEAD(&map->areas);
+	map->length = 0;
+	map->addr = uaddr;
+	if (by_kind)
+		rc = iopt_map_add_parts(map, uaddr, length);
+	else
+		rc = iopt_map_add_user(map, uaddr, length, false);
+	if (rc) {
+		iopt_map_free(map);
+		return rc;
+	}
+	return iopt_map_finish(map, iova, fixed);
 }
 
 /**
- * iopt_map_user() - map memory of the caller
+ * iopt_map_user() - map what the caller has at an address
  * @iopt: the space
  * @iova: where, or where it ended up unless @fixed
  * @uptr: first byte
@@ -217,6 +289,10 @@ static int iopt_map_new(struct io_pagetable *iopt, struct iopt_mapping *mapping,
  * @fixed: map at *@iova
  * @policy: what else the caller imposes
  *
+ * Memory is the rule. That a part of it belongs to a device shows when pinning
+ * fails, so memory pays nothing for the question; without a domain nothing is
+ * pinned, and a look at the address space tells.
+ *
  * Return: 0 or an errno as of IOMMU_IOAS_MAP; -ENOSPC also, after all that can
  * be wrong with the IOVA, when the space has as many areas as @policy permits.
  */
@@ -224,8 +300,15 @@ int iopt_map_user(struct io_pagetable *iopt, unsigned long *iova,
 		  void __user *uptr, unsigned long length, int prot, bool fixed,
 		  const struct iopt_map_policy *policy)
 {
+	struct iopt_map map = {
+		.iopt = iopt,
+		.prot = prot,
+		.policy = policy,
+	};
 	unsigned long uaddr = (unsigned long)uptr;
-	struct iopt_mapping *mapping;
+	bool pfnmaps = READ_ONCE(pfnmap_maps) >= policy->pfnmaps;
+	bool by_kind = pfnmaps && list_empty(&iopt->domains);
+	unsigned long where = *iova;
 	int rc;
 
 	/* The end address is used as well, so it must not wrap to 0 */
@@ -234,17 +317,11 @@ int iopt_map_user(struct io_pagetable *iopt, unsigned long *iova,
 	if (!length || length > SIZE_MAX - PAGE_SIZE)
 		return -EINVAL;
 
-	mapping = kzalloc_obj(*mapping, GFP_KERNEL_ACCOUNT);
-	if (!mapping)
-		return -ENOMEM;
-	rc = iopt_user_memory_init(&mapping->pages, policy->account_mode, uaddr,
-				   length, prot & IOMMU_WRITE);
-	if (rc) {
-		kfree(mapping);
+	rc = iopt_map_uaddr(&map, iova, uaddr, length, fixed, by_kind);
+	if (likely(rc != -EFAULT) || !pfnmaps || by_kind)
 		return rc;
-	}
-	return iopt_map_new(iopt, mapping, iova, uaddr, length, prot, fixed,
-			    policy);
+	*iova = where;
+	return iopt_map_uaddr(&map, iova, uaddr, length, fixed, true);
 }
 
 static int iopt_file_init(struct iopt_pages *pages, int fd, unsigned long start,
@@ -294,6 +371,13 @@ int iopt_map_file(struct io_pagetable *iopt, unsigned long *iova, int fd,
 		  unsigned long start, unsigned long length, int prot,
 		  bool fixed, const struct iopt_map_policy *policy)
 {
+	struct iopt_map map = {
+		.iopt = iopt,
+		.areas = LIST_HEAD_INIT(map.areas),
+		.addr = start,
+		.prot = prot,
+		.policy = policy,
+	};
 	struct iopt_mapping *mapping;
 	unsigned long last;
 	int rc;
@@ -312,8 +396,8 @@ int iopt_map_file(struct io_pagetable *iopt, unsigned long *iova, int fd,
 		kfree(mapping);
 		return rc;
 	}
-	return iopt_map_new(iopt, mapping, iova, start, length, prot, fixed,
-			    policy);
+	iopt_map_add_mapping(&map, mapping, start, length);
+	return iopt_map_finish(&map, iova, fixed);
 }
 
 /* Describe what is at the source as areas of the destination */

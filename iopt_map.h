@@ -15,11 +15,14 @@ struct device;
  *	unless the caller has CAP_IPC_LOCK
  * @max_areas: how many areas the space may have, with the new one
  * @dev: the device that imports dma-bufs
+ * @pfnmaps: module parameter pfnmap_maps has to be so large for memory of a
+ *	device to be mapped by its address
  */
 struct iopt_map_policy {
 	u8 account_mode;
 	unsigned long max_areas;
 	struct device *dev;
+	unsigned int pfnmaps;
 };
 
 /*

@@ -18,6 +18,7 @@
 #include "hw_queue.h"
 #include "ioas.h"
 #include "object.h"
+#include "pfnmap.h"
 #include "selftest.h"
 #include "vdevice.h"
 #include "veventq.h"
@@ -269,9 +270,12 @@ static int __init iommufd_init(void)
 	if (ret)
 		return ret;
 
-	ret = iommufd_ctx_init(&iommufd_fops, iommufd_object_ops);
+	ret = iopt_pfnmap_setup();
 	if (ret)
 		goto err_object;
+	ret = iommufd_ctx_init(&iommufd_fops, iommufd_object_ops);
+	if (ret)
+		goto err_pfnmap;
 	ret = iommufd_test_init();
 	if (ret)
 		goto err_ctx;
@@ -279,6 +283,8 @@ static int __init iommufd_init(void)
 
 err_ctx:
 	iommufd_ctx_exit();
+err_pfnmap:
+	iopt_pfnmap_cleanup();
 err_object:
 	iommufd_object_exit();
 	return ret;
@@ -288,6 +294,7 @@ static void __exit iommufd_exit(void)
 {
 	iommufd_test_exit();
 	iommufd_ctx_exit();
+	iopt_pfnmap_cleanup();
 	iommufd_object_exit();
 }
 

@@ -75,6 +75,7 @@ struct pages_extent {
  * @length: bytes
  * @prot: IOMMU_*
  * @large: large IOPTEs are allowed
+ * @gfp: how page tables are allocated
  */
 struct pages_window {
 	struct iommu_domain *domain;
@@ -83,6 +84,7 @@ struct pages_window {
 	unsigned long length;
 	int prot;
 	bool large;
+	gfp_t gfp;
 };
 
 /**

@@ -37,8 +37,7 @@ static int map_small(const struct pages_window *window, unsigned long iova,
 			rc = look();
 		if (!rc)
 			rc = iommu_map(window->domain, iova + done, phys + done,
-				       PAGE_SIZE, window->prot,
-				       GFP_KERNEL_ACCOUNT);
+				       PAGE_SIZE, window->prot, window->gfp);
 		if (rc) {
 			if (done)
 				iommu_unmap(window->domain, iova, done);
@@ -54,7 +53,7 @@ static int map_range(const struct pages_window *window, unsigned long iova,
 	if (!window->large)
 		return map_small(window, iova, phys, length);
 	return iommu_map(window->domain, iova, phys, length, window->prot,
-			 GFP_KERNEL_ACCOUNT);
+			 window->gfp);
 }
 
 /* Read page frames from @index on, so many as may be without another look */

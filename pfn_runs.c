@@ -160,6 +160,29 @@ int pfn_runs_add(struct pfn_runs *runs, unsigned long pfn,
 }
 
 /**
+ * pfn_runs_append_range() - pfn_runs_append() of any length
+ * @runs: the sequence
+ * @pfn: the first page frame
+ * @npages: how many
+ *
+ * Return: 0 or an errno of pfn_runs_append(), possibly with a part added.
+ */
+int pfn_runs_append_range(struct pfn_runs *runs, unsigned long pfn,
+			  unsigned long npages)
+{
+	unsigned long part;
+	int rc;
+
+	for (; npages; npages -= part, pfn += part) {
+		part = min(npages, PFN_RUN_MAX_PAGES);
+		rc = pfn_runs_append(runs, pfn, part);
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+/**
  * pfn_runs_memory() - what a sequence costs
  * @runs: the sequence
  *

@@ -96,6 +96,9 @@ static inline int pfn_runs_append(struct pfn_runs *runs, unsigned long pfn,
 	return 0;
 }
 
+int pfn_runs_append_range(struct pfn_runs *runs, unsigned long pfn,
+			  unsigned long npages);
+
 /*
  * A single frame whose number has no more than 31 bits, as with up to 8 TiB of
  * memory, is one word. Any other run is two:

@@ -165,30 +165,3 @@ int pages_pin_append(struct pages_pin *pin, struct page **array,
 	}
 	return 0;
 }
-
-/**
- * pages_pin_append_folio() - pin a part of a folio and note that
- * @pin: memory that is being pinned
- * @folio: the folio, which the caller has pinned once; that pin is taken over
- * @index: index in @folio of the first page
- * @npages: how many, of one and the same folio
- *
- * Return: 0, or an errno of folio_add_pins() or pfn_runs_append() with nothing of
- * it pinned.
- */
-int pages_pin_append_folio(struct pages_pin *pin, struct folio *folio,
-			   unsigned long index, unsigned long npages)
-{
-	int rc = 0;
-
-	if (npages > 1)
-		rc = folio_add_pins(folio, npages - 1);
-	if (rc) {
-		unpin_user_folio(folio, 1);
-		return rc;
-	}
-	rc = pfn_runs_append(pin->runs, folio_pfn(folio) + index, npages);
-	if (rc)
-		unpin_user_folio(folio, npages);
-	return rc;
-}

@@ -5,12 +5,12 @@
 #ifndef __IOMMUFD_PINNING_H
 #define __IOMMUFD_PINNING_H
 
+#include <linux/mm.h>
 #include <linux/types.h>
 
-struct folio;
+#include "pfn_runs.h"
+
 struct iopt_pages;
-struct page;
-struct pfn_runs;
 
 /**
  * struct pages_pin - memory that is being pinned
@@ -36,7 +36,34 @@ void pages_unpin(struct pfn_runs *runs, unsigned long first,
 /* For iopt_pages_ops.pin */
 int pages_pin_append(struct pages_pin *pin, struct page **array,
 		     unsigned long nr);
-int pages_pin_append_folio(struct pages_pin *pin, struct folio *folio,
-			   unsigned long index, unsigned long npages);
+
+/**
+ * pages_pin_append_folio() - pin a part of a folio and note that
+ * @pin: memory that is being pinned
+ * @folio: the folio, which the caller has pinned once; that pin is taken over
+ * @index: index in @folio of the first page
+ * @npages: how many, of one and the same folio
+ *
+ * Return: 0, or an errno of folio_add_pins() or pfn_runs_append() with nothing of
+ * it pinned.
+ */
+static inline int pages_pin_append_folio(struct pages_pin *pin,
+					 struct folio *folio,
+					 unsigned long index,
+					 unsigned long npages)
+{
+	int rc = 0;
+
+	if (npages > 1)
+		rc = folio_add_pins(folio, npages - 1);
+	if (rc) {
+		unpin_user_folio(folio, 1);
+		return rc;
+	}
+	rc = pfn_runs_append(pin->runs, folio_pfn(folio) + index, npages);
+	if (rc)
+		unpin_user_folio(folio, npages);
+	return rc;
+}
 
 #endif

@@ -25,13 +25,16 @@ struct revocable_map {
  * @revocable: the source
  * @pages: its backing
  * @restore: iopt_revocable.restore
+ * @gfp: iopt_revocable.gfp
  */
 void iopt_revocable_init(struct iopt_revocable *revocable,
 			 struct iopt_pages *pages,
-			 int (*restore)(struct iopt_revocable *revocable))
+			 int (*restore)(struct iopt_revocable *revocable),
+			 gfp_t gfp)
 {
 	revocable->pages = pages;
 	revocable->restore = restore;
+	revocable->gfp = gfp;
 	pages->revocable = revocable;
 	pfn_runs_init(&revocable->runs);
 	INIT_LIST_HEAD(&revocable->maps);
@@ -66,43 +69,23 @@ static void revocable_take_all_out(struct iopt_revocable *revocable,
 	}
 }
 
-static int revocable_set_runs(struct iopt_revocable *revocable,
-			      unsigned long pfn)
-{
-	unsigned long left = revocable->pages->npages, part;
-	int rc;
-
-	pfn_runs_free(&revocable->runs);
-	pfn_runs_init(&revocable->runs);
-	for (; left; left -= part, pfn += part) {
-		part = min(left, PFN_RUN_MAX_PAGES);
-		rc = pfn_runs_append(&revocable->runs, pfn, part);
-		if (rc)
-			return rc;
-	}
-	return 0;
-}
-
 /**
  * iopt_revocable_arm() - the source has addresses, for the first time or again
  * @revocable: the source, frozen and without addresses
- * @pfn: page frame number of the first page; the others follow it
+ * @runs: the page frames, all that the backing has; taken over
  *
  * What was mapped before they were taken back is mapped again.
  *
- * Return: 0, or with nothing mapped an errno of pfn_runs_append() and
- * iopt_pages_map().
+ * Return: 0, or with nothing mapped an errno of iopt_pages_map(), and @runs still
+ * the caller's.
  */
-int iopt_revocable_arm(struct iopt_revocable *revocable, unsigned long pfn)
+int iopt_revocable_arm(struct iopt_revocable *revocable, struct pfn_runs *runs)
 {
 	struct iopt_pages *pages = revocable->pages;
 	struct revocable_map *map;
 	int rc;
 
-	rc = revocable_set_runs(revocable, pfn);
-	if (rc)
-		return rc;
-	pages->frames = &revocable->runs;
+	pages->frames = runs;
 	list_for_each_entry(map, &revocable->maps, item) {
 		rc = iopt_pages_map(pages, &map->window);
 		if (rc) {
@@ -111,6 +94,9 @@ int iopt_revocable_arm(struct iopt_revocable *revocable, unsigned long pfn)
 			return rc;
 		}
 	}
+	pfn_runs_free(&revocable->runs);
+	revocable->runs = *runs;
+	pages->frames = &revocable->runs;
 	return 0;
 }
 
@@ -153,13 +139,14 @@ int iopt_revocable_map(struct iopt_pages *pages,
 	if (!map)
 		return -ENOMEM;
 	map->window = *window;
+	map->window.gfp = revocable->gfp;
 
 	iopt_pages_freeze(pages);
 	/* It does no harm if this fails: then nothing can be mapped yet */
-	if (!pages->frames)
+	if (!pages->frames && revocable->restore)
 		revocable->restore(revocable);
 	if (pages->frames)
-		rc = iopt_pages_map(pages, window);
+		rc = iopt_pages_map(pages, &map->window);
 	if (!rc) {
 		list_add(&map->item, &revocable->maps);
 		list_add(&map->list_item, list);

@@ -16,22 +16,25 @@
 /**
  * struct iopt_revocable - a revocable source; others embed it
  * @pages: the backing
- * @restore: see whether the source has its addresses back, and if so call
- *	iopt_revocable_arm(); frozen
+ * @restore: optional: see whether the source has its addresses back, and if so
+ *	call iopt_revocable_arm(); frozen
+ * @gfp: how page tables are allocated while the source is frozen
  * @runs: the page frames, all that the backing has
  * @maps: struct revocable_map.item
  */
 struct iopt_revocable {
 	struct iopt_pages *pages;
 	int (*restore)(struct iopt_revocable *revocable);
+	gfp_t gfp;
 	struct pfn_runs runs;
 	struct list_head maps;
 };
 
 void iopt_revocable_init(struct iopt_revocable *revocable,
 			 struct iopt_pages *pages,
-			 int (*restore)(struct iopt_revocable *revocable));
-int iopt_revocable_arm(struct iopt_revocable *revocable, unsigned long pfn);
+			 int (*restore)(struct iopt_revocable *revocable),
+			 gfp_t gfp);
+int iopt_revocable_arm(struct iopt_revocable *revocable, struct pfn_runs *runs);
 void iopt_revocable_free(struct iopt_revocable *revocable);
 bool iopt_revocable_revoke(struct iopt_revocable *revocable);
 

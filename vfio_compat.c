@@ -401,6 +401,7 @@ static int vfio_map(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
 	if (rc)
 		return rc;
 	policy.max_areas = READ_ONCE(dma_entry_limit);
+	policy.pfnmaps = 1;
 	return iopt_map_user(&ioas->iopt, &iova, u64_to_user_ptr(map->vaddr),
 			     map->size, prot, true, &policy);
 }

@@ -25,6 +25,7 @@ struct ctx {
 	__u32 ioas, ioas2, hwpt, nested, viommu;
 	struct mock_dev dev;
 	int access, file, dmabuf, q;
+	void *bar_va;
 	__u32 item;
 	/* Outputs, 0 unless the thing was done */
 	__u32 out;
@@ -223,6 +224,26 @@ static int with_dmabuf(struct ctx *c)
 	TRY(with_device(c));
 	c->dmabuf = mock_dmabuf_get(c->fd, 4 * PAGE);
 	TRY(c->dmabuf <= 0);
+	return 0;
+}
+
+/* The BAR stays mapped in the process */
+static int with_bar(struct ctx *c)
+{
+	static void *va;
+
+	TRY(with_ioas(c));
+	TRY(mock_attach(c->fd, c->ioas, 0, &c->dev));
+	if (!va) {
+		int bar = bar_open(4 * PAGE);
+
+		TRY(bar < 0);
+		va = mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED,
+			  bar, 0);
+		close(bar);
+		TRY(va == MAP_FAILED);
+	}
+	c->bar_va = va;
 	return 0;
 }
 
@@ -521,6 +542,11 @@ static int op_map_dmabuf(struct ctx *c)
 
 	return ioas_map_file(c->fd, c->ioas, c->dmabuf, 0, 4 * PAGE,
 			     MAP_FIX_RW, &iova);
+}
+
+static int op_map_pfnmap(struct ctx *c)
+{
+	return ioas_map_at(c->fd, c->ioas, c->bar_va, 4 * PAGE, BASE);
 }
 
 static int op_copy(struct ctx *c)
@@ -1169,6 +1195,7 @@ static const struct walk walks[] = {
 	{ "map_file_limit", 32, .setup = with_memfd, .op = op_map_file,
 	  .check = check_map_file, .fails = 25 },
 	{ "map_dmabuf", .setup = with_dmabuf, .op = op_map_dmabuf, .fails = 4 },
+	{ "map_pfnmap", .setup = with_bar, .op = op_map_pfnmap, .fails = 4 },
 	{ "copy", .setup = with_small_mappings, .op = op_copy,
 	  .check = check_copy, .fails = 5 },
 	{ "copy_domain", .setup = with_mapped_domain, .op = op_copy_same,
@@ -1491,7 +1518,8 @@ WALKS(ioas, "ioas_alloc", "iova_ranges", "allow_iovas", "huge_pages",
 WALKS(map, "map", "map_auto", "map_domain", "map_domain_small",
 	"map_domain_limit")
 WALKS(map_two_domains, "map_two_domains", "map_two_domains_limit")
-WALKS(map_file, "map_file", "map_file_limit", "map_dmabuf")
+WALKS(map_file, "map_file", "map_file_limit", "map_dmabuf",
+	"map_pfnmap")
 WALKS(copy, "copy", "copy_domain")
 WALKS(unmap, "unmap", "unmap_domain", "unmap_domain_limit", "unmap_pins",
 	"destroy_ioas", "destroy_device")

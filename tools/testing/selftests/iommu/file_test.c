@@ -607,29 +607,6 @@ FIXTURE_TEARDOWN(dmabuf)
 	EXPECT_EQ(0, vm_pin(0));
 }
 
-/* That many bytes of the range are translated */
-#define EXPECT_UNITS(want, hwpt, iova, len)                                    \
-	do {                                                                   \
-		unsigned int __n = 0;                                          \
-		EXPECT_EQ(0, mock_count_mapped(self->fd, hwpt, iova, len,      \
-					       &__n));                         \
-		EXPECT_EQ((want) / MOCK_PAGE_SIZE, __n);                       \
-	} while (0)
-
-/* The kernel gets to it by itself, within a few seconds at most */
-#define EXPECT_UNITS_SOON(want, hwpt, iova, len)                               \
-	do {                                                                   \
-		unsigned int __soon = 0;                                       \
-		for (int __try = 0; __try < 1000; __try++) {                   \
-			ASSERT_EQ(0, mock_count_mapped(self->fd, hwpt, iova,   \
-						       len, &__soon));         \
-			if (__soon == (want) / MOCK_PAGE_SIZE)                 \
-				break;                                         \
-			usleep(10000);                                         \
-		}                                                              \
-		EXPECT_EQ((want) / MOCK_PAGE_SIZE, __soon);                    \
-	} while (0)
-
 /* In every unit that is mapped, and in no other: the rest relies on that */
 TEST_F(dmabuf, translation_shows)
 {

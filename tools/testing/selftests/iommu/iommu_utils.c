@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <dirent.h>
 #include <linux/capability.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 
@@ -842,6 +844,40 @@ bool read_choice(const char *path, char *choice, size_t len)
 		return false;
 	*to = 0;
 	return snprintf(choice, len, "%s", from + 1) < (int)len;
+}
+
+int bar_open(size_t len)
+{
+	DIR *d = opendir("/sys/bus/pci/devices");
+	struct dirent *e;
+	char path[600];
+	struct stat st;
+	int fd = -1;
+	void *va;
+
+	while (d && fd < 0 && (e = readdir(d))) {
+		for (int bar = 0; fd < 0 && bar < 6; bar++) {
+			snprintf(path, sizeof(path),
+				 "/sys/bus/pci/devices/%s/resource%d",
+				 e->d_name, bar);
+			fd = open(path, O_RDWR | O_SYNC | O_CLOEXEC);
+			if (fd < 0)
+				continue;
+			va = MAP_FAILED;
+			if (!fstat(fd, &st) && (size_t)st.st_size >= len)
+				va = mmap(NULL, len, PROT_READ | PROT_WRITE,
+					  MAP_SHARED, fd, 0);
+			if (va != MAP_FAILED) {
+				munmap(va, len);
+				break;
+			}
+			close(fd);
+			fd = -1;
+		}
+	}
+	if (d)
+		closedir(d);
+	return fd;
 }
 
 int memfd_of(size_t length, unsigned int flags)

@@ -219,6 +219,8 @@ void *buf_alloc_scattered(size_t length);
 void *buf_alloc_hugetlb(size_t length);
 /* Bytes that huge page table entries map, of the VMA at that address */
 size_t huge_mapped(const void *va);
+/* The file in sysfs of a memory BAR of at least that many bytes, or -1 */
+int bar_open(size_t length);
 /* A memfd of that size, or -1. @flags as of memfd_create() */
 int memfd_of(size_t length, unsigned int flags);
 
@@ -247,6 +249,32 @@ static inline __u64 rnd(__u64 *state)
 	*state ^= *state << 17;
 	return *state;
 }
+
+/*
+ * That many bytes of the range are translated. In a fixture with the descriptor fd
+ * in it; the HWPT has dirty tracking on.
+ */
+#define EXPECT_UNITS(want, hwpt, iova, len)                                    \
+	do {                                                                   \
+		unsigned int __n = 0;                                          \
+		EXPECT_EQ(0, mock_count_mapped(self->fd, hwpt, iova, len,      \
+					       &__n));                         \
+		EXPECT_EQ((want) / MOCK_PAGE_SIZE, __n);                       \
+	} while (0)
+
+/* The kernel gets to it by itself, within a few seconds at most */
+#define EXPECT_UNITS_SOON(want, hwpt, iova, len)                               \
+	do {                                                                   \
+		unsigned int __soon = 0;                                       \
+		for (int __try = 0; __try < 1000; __try++) {                   \
+			ASSERT_EQ(0, mock_count_mapped(self->fd, hwpt, iova,   \
+						       len, &__soon));         \
+			if (__soon == (want) / MOCK_PAGE_SIZE)                 \
+				break;                                         \
+			usleep(10000);                                         \
+		}                                                              \
+		EXPECT_EQ((want) / MOCK_PAGE_SIZE, __soon);                    \
+	} while (0)
 
 /* From TEST_SEED, or the clock; never 0. Print it. */
 __u64 rnd_seed(void);
