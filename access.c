@@ -147,7 +147,10 @@ int iommufd_access_attach(struct iommufd_access *access, u32 ioas_id)
 	u32 id;
 	int rc;
 
-	guard(rwsem_write)(&access->lock);
+	ACQUIRE(rwsem_write_kill, lock)(&access->lock);
+	rc = ACQUIRE_ERR(rwsem_write_kill, &lock);
+	if (rc)
+		return rc;
 	if (WARN_ON(access->ioas || access->ioas_unpin))
 		return -EINVAL;
 
@@ -168,7 +171,11 @@ static int access_replace(struct iommufd_access *access,
 	u32 id;
 	int rc;
 
-	guard(rwsem_write)(&access->lock);
+	/* Somebody may be pinning through the access, for as long as that takes */
+	ACQUIRE(rwsem_write_kill, lock)(&access->lock);
+	rc = ACQUIRE_ERR(rwsem_write_kill, &lock);
+	if (rc)
+		return rc;
 	if (access->changing)
 		return -EBUSY;
 	if (!access->ioas)
@@ -211,17 +218,24 @@ int iommufd_access_pin_pages(struct iommufd_access *access, unsigned long iova,
 			     unsigned long length, struct page **out_pages,
 			     unsigned int flags)
 {
+	int rc;
+
 	/* Then nobody keeps areas aligned to pages, or takes pins back */
 	if (WARN_ON(!access->internal && (!access->ops->needs_pin_pages ||
 					  !access->ops->unmap)))
 		return -EINVAL;
 
-	guard(rwsem_read)(&access->lock);
-	if (!access->ioas)
-		return -ENOENT;
-	return iopt_pin_pages(&access->ioas->iopt, iova, length, out_pages,
-			      flags & IOMMUFD_ACCESS_RW_WRITE,
-			      access->internal);
+	rc = down_read_killable(&access->lock);
+	if (rc)
+		return rc;
+	if (access->ioas)
+		rc = iopt_pin_pages(&access->ioas->iopt, iova, length,
+				    out_pages, flags & IOMMUFD_ACCESS_RW_WRITE,
+				    access->internal);
+	else
+		rc = -ENOENT;
+	up_read(&access->lock);
+	return rc;
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_access_pin_pages, "IOMMUFD");
 
@@ -244,10 +258,17 @@ EXPORT_SYMBOL_NS_GPL(iommufd_access_unpin_pages, "IOMMUFD");
 int iommufd_access_rw(struct iommufd_access *access, unsigned long iova,
 		      void *data, size_t length, unsigned int flags)
 {
-	guard(rwsem_read)(&access->lock);
-	if (!access->ioas)
-		return -ENOENT;
-	return iopt_rw(&access->ioas->iopt, iova, data, length, flags);
+	int rc;
+
+	rc = down_read_killable(&access->lock);
+	if (rc)
+		return rc;
+	if (access->ioas)
+		rc = iopt_rw(&access->ioas->iopt, iova, data, length, flags);
+	else
+		rc = -ENOENT;
+	up_read(&access->lock);
+	return rc;
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_access_rw, "IOMMUFD");
 

@@ -78,14 +78,19 @@ static void log_track_domain(struct iopt_domain *idom)
  *
  * Everything is clean then. Nothing happens when it runs already.
  *
- * Return: 0, or -EINVAL when an area is too large.
+ * Return: 0, -EINVAL when an area is too large, or -EINTR when the caller is
+ * killed while it waits.
  */
 int iopt_log_start(struct io_pagetable *iopt)
 {
 	struct iopt_domain *idom;
 	struct iopt_area *area;
+	int rc;
 
-	guard(rwsem_write)(&iopt->domains_rwsem);
+	ACQUIRE(rwsem_write_kill, lock)(&iopt->domains_rwsem);
+	rc = ACQUIRE_ERR(rwsem_write_kill, &lock);
+	if (rc)
+		return rc;
 	if (iopt->log_on)
 		return 0;
 	iopt_for_each_area(iopt, area, 0, ULONG_MAX) {
@@ -108,15 +113,21 @@ int iopt_log_start(struct io_pagetable *iopt)
  * @iopt: the space
  *
  * What it has collected is dropped. Nothing happens when it does not run.
+ *
+ * Return: 0, or -EINTR when the caller is killed while it waits.
  */
-void iopt_log_stop(struct io_pagetable *iopt)
+int iopt_log_stop(struct io_pagetable *iopt)
 {
 	struct iopt_domain *idom;
 	struct iopt_area *area;
+	int rc;
 
-	guard(rwsem_write)(&iopt->domains_rwsem);
+	ACQUIRE(rwsem_write_kill, lock)(&iopt->domains_rwsem);
+	rc = ACQUIRE_ERR(rwsem_write_kill, &lock);
+	if (rc)
+		return rc;
 	if (!iopt->log_on)
-		return;
+		return 0;
 	list_for_each_entry(idom, &iopt->domains, item) {
 		if (idom->dirty[IOPT_DIRTY_LOG].on)
 			dirty_untrack(idom, IOPT_DIRTY_LOG);
@@ -128,6 +139,7 @@ void iopt_log_stop(struct io_pagetable *iopt)
 	iopt_for_each_area(iopt, area, 0, ULONG_MAX)
 		atomic_set(&area->all_dirty, LATCH_OPEN);
 	xa_destroy(&iopt->log_written);
+	return 0;
 }
 
 /**
@@ -325,9 +337,8 @@ static int log_check_range(struct io_pagetable *iopt, unsigned long iova,
 {
 	struct iova_node *node;
 
-	guard(rwsem_read)(&iopt->domains_rwsem);
 	guard(rwsem_read)(&iopt->iova_rwsem);
-	if (!iopt->log_on)
+	if (!READ_ONCE(iopt->log_on))
 		return -EINVAL;
 	node = iova_space_first(&iopt->space, iova, iova);
 	if (node && node->iova < iova)
@@ -413,8 +424,8 @@ int iopt_log_read(struct io_pagetable *iopt, unsigned long iova,
 	rc = dirty_query_run(&log.query);
 	/* Part of it was forgotten, and the caller will not look at it */
 	if (rc && log.begun) {
-		guard(rwsem_write)(&iopt->domains_rwsem);
-		if (iopt->log_on)
+		guard(rwsem_read)(&iopt->iova_rwsem);
+		if (READ_ONCE(iopt->log_on))
 			log_latch(iopt, iova, log.query.last);
 	}
 	return rc;

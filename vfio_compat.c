@@ -64,22 +64,33 @@ EXPORT_SYMBOL_NS_GPL(iommufd_vfio_compat_ioas_get_id, "IOMMUFD_VFIO");
 
 int iommufd_vfio_compat_set_no_iommu(struct iommufd_ctx *ictx)
 {
-	/* Wait for an IOAS that is about to be designated */
-	guard(rwsem_read)(&ictx->ioas_creation_lock);
-	guard(spinlock)(&ictx->objects.xa_lock);
-	if (ictx->vfio_ioas)
-		return -EINVAL;
-	ictx->no_iommu_mode = true;
-	return 0;
+	int rc;
+
+	/* An IOAS that is being made is about to be designated */
+	rc = down_read_killable(&ictx->ioas_creation_lock);
+	if (rc)
+		return rc;
+	scoped_guard(spinlock, &ictx->objects.xa_lock) {
+		if (ictx->vfio_ioas)
+			rc = -EINVAL;
+		else
+			ictx->no_iommu_mode = true;
+	}
+	up_read(&ictx->ioas_creation_lock);
+	return rc;
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_vfio_compat_set_no_iommu, "IOMMUFD_VFIO");
 
 int iommufd_vfio_compat_ioas_create(struct iommufd_ctx *ictx)
 {
 	struct iommufd_ioas *ioas;
+	int rc;
 
 	/* For writing: two callers must not make two of them */
-	guard(rwsem_write)(&ictx->ioas_creation_lock);
+	ACQUIRE(rwsem_write_kill, lock)(&ictx->ioas_creation_lock);
+	rc = ACQUIRE_ERR(rwsem_write_kill, &lock);
+	if (rc)
+		return rc;
 	scoped_guard(spinlock, &ictx->objects.xa_lock) {
 		if (ictx->no_iommu_mode)
 			return -EINVAL;
@@ -114,11 +125,16 @@ static int vfio_ioas_set(struct iommufd_ctx *ictx, u32 id)
 {
 	struct iommufd_ioas *ioas __free(iommufd_put_object) =
 		iommufd_get_ioas(ictx, id);
+	int rc;
 
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
-	guard(rwsem_read)(&ictx->ioas_creation_lock);
-	return vfio_designate(ictx, ioas);
+	rc = down_read_killable(&ictx->ioas_creation_lock);
+	if (rc)
+		return rc;
+	rc = vfio_designate(ictx, ioas);
+	up_read(&ictx->ioas_creation_lock);
+	return rc;
 }
 
 /* IOMMU_VFIO_IOAS */
@@ -176,19 +192,23 @@ static int vfio_check_extension(struct iommufd_ctx *ictx, unsigned long type)
 /*
  * Type 1 promises that a mapping can be unmapped in parts. That needs page
  * tables of small pages, so it is given at the price of large ones. It has no
- * dirty log, and no way to stop one that type 1v2 started.
+ * dirty log, and no way to stop one that type 1v2 started. A caller that is
+ * killed half way has done what is harmless by itself.
  */
 static int vfio_set_type1(struct iommufd_ioas *ioas)
 {
 	int rc;
 
-	guard(mutex)(&ioas->mutex);
-	rc = iopt_set_huge_pages(&ioas->iopt, false);
+	ACQUIRE(mutex_kill, lock)(&ioas->mutex);
+	rc = ACQUIRE_ERR(mutex_kill, &lock);
 	if (rc)
 		return rc;
-	WRITE_ONCE(ioas->vfio_type1, true);
-	iopt_log_stop(&ioas->iopt);
-	return 0;
+	rc = iopt_set_huge_pages(&ioas->iopt, false);
+	if (!rc)
+		rc = iopt_log_stop(&ioas->iopt);
+	if (!rc)
+		WRITE_ONCE(ioas->vfio_type1, true);
+	return rc;
 }
 
 static int vfio_set_iommu(struct iommufd_ctx *ictx, unsigned long type)

@@ -54,8 +54,13 @@ int iommufd_vfio_bitmap_check(const struct vfio_bitmap *bitmap, u64 iova,
 
 static int vfio_dirty_start(struct iommufd_ioas *ioas)
 {
+	int rc;
+
 	/* Type 1 must not be chosen between the check and the start */
-	guard(mutex)(&ioas->mutex);
+	ACQUIRE(mutex_kill, lock)(&ioas->mutex);
+	rc = ACQUIRE_ERR(mutex_kill, &lock);
+	if (rc)
+		return rc;
 	if (ioas->vfio_type1)
 		return -EACCES;
 	return iopt_log_start(&ioas->iopt);
@@ -106,8 +111,7 @@ iommufd_vfio_dirty_pages(struct iommufd_ioas *ioas,
 	case VFIO_IOMMU_DIRTY_PAGES_FLAG_START:
 		return vfio_dirty_start(ioas);
 	case VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP:
-		iopt_log_stop(&ioas->iopt);
-		return 0;
+		return iopt_log_stop(&ioas->iopt);
 	default:
 		return vfio_dirty_get(ioas, udirty, dirty.argsz);
 	}

@@ -288,6 +288,7 @@ void iommufd_access_destroy(struct iommufd_access *access);
  * * -EADDRINUSE: pages are to be pinned, and a mapping is not aligned to pages.
  * * -EBUSY: too many accesses.
  * * -ENOMEM: no memory.
+ * * -EINTR: the caller was killed while it waited.
  */
 int iommufd_access_attach(struct iommufd_access *access, u32 ioas_id);
 
@@ -395,6 +396,7 @@ bool iommufd_ctx_has_group(struct iommufd_ctx *ictx, struct iommu_group *group);
  * * -EPERM: the mapping does not permit the purpose.
  * * -EFAULT, -ENOMEM and others from pinning; -EFAULT also when the memory
  *   belongs to a process that is gone.
+ * * -EINTR: the caller was killed while it waited.
  */
 int iommufd_access_pin_pages(struct iommufd_access *access, unsigned long iova,
 			     unsigned long length, struct page **out_pages,
@@ -448,8 +450,8 @@ int iommufd_vfio_compat_ioas_get_id(struct iommufd_ctx *ictx, u32 *out_ioas_id);
  *
  * Context: May sleep.
  *
- * Return: 0, also when there is one; -EINVAL in no-IOMMU mode, -ENOMEM, or
- * -EBUSY when no ID is free.
+ * Return: 0, also when there is one; -EINVAL in no-IOMMU mode, -ENOMEM, -EBUSY
+ * when no ID is free, or -EINTR when the caller was killed while it waited.
  */
 int iommufd_vfio_compat_ioas_create(struct iommufd_ctx *ictx);
 
@@ -461,7 +463,8 @@ int iommufd_vfio_compat_ioas_create(struct iommufd_ctx *ictx);
  *
  * Context: May sleep.
  *
- * Return: 0, or -EINVAL when there is an IOAS for the container.
+ * Return: 0, -EINVAL when there is an IOAS for the container, or -EINTR when the
+ * caller was killed while it waited.
  */
 int iommufd_vfio_compat_set_no_iommu(struct iommufd_ctx *ictx);
 #else /* !CONFIG_IOMMUFD */

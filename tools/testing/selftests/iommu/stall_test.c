@@ -423,12 +423,33 @@ struct dirty_unmap {
 	struct vfio_bitmap bitmap;
 };
 
+static int dirty_pages(int fd, __u32 flag)
+{
+	struct vfio_iommu_type1_dirty_bitmap cmd = {
+		.argsz = sizeof(cmd), .flags = flag,
+	};
+
+	return ioctl(fd, VFIO_IOMMU_DIRTY_PAGES, &cmd) ? errno : 0;
+}
+
+/* Two pages of the log */
+static int log_get(int fd, __u64 iova, __u64 *bits)
+{
+	struct dirty_get cmd = {
+		.dirty.argsz = sizeof(cmd),
+		.dirty.flags = VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP,
+		.get = {
+			.iova = iova,
+			.size = 2 * PAGE,
+			.bitmap = { .pgsize = PAGE, .size = 8, .data = bits },
+		},
+	};
+
+	return ioctl(fd, VFIO_IOMMU_DIRTY_PAGES, &cmd) ? errno : 0;
+}
+
 static int log_setup(int fd, __u32 ioas, const void *va, __u64 iova)
 {
-	struct vfio_iommu_type1_dirty_bitmap start = {
-		.argsz = sizeof(start),
-		.flags = VFIO_IOMMU_DIRTY_PAGES_FLAG_START,
-	};
 	struct iommu_vfio_ioas set = {
 		.size = sizeof(set), .ioas_id = ioas, .op = IOMMU_VFIO_IOAS_SET,
 	};
@@ -438,8 +459,8 @@ static int log_setup(int fd, __u32 ioas, const void *va, __u64 iova)
 	rc = iommu_cmd(fd, IOMMU_VFIO_IOAS, &set);
 	if (!rc)
 		rc = ioas_map_at(fd, ioas, va, 4 * PAGE, iova);
-	if (!rc && ioctl(fd, VFIO_IOMMU_DIRTY_PAGES, &start))
-		rc = errno;
+	if (!rc)
+		rc = dirty_pages(fd, VFIO_IOMMU_DIRTY_PAGES_FLAG_START);
 	if (!rc)
 		rc = access_create(fd, ioas, 0, &access);
 	if (!rc) {
@@ -581,12 +602,14 @@ TEST_F(stall, dirty_log_unmap)
  * @ioas: address space with the stall at BASE, and two pages of @buf at OTHER
  * @idev: device
  * @buf: ordinary memory
+ * @access: an access to @ioas, if a test has one
  */
 struct place {
 	int fd;
 	__u32 ioas;
 	__u32 idev;
 	__u8 *buf;
+	int access;
 };
 
 #define OTHER (BASE + 16 * PAGE)
@@ -720,8 +743,8 @@ static int op_join(pid_t pid)
 	return WEXITSTATUS(status);
 }
 
-/* The IOAS is a type 1 container */
-static int place_init(struct place *p, int fd, __u32 idev, struct stall *s)
+static int place_init_type(struct place *p, int fd, __u32 idev, struct stall *s,
+			   unsigned long type)
 {
 	struct iommu_vfio_ioas set = {
 		.size = sizeof(set), .op = IOMMU_VFIO_IOAS_SET,
@@ -737,13 +760,40 @@ static int place_init(struct place *p, int fd, __u32 idev, struct stall *s)
 	set.ioas_id = p->ioas;
 	if (!rc)
 		rc = iommu_cmd(fd, IOMMU_VFIO_IOAS, &set);
-	if (!rc && ioctl(fd, VFIO_SET_IOMMU, VFIO_TYPE1_IOMMU))
+	if (!rc && ioctl(fd, VFIO_SET_IOMMU, type))
 		rc = errno;
 	if (!rc)
 		rc = ioas_map_at(fd, p->ioas, p->buf, 2 * PAGE, OTHER);
 	if (!rc && s)
 		rc = ioas_map_at(fd, p->ioas, s->page, 4 * PAGE, BASE);
 	return rc;
+}
+
+/* The IOAS is a type 1 container */
+static int place_init(struct place *p, int fd, __u32 idev, struct stall *s)
+{
+	return place_init_type(p, fd, idev, s, VFIO_TYPE1_IOMMU);
+}
+
+struct op {
+	const char *name;
+	int (*run)(const struct place *p);
+};
+
+/* How many of them cannot be killed while they wait */
+static int ops_kill(const struct op *ops, unsigned int num,
+		    const struct place *p)
+{
+	int failed = 0;
+
+	for (unsigned int i = 0; i < num; i++) {
+		int rc = op_kill(op_start(ops[i].run, p));
+
+		if (rc)
+			printf("# %s: %s\n", ops[i].name, strerror(rc));
+		failed += !!rc;
+	}
+	return failed;
 }
 
 /* An access works on the memory, and the unmap waits for that */
@@ -790,10 +840,7 @@ TEST_F(stall, kill_unmap)
 /* A domain is being filled, and everything that changes mappings waits */
 TEST_F(stall, kill_behind_fill)
 {
-	static const struct {
-		const char *name;
-		int (*run)(const struct place *p);
-	} ops[] = {
+	static const struct op ops[] = {
 		{ "map", op_map },
 		{ "copy", op_copy },
 		{ "unmap", op_unmap },
@@ -816,13 +863,7 @@ TEST_F(stall, kill_behind_fill)
 	ASSERT_EQ(0, call_start(&self->call, __NR_ioctl, self->fd,
 				IOMMU_HWPT_ALLOC, (long)&hwpt));
 	ASSERT_EQ(0, stall_wait(&self->stall));
-	for (unsigned int i = 0; i < ARRAY_LEN(ops); i++) {
-		int rc = op_kill(op_start(ops[i].run, &p));
-
-		EXPECT_EQ(0, rc);
-		if (rc)
-			TH_LOG("%s cannot be killed", ops[i].name);
-	}
+	EXPECT_EQ(0, ops_kill(ops, ARRAY_LEN(ops), &p));
 	EXPECT_EQ(0, stall_release(&self->stall, "", 1));
 	call_join(&self->call);
 	ASSERT_EQ(0, self->call.ret);
@@ -839,6 +880,213 @@ TEST_F(stall, kill_behind_fill)
 	EXPECT_EQ(7 * PAGE, length);
 	EXPECT_EQ(0, iommu_destroy(self->fd, hwpt.out_hwpt_id));
 	EXPECT_EQ(0, iommu_destroy(self->fd, p.ioas));
+}
+
+static int op_log_start(const struct place *p)
+{
+	return dirty_pages(p->fd, VFIO_IOMMU_DIRTY_PAGES_FLAG_START);
+}
+
+static int op_log_stop(const struct place *p)
+{
+	return dirty_pages(p->fd, VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP);
+}
+
+static int op_log_get(const struct place *p)
+{
+	__u64 bits = 0;
+
+	return log_get(p->fd, OTHER, &bits);
+}
+
+static int op_type1(const struct place *p)
+{
+	return ioctl(p->fd, VFIO_SET_IOMMU, VFIO_TYPE1_IOMMU) ? errno : 0;
+}
+
+/* The dirty log stands still while a domain is being filled */
+TEST_F(stall, kill_log_behind_fill)
+{
+	static const struct op ops[] = {
+		{ "start the log", op_log_start },
+		{ "read the log", op_log_get },
+		{ "stop the log", op_log_stop },
+	};
+	struct iommu_hwpt_alloc hwpt = {
+		.size = sizeof(hwpt), .dev_id = self->dev.idev,
+	};
+	__u64 bits = 0;
+	__u8 byte = 1;
+	struct place p;
+
+	STALL_OR_SKIP(false, NULL, 0);
+	ASSERT_EQ(0, place_init_type(&p, self->fd, self->dev.idev, &self->stall,
+				     VFIO_TYPE1v2_IOMMU));
+	ASSERT_EQ(0, op_log_start(&p));
+	ASSERT_EQ(0, access_create(self->fd, p.ioas, 0, &p.access));
+	ASSERT_EQ(0, access_rw(self->fd, p.access, OTHER + PAGE, &byte, 1,
+			       MOCK_ACCESS_RW_WRITE));
+	hwpt.pt_id = p.ioas;
+	ASSERT_EQ(0, call_start(&self->call, __NR_ioctl, self->fd,
+				IOMMU_HWPT_ALLOC, (long)&hwpt));
+	ASSERT_EQ(0, stall_wait(&self->stall));
+	EXPECT_EQ(0, ops_kill(ops, ARRAY_LEN(ops), &p));
+	EXPECT_EQ(0, stall_release(&self->stall, "", 1));
+	call_join(&self->call);
+	ASSERT_EQ(0, self->call.ret);
+	EXPECT_EQ(0, iommu_destroy(self->fd, hwpt.out_hwpt_id));
+
+	/* The log runs still, and has lost nothing */
+	EXPECT_EQ(0, log_get(self->fd, OTHER, &bits));
+	EXPECT_EQ(2, bits & 2);
+	close(p.access);
+}
+
+/* An automatic HWPT is being filled, and the container is to change */
+TEST_F(stall, kill_container_behind_attach)
+{
+	static const struct op ops[] = {
+		{ "choose type 1", op_type1 },
+		{ "start the log", op_log_start },
+	};
+	struct iommu_test_cmd attach = {
+		.size = sizeof(attach),
+		.op = IOMMU_TEST_OP_MOCK_DOMAIN_FLAGS,
+	};
+	struct place p;
+
+	STALL_OR_SKIP(false, NULL, 0);
+	ASSERT_EQ(0, place_init_type(&p, self->fd, self->dev.idev, &self->stall,
+				     VFIO_TYPE1v2_IOMMU));
+	attach.id = p.ioas;
+	ASSERT_EQ(0, call_start(&self->call, __NR_ioctl, self->fd,
+				IOMMU_TEST_CMD, (long)&attach));
+	ASSERT_EQ(0, stall_wait(&self->stall));
+	EXPECT_EQ(0, ops_kill(ops, ARRAY_LEN(ops), &p));
+	EXPECT_EQ(0, stall_release(&self->stall, "", 1));
+	call_join(&self->call);
+	ASSERT_EQ(0, self->call.ret);
+
+	/* It is no type 1 container, which would have no log, and none runs */
+	EXPECT_EQ(EINVAL, op_log_get(&p));
+	EXPECT_EQ(0, op_log_start(&p));
+	EXPECT_EQ(0, op_log_get(&p));
+	EXPECT_EQ(0, iommu_destroy(self->fd,
+				   attach.mock_domain_flags.out_stdev_id));
+}
+
+static int op_change_process(const struct place *p)
+{
+	return ioas_change_process(p->fd);
+}
+
+static int op_set_ioas(const struct place *p)
+{
+	struct iommu_vfio_ioas set = {
+		.size = sizeof(set),
+		.ioas_id = p->ioas,
+		.op = IOMMU_VFIO_IOAS_SET,
+	};
+
+	return iommu_cmd(p->fd, IOMMU_VFIO_IOAS, &set);
+}
+
+static int op_ioas_alloc(const struct place *p)
+{
+	__u32 ioas;
+
+	return ioas_alloc(p->fd, &ioas);
+}
+
+/* Somebody has all IOASes, and waits for one that is being filled */
+TEST_F(stall, kill_behind_change_process)
+{
+	static const struct op ops[] = {
+		{ "name the container's IOAS", op_set_ioas },
+		{ "make an IOAS", op_ioas_alloc },
+	};
+	struct iommu_hwpt_alloc hwpt = {
+		.size = sizeof(hwpt), .dev_id = self->dev.idev,
+	};
+	struct iommu_vfio_ioas get = {
+		.size = sizeof(get), .op = IOMMU_VFIO_IOAS_GET,
+	};
+	struct place p;
+	pid_t pid;
+
+	STALL_OR_SKIP(false, NULL, 0);
+	ASSERT_EQ(0, place_init(&p, self->fd, self->dev.idev, &self->stall));
+	hwpt.pt_id = p.ioas;
+	ASSERT_EQ(0, call_start(&self->call, __NR_ioctl, self->fd,
+				IOMMU_HWPT_ALLOC, (long)&hwpt));
+	ASSERT_EQ(0, stall_wait(&self->stall));
+	pid = op_start(op_change_process, &p);
+	EXPECT_EQ(0, op_wait_asleep(pid));
+	p.ioas = self->ioas;
+	EXPECT_EQ(0, ops_kill(ops, ARRAY_LEN(ops), &p));
+	p.ioas = hwpt.pt_id;
+	EXPECT_EQ(0, stall_release(&self->stall, "", 1));
+	call_join(&self->call);
+	ASSERT_EQ(0, self->call.ret);
+	/* Not all that is mapped is of files */
+	EXPECT_EQ(EINVAL, op_join(pid));
+
+	EXPECT_EQ(0, iommu_cmd(self->fd, IOMMU_VFIO_IOAS, &get));
+	EXPECT_EQ(p.ioas, get.ioas_id);
+	EXPECT_EQ(0, iommu_destroy(self->fd, hwpt.out_hwpt_id));
+}
+
+static int op_access_replace(const struct place *p)
+{
+	return access_replace(p->fd, p->access, p->ioas);
+}
+
+static int op_access_rw(const struct place *p)
+{
+	__u8 byte;
+
+	return access_rw(p->fd, p->access, OTHER, &byte, 1, 0);
+}
+
+/*
+ * An access pins what stalls. Who gives it another IOAS meanwhile waits for that,
+ * and who would use it then waits behind them.
+ */
+TEST_F(stall, kill_behind_access)
+{
+	static const struct op rw = { "read through the access", op_access_rw };
+	struct iommu_test_cmd pin = {
+		.size = sizeof(pin),
+		.op = IOMMU_TEST_OP_ACCESS_PAGES,
+		.access_pages = { .iova = BASE, .length = PAGE },
+	};
+	struct place p;
+	pid_t pid;
+
+	STALL_OR_SKIP(false, NULL, 0);
+	ASSERT_EQ(0, place_init(&p, self->fd, self->dev.idev, &self->stall));
+	ASSERT_EQ(0, access_create(self->fd, p.ioas,
+				   MOCK_FLAGS_ACCESS_CREATE_NEEDS_PIN_PAGES,
+				   &p.access));
+	pin.id = p.access;
+	ASSERT_EQ(0, call_start(&self->call, __NR_ioctl, self->fd,
+				IOMMU_TEST_CMD, (long)&pin));
+	ASSERT_EQ(0, stall_wait(&self->stall));
+	p.ioas = self->ioas;
+	pid = op_start(op_access_replace, &p);
+	EXPECT_EQ(0, op_wait_asleep(pid));
+	EXPECT_EQ(0, ops_kill(&rw, 1, &p));
+	EXPECT_EQ(0, op_kill(pid));
+	EXPECT_EQ(0, stall_release(&self->stall, "", 1));
+	call_join(&self->call);
+	ASSERT_EQ(0, self->call.ret);
+
+	/* The pin is still there, and the access has not moved */
+	EXPECT_EQ(0, mock_check_pins(self->fd, self->stall.page, PAGE, 1));
+	EXPECT_EQ(0, op_access_rw(&p));
+	EXPECT_EQ(0, access_unpin(self->fd, p.access,
+				  pin.access_pages.out_access_pages_id));
+	close(p.access);
 }
 
 /* The automatic HWPT that the second device would share is being filled */
@@ -1078,37 +1326,18 @@ static int victim_copy(struct victim *v)
 /* What accesses have pinned is part of the dirty log */
 static int victim_log(struct victim *v)
 {
-	struct vfio_iommu_type1_dirty_bitmap start = {
-		.argsz = sizeof(start),
-		.flags = VFIO_IOMMU_DIRTY_PAGES_FLAG_START,
-	};
 	struct iommu_vfio_ioas set = {
 		.size = sizeof(set),
 		.ioas_id = v->ioas,
 		.op = IOMMU_VFIO_IOAS_SET,
 	};
 	__u64 bits = 0;
-	struct dirty_get get = {
-		.dirty.argsz = sizeof(get),
-		.dirty.flags = VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP,
-		.get = {
-			.iova = MOCK_APERTURE_START,
-			.size = 2 * PAGE,
-			.bitmap = {
-				.pgsize = PAGE,
-				.size = sizeof(bits),
-				.data = &bits,
-			},
-		},
-	};
 	int rc;
 
 	rc = iommu_cmd(v->fd, IOMMU_VFIO_IOAS, &set);
-	if (!rc && ioctl(v->fd, VFIO_IOMMU_DIRTY_PAGES, &start))
-		rc = errno;
-	if (!rc && ioctl(v->fd, VFIO_IOMMU_DIRTY_PAGES, &get))
-		rc = errno;
-	return rc;
+	if (!rc)
+		rc = dirty_pages(v->fd, VFIO_IOMMU_DIRTY_PAGES_FLAG_START);
+	return rc ?: log_get(v->fd, MOCK_APERTURE_START, &bits);
 }
 
 FIXTURE(killed)
