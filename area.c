@@ -127,7 +127,7 @@ int iopt_area_map(struct iopt_area *area, struct iommu_domain *domain)
 		.offset = area->offset,
 		.length = area_length(area),
 		.prot = area->prot,
-		.large = !area->iopt->disable_large_pages,
+		.large = area->iopt->large_pages,
 		.gfp = GFP_KERNEL_ACCOUNT,
 	};
 
@@ -218,7 +218,7 @@ int iopt_area_block_across(struct iopt_area *area, struct iommu_domain *domain,
 
 	lockdep_assert_held(&area->iopt->domains_rwsem);
 
-	if (area->iopt->disable_large_pages)
+	if (!area->iopt->large_pages)
 		return 0;
 	for (; sizes; sizes &= ~size) {
 		size = 1UL << __fls(sizes);

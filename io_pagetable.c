@@ -41,6 +41,7 @@ void iopt_init(struct io_pagetable *iopt)
 	INIT_LIST_HEAD(&iopt->domains);
 	iova_space_init(&iopt->space);
 	iopt->iova_alignment = 1;
+	iopt->large_pages = true;
 	xa_init_flags(&iopt->accesses, XA_FLAGS_ALLOC | XA_FLAGS_ACCOUNT);
 	xa_init_flags(&iopt->log_written, XA_FLAGS_ACCOUNT);
 }
@@ -77,7 +78,7 @@ int iopt_check_alignment(struct io_pagetable *iopt, unsigned long alignment)
  */
 void iopt_update_alignment(struct io_pagetable *iopt)
 {
-	unsigned long alignment = iopt->disable_large_pages ? PAGE_SIZE : 1;
+	unsigned long alignment = iopt->large_pages ? 1 : PAGE_SIZE;
 	struct iopt_domain *idom;
 	struct iopt_user *user;
 	unsigned long index;
@@ -153,7 +154,7 @@ int iopt_set_huge_pages(struct io_pagetable *iopt, bool enable)
 	if (rc)
 		return rc;
 	guard(rwsem_write)(&iopt->iova_rwsem);
-	if (enable != iopt->disable_large_pages)
+	if (enable == iopt->large_pages)
 		return 0;
 	if (!enable) {
 		if (!list_empty(&iopt->domains) &&
@@ -163,7 +164,7 @@ int iopt_set_huge_pages(struct io_pagetable *iopt, bool enable)
 		if (rc)
 			return rc;
 	}
-	iopt->disable_large_pages = !enable;
+	WRITE_ONCE(iopt->large_pages, enable);
 	iopt_update_alignment(iopt);
 	return 0;
 }

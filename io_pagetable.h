@@ -26,7 +26,7 @@
  *	not live, or @domains_rwsem is held for writing.
  * @space: areas, reserved and allowed ranges
  * @iova_alignment: bytes; every area obeys it
- * @disable_large_pages: IOPTEs are installed PAGE_SIZE by PAGE_SIZE
+ * @large_pages: IOPTEs may be larger than PAGE_SIZE
  * @accesses: struct iopt_user by index; its lock nests inside everything
  * @log_on: the dirty log runs; set under @domains_rwsem, and cleared under
  *	@iova_rwsem as well
@@ -40,7 +40,7 @@ struct io_pagetable {
 	struct rw_semaphore iova_rwsem;
 	struct iova_space space;
 	unsigned long iova_alignment;
-	bool disable_large_pages;
+	bool large_pages;
 
 	struct xarray accesses;
 

@@ -399,7 +399,7 @@ static int option_huge_pages(struct iommufd_ctx *ictx, struct iommu_option *cmd)
 
 	switch (cmd->op) {
 	case IOMMU_OPTION_OP_GET:
-		cmd->val64 = !READ_ONCE(ioas->iopt.disable_large_pages);
+		cmd->val64 = READ_ONCE(ioas->iopt.large_pages);
 		return 0;
 	case IOMMU_OPTION_OP_SET:
 		if (cmd->val64 > 1)

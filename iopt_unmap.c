@@ -303,7 +303,7 @@ static int iopt_cut_check(struct io_pagetable *iopt, struct iopt_area *area,
 {
 	if (area->state != AREA_LIVE || atomic_read(&area->locks))
 		return -EBUSY;
-	if (!iopt_pages_is_memory(area->pages) || !iopt->disable_large_pages)
+	if (!iopt_pages_is_memory(area->pages) || iopt->large_pages)
 		return -EOPNOTSUPP;
 	if ((iova | area_offset(area, iova)) & (iopt->iova_alignment - 1))
 		return -EINVAL;

@@ -479,7 +479,7 @@ static int vfio_unmap_range(struct iommufd_ioas *ioas, u64 iova, u64 size,
 			       &last))
 		return -EOVERFLOW;
 
-	if (READ_ONCE(ioas->iopt.disable_large_pages)) {
+	if (!READ_ONCE(ioas->iopt.large_pages)) {
 		rc = ioas_cut_at(ioas, iova, last);
 		if (rc)
 			return rc;
