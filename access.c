@@ -106,12 +106,7 @@ iommufd_access_create(struct iommufd_ctx *ictx,
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_access_create, "IOMMUFD");
 
-/**
- * iommufd_access_disown() - disown operation of an access
- * @obj: its object
- *
- * After this the driver's callback is not called.
- */
+/* The driver's callback is not called after this */
 void iommufd_access_disown(struct iommufd_object *obj)
 {
 	struct iommufd_access *access =
@@ -123,10 +118,6 @@ void iommufd_access_disown(struct iommufd_object *obj)
 	up_write(&access->lock);
 }
 
-/**
- * iommufd_access_destroy_object() - destroy operation of an access
- * @obj: its object
- */
 void iommufd_access_destroy_object(struct iommufd_object *obj)
 {
 	struct iommufd_access *access =
@@ -151,7 +142,7 @@ int iommufd_access_attach(struct iommufd_access *access, u32 ioas_id)
 	rc = ACQUIRE_ERR(rwsem_write_kill, &lock);
 	if (rc)
 		return rc;
-	if (WARN_ON(access->ioas || access->ioas_unpin))
+	if (WARN_ON_ONCE(access->ioas || access->ioas_unpin))
 		return -EINVAL;
 
 	ioas = iommufd_get_ioas(access->ictx, ioas_id);
@@ -208,7 +199,7 @@ EXPORT_SYMBOL_NS_GPL(iommufd_access_replace, "IOMMUFD");
 void iommufd_access_detach(struct iommufd_access *access)
 {
 	guard(rwsem_write)(&access->lock);
-	if (WARN_ON(!access->ioas || access->changing))
+	if (WARN_ON_ONCE(!access->ioas || access->changing))
 		return;
 	access_drain(access);
 }
@@ -221,8 +212,8 @@ int iommufd_access_pin_pages(struct iommufd_access *access, unsigned long iova,
 	int rc;
 
 	/* Then nobody keeps areas aligned to pages, or takes pins back */
-	if (WARN_ON(!access->internal && (!access->ops->needs_pin_pages ||
-					  !access->ops->unmap)))
+	if (WARN_ON_ONCE(!access->internal && (!access->ops->needs_pin_pages ||
+					       !access->ops->unmap)))
 		return -EINVAL;
 
 	rc = down_read_killable(&access->lock);
@@ -244,11 +235,11 @@ void iommufd_access_unpin_pages(struct iommufd_access *access,
 {
 	unsigned long last;
 
-	if (WARN_ON(!length || check_add_overflow(iova, length - 1, &last)))
+	if (WARN_ON_ONCE(!length || check_add_overflow(iova, length - 1, &last)))
 		return;
 
 	guard(rwsem_read)(&access->lock);
-	if (WARN_ON(!access->ioas_unpin))
+	if (WARN_ON_ONCE(!access->ioas_unpin))
 		return;
 	iopt_unpin_pages(&access->ioas_unpin->iopt, iova, length,
 			 access->internal);

@@ -66,7 +66,9 @@ bool iommufd_attach_peek(struct iommufd_device *idev, ioasid_t pasid,
 	return attach_has_device(attach, idev);
 }
 
-/* ---- Reserved regions ---- */
+/*
+ * Reserved regions
+ */
 
 static int reserve_region(struct io_pagetable *iopt,
 			  struct iommufd_device *idev,
@@ -161,7 +163,9 @@ static struct io_pagetable *hwpt_iopt(struct iommufd_hw_pagetable *hwpt)
 	return &hwpt_stage2(hwpt)->ioas->iopt;
 }
 
-/* ---- Checks ---- */
+/*
+ * Checks
+ */
 
 /* What must hold of each device of an attachment */
 static int check_device(struct iommufd_device *idev, ioasid_t pasid,
@@ -212,7 +216,9 @@ static int check_pasid(struct iommufd_group *igroup, ioasid_t pasid,
 	return 0;
 }
 
-/* ---- Hardware ---- */
+/*
+ * Hardware
+ */
 
 static struct iommufd_attach_handle *handle_alloc(struct iommufd_group *igroup)
 {
@@ -268,7 +274,9 @@ static void hw_detach(struct iommufd_device *idev, ioasid_t pasid,
 		iommu_detach_device_pasid(hwpt->domain, idev->dev, pasid);
 }
 
-/* ---- Attach ---- */
+/*
+ * Attach
+ */
 
 static void attach_free(struct iommufd_attach *attach)
 {
@@ -428,7 +436,9 @@ int iommufd_attach_hwpt(struct iommufd_device *idev, ioasid_t pasid,
 	return attach_add_device(attach, idev, pasid);
 }
 
-/* ---- Replace ---- */
+/*
+ * Replace
+ */
 
 static void unreserve_all(struct iommufd_attach *attach,
 			  struct io_pagetable *iopt)
@@ -573,7 +583,9 @@ int iommufd_replace_hwpt(struct iommufd_device *idev, ioasid_t pasid,
 	return 0;
 }
 
-/* ---- Detach ---- */
+/*
+ * Detach
+ */
 
 static void detach_hw(struct iommufd_attach *attach,
 		      struct iommufd_device *idev, ioasid_t pasid)

@@ -39,7 +39,9 @@ static int change_hwpt(struct iommufd_change *change,
 	return iommufd_attach_hwpt(change->idev, change->pasid, hwpt);
 }
 
-/* ---- Automatic HWPTs ---- */
+/*
+ * Automatic HWPTs
+ */
 
 /*
  * Before a whole domain is filled for nothing. On success, *current_hwpt is
@@ -124,7 +126,7 @@ static int change_and_link(struct iommufd_change *change,
 		return rc;
 	rc = iommufd_hwpt_paging_link(hwpt_paging);
 	/* Nobody else has seen the HWPT, so it is not put but going to be aborted */
-	if (rc && !WARN_ON(!iommufd_detach_hwpt(change->idev, change->pasid)))
+	if (rc && !WARN_ON_ONCE(!iommufd_detach_hwpt(change->idev, change->pasid)))
 		refcount_dec(&hwpt_paging->common.obj.users);
 	return rc;
 }
@@ -204,7 +206,9 @@ static int change_ioas(struct iommufd_change *change, struct iommufd_ioas *ioas,
 	return change_make_auto(change, ioas, 0, hwpt_id);
 }
 
-/* ---- Entry points ---- */
+/*
+ * Entry points
+ */
 
 static int change_paging(struct iommufd_change *change,
 			 struct iommufd_hwpt_paging *hwpt_paging)

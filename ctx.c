@@ -3,6 +3,8 @@
  * Contexts: what is behind an open /dev/iommu, how long it lives, and what user
  * space may mmap through it.
  */
+#define pr_fmt(fmt) "iommufd: " fmt
+
 #include <linux/export.h>
 #include <linux/file.h>
 #include <linux/fs.h>
@@ -31,13 +33,6 @@ static struct miscdevice vfio_misc_dev = {
 	.mode = 0666,
 };
 
-/**
- * iommufd_ctx_fops_open() - open operation of the devices: make a context
- * @inode: of @filp
- * @filp: the file
- *
- * Return: 0 or -ENOMEM.
- */
 int iommufd_ctx_fops_open(struct inode *inode, struct file *filp)
 {
 	struct iommufd_ctx *ictx;
@@ -53,7 +48,7 @@ int iommufd_ctx_fops_open(struct inode *inode, struct file *filp)
 	if (IS_ENABLED(CONFIG_IOMMUFD_VFIO_CONTAINER) &&
 	    filp->private_data == &vfio_misc_dev) {
 		ictx->map_policy.account_mode = IOMMUFD_ACCOUNT_MM;
-		pr_info_once("IOMMUFD is providing /dev/vfio/vfio, not VFIO.\n");
+		pr_info_once("providing /dev/vfio/vfio in place of VFIO\n");
 	}
 
 	init_rwsem(&ictx->ioas_creation_lock);
@@ -67,20 +62,13 @@ int iommufd_ctx_fops_open(struct inode *inode, struct file *filp)
 	return 0;
 }
 
-/**
- * iommufd_ctx_fops_release() - release operation: the end of a context
- * @inode: of @filp
- * @filp: the file
- *
- * Return: 0.
- */
 int iommufd_ctx_fops_release(struct inode *inode, struct file *filp)
 {
 	struct iommufd_ctx *ictx = filp->private_data;
 
 	iommufd_object_destroy_all(ictx);
-	WARN_ON(!xa_empty(&ictx->groups));
-	WARN_ON(!mtree_empty(&ictx->mt_mmap));
+	WARN_ON_ONCE(!xa_empty(&ictx->groups));
+	WARN_ON_ONCE(!mtree_empty(&ictx->mt_mmap));
 
 	iommufd_sw_msi_ctx_fini(&ictx->sw_msi);
 	kfree(ictx);
@@ -230,9 +218,6 @@ int __init iommufd_ctx_init(const struct file_operations *fops,
 	return rc;
 }
 
-/**
- * iommufd_ctx_exit() - the reverse of iommufd_ctx_init()
- */
 void iommufd_ctx_exit(void)
 {
 	if (IS_ENABLED(CONFIG_IOMMUFD_VFIO_CONTAINER))

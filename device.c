@@ -23,7 +23,9 @@ module_param(allow_unsafe_interrupts, bool, 0644);
 MODULE_PARM_DESC(allow_unsafe_interrupts,
 		 "Allow devices on platforms where a device can forge the interrupts of another one. Whoever controls the device can then attack the host.");
 
-/* ---- Bind and unbind ---- */
+/*
+ * Bind and unbind
+ */
 
 static int device_check_msi(struct device *dev, struct iommu_group *group)
 {
@@ -132,21 +134,15 @@ void iommufd_device_unbind(struct iommufd_device *idev)
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_device_unbind, "IOMMUFD");
 
-/**
- * iommufd_device_pre_destroy() - pre_destroy operation of a device
- * @obj: the device
- */
 void iommufd_device_pre_destroy(struct iommufd_object *obj)
 {
 	iommufd_vdevice_revoke(container_of(obj, struct iommufd_device, obj));
 }
 
-/**
- * iommufd_device_disown() - disown operation of a device
- * @obj: the device, attached to nothing
- *
- * The device may be removed from the machine when this returns. What still uses
- * the binding then finds its struct device, but no IOMMU.
+/*
+ * The device is attached to nothing, and may be removed from the machine when
+ * this returns. What still uses the binding then finds its struct device, but no
+ * IOMMU.
  */
 void iommufd_device_disown(struct iommufd_object *obj)
 {
@@ -160,10 +156,6 @@ void iommufd_device_disown(struct iommufd_object *obj)
 		iommu_device_release_dma_owner(idev->dev);
 }
 
-/**
- * iommufd_device_destroy() - destroy operation of a device
- * @obj: the device
- */
 void iommufd_device_destroy(struct iommufd_object *obj)
 {
 	struct iommufd_device *idev =
@@ -188,7 +180,9 @@ u32 iommufd_device_to_id(struct iommufd_device *idev)
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_device_to_id, "IOMMUFD");
 
-/* ---- IOMMU_GET_HW_INFO ---- */
+/*
+ * IOMMU_GET_HW_INFO
+ */
 
 /* Long buffers are cleared in pieces, so that the caller can be killed */
 static int hw_info_clear_tail(void __user *uptr, size_t len)

@@ -15,7 +15,9 @@
 #include "group.h"
 #include "veventq.h"
 
-/* ---- Dependencies between objects of a driver ---- */
+/*
+ * Dependencies between objects of a driver
+ */
 
 /* Returns false if an object cannot depend on another */
 static bool object_may_depend(const struct iommufd_object *dependent,
@@ -48,7 +50,9 @@ void _iommufd_object_undepend(struct iommufd_object *obj_dependent,
 }
 EXPORT_SYMBOL_NS_GPL(_iommufd_object_undepend, "IOMMUFD");
 
-/* ---- mmap regions ---- */
+/*
+ * mmap regions
+ */
 
 int _iommufd_alloc_mmap(struct iommufd_ctx *ictx, struct iommufd_object *owner,
 			phys_addr_t mmio_addr, size_t length,
@@ -97,7 +101,9 @@ void _iommufd_destroy_mmap(struct iommufd_ctx *ictx,
 }
 EXPORT_SYMBOL_NS_GPL(_iommufd_destroy_mmap, "IOMMUFD");
 
-/* ---- vDEVICEs ---- */
+/*
+ * vDEVICEs
+ */
 
 struct device *iommufd_vdevice_to_device(struct iommufd_vdevice *vdev)
 {
@@ -140,7 +146,9 @@ int iommufd_viommu_get_vdev_id(struct iommufd_viommu *viommu,
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_viommu_get_vdev_id, "IOMMUFD");
 
-/* ---- Events of a vIOMMU ---- */
+/*
+ * Events of a vIOMMU
+ */
 
 static struct iommufd_veventq *viommu_find_veventq(struct iommufd_viommu *viommu,
 						   enum iommu_veventq_type type)

@@ -65,13 +65,6 @@ int iommufd_eventq_respond(struct iommufd_ucmd *ucmd,
 	return 0;
 }
 
-/**
- * iommufd_eventq_fops_release() - release operation of the file of a queue
- * @inode: of @file
- * @file: the file
- *
- * Return: 0.
- */
 int iommufd_eventq_fops_release(struct inode *inode, struct file *file)
 {
 	struct iommufd_eventq *eventq = file->private_data;
@@ -85,13 +78,7 @@ int iommufd_eventq_fops_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
-/**
- * iommufd_eventq_fops_poll() - poll operation of the file of a queue
- * @file: the file
- * @wait: who waits
- *
- * Return: events for reading; EPOLLOUT is up to the kind of queue.
- */
+/* Tells of reading only: whether EPOLLOUT applies is up to the kind of queue */
 __poll_t iommufd_eventq_fops_poll(struct file *file, poll_table *wait)
 {
 	struct iommufd_eventq *eventq = file->private_data;

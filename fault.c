@@ -348,10 +348,7 @@ void iommufd_fault_flush(struct iommufd_hw_pagetable *hwpt,
 		fault_answer(group, IOMMU_PAGE_RESP_INVALID);
 }
 
-/**
- * iommufd_fault_destroy() - destroy operation of a fault queue
- * @obj: the queue, without file and HWPT
- */
+/* Neither a file nor a HWPT is left */
 void iommufd_fault_destroy(struct iommufd_object *obj)
 {
 	struct iommufd_fault *fault =

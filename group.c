@@ -33,8 +33,8 @@ static struct iommufd_group *group_alloc(struct iommufd_ctx *ictx,
 
 static void group_free(struct iommufd_group *igroup)
 {
-	WARN_ON(!xa_empty(&igroup->attachments));
-	WARN_ON(!list_empty(&igroup->devices));
+	WARN_ON_ONCE(!xa_empty(&igroup->attachments));
+	WARN_ON_ONCE(!list_empty(&igroup->devices));
 	xa_destroy(&igroup->attachments);
 	mutex_destroy(&igroup->lock);
 	iommu_group_put(igroup->group);

@@ -20,7 +20,9 @@
 /* The largest entry_num of IOMMU_HWPT_INVALIDATE */
 #define HWPT_INVALIDATE_MAX_ENTRIES SZ_512K
 
-/* ---- What both kinds share ---- */
+/*
+ * What both kinds share
+ */
 
 static void hwpt_init(struct iommufd_hw_pagetable *hwpt,
 		      struct iommufd_device *idev, u32 flags)
@@ -116,13 +118,11 @@ void iommufd_hwpt_put(struct iommufd_ctx *ictx,
 		iommufd_object_destroy_user(ictx, &hwpt->obj);
 }
 
-/* ---- Paging HWPTs ---- */
-
-/**
- * iommufd_hwpt_paging_destroy() - destroy operation of a paging HWPT
- * @obj: the HWPT, attached to nothing, complete or as far as its creation came,
- *	possibly with nothing but memory
+/*
+ * Paging HWPTs
  */
+
+/* The HWPT is complete, or as far as its creation came */
 void iommufd_hwpt_paging_destroy(struct iommufd_object *obj)
 {
 	struct iommufd_hwpt_paging *hwpt_paging =
@@ -276,12 +276,11 @@ paging_alloc(struct iommufd_ucmd *ucmd, struct iommufd_device *idev,
 	return rc ? ERR_PTR(rc) : &hwpt_paging->common;
 }
 
-/* ---- Nested HWPTs ---- */
-
-/**
- * iommufd_hwpt_nested_destroy() - destroy operation of a nested HWPT
- * @obj: the HWPT, attached to nothing, complete or as far as its creation came
+/*
+ * Nested HWPTs
  */
+
+/* The HWPT is complete, or lacks its domain */
 void iommufd_hwpt_nested_destroy(struct iommufd_object *obj)
 {
 	struct iommufd_hwpt_nested *hwpt_nested =
@@ -379,7 +378,9 @@ nested_alloc_on_viommu(struct iommufd_ucmd *ucmd, struct iommufd_device *idev,
 	return nested_alloc(ucmd, idev, NULL, viommu, flags, user_data);
 }
 
-/* ---- IOMMU_HWPT_ALLOC ---- */
+/*
+ * IOMMU_HWPT_ALLOC
+ */
 
 /* Before the first attach, when drivers look at what the domain can do */
 static int hwpt_set_fault(struct iommufd_ctx *ictx,
@@ -482,7 +483,9 @@ int iommufd_hwpt_alloc(struct iommufd_ucmd *ucmd)
 	return IS_ERR(hwpt) ? PTR_ERR(hwpt) : hwpt_complete(ucmd, hwpt);
 }
 
-/* ---- IOMMU_HWPT_INVALIDATE ---- */
+/*
+ * IOMMU_HWPT_INVALIDATE
+ */
 
 static int hwpt_invalidate_object(struct iommufd_object *obj,
 				  struct iommu_user_data_array *array)
@@ -569,7 +572,9 @@ int iommufd_hwpt_invalidate(struct iommufd_ucmd *ucmd)
 	return rc;
 }
 
-/* ---- Dirty tracking ---- */
+/*
+ * Dirty tracking
+ */
 
 /* IOMMU_HWPT_SET_DIRTY_TRACKING */
 int iommufd_hwpt_set_dirty_tracking(struct iommufd_ucmd *ucmd)

@@ -115,10 +115,7 @@ static int hw_queue_access_init(struct iommufd_hw_queue *hw_queue,
 	return rc;
 }
 
-/**
- * iommufd_hw_queue_destroy() - destroy operation of a hardware queue
- * @obj: the queue, possibly with nothing but memory, or without pages
- */
+/* The queue is complete, or as far as its creation came */
 void iommufd_hw_queue_destroy(struct iommufd_object *obj)
 {
 	struct iommufd_hw_queue *hw_queue =

@@ -30,10 +30,6 @@
 #include "pages.h"
 #include "selftest.h"
 
-/**
- * iopt_init() - make an empty IOVA space
- * @iopt: the space
- */
 void iopt_init(struct io_pagetable *iopt)
 {
 	init_rwsem(&iopt->domains_rwsem);

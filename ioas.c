@@ -12,10 +12,6 @@
 #include "pages.h"
 #include "selftest.h"
 
-/**
- * iommufd_ioas_destroy() - destroy operation of an IOAS
- * @obj: its object
- */
 void iommufd_ioas_destroy(struct iommufd_object *obj)
 {
 	struct iommufd_ioas *ioas = container_of(obj, struct iommufd_ioas, obj);

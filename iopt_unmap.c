@@ -61,7 +61,7 @@ static int iopt_unmap_drain(struct io_pagetable *iopt, struct iopt_area *area)
 			return -EINTR;
 		if (!atomic_read(&area->pins))
 			continue;
-		if (WARN_ON(rounds++ == UNMAP_MAX_ROUNDS))
+		if (WARN_ON_ONCE(rounds++ == UNMAP_MAX_ROUNDS))
 			return -EDEADLOCK;
 		rc = iopt_notify_unmap(iopt, area->node.iova,
 				       area_length(area));
@@ -247,17 +247,17 @@ void iopt_destroy(struct io_pagetable *iopt)
 {
 	LIST_HEAD(areas);
 
-	WARN_ON(!xa_empty(&iopt->accesses));
-	if (!WARN_ON(iopt_unmap_begin(iopt, 0, ULONG_MAX, &areas))) {
+	WARN_ON_ONCE(!xa_empty(&iopt->accesses));
+	if (!WARN_ON_ONCE(iopt_unmap_begin(iopt, 0, ULONG_MAX, &areas))) {
 		down_read(&iopt->domains_rwsem);
 		iopt_unmap_remove(iopt, &areas);
 		up_read(&iopt->domains_rwsem);
 		iopt_unmap_free(&areas);
 	}
-	WARN_ON(!list_empty(&iopt->domains));
+	WARN_ON_ONCE(!list_empty(&iopt->domains));
 	/* Those without an owner, from the self test */
 	iova_space_unreserve(&iopt->space, NULL);
-	WARN_ON(!RB_EMPTY_ROOT(&iopt->space.reserved.rb_root));
+	WARN_ON_ONCE(!RB_EMPTY_ROOT(&iopt->space.reserved.rb_root));
 	iova_allowed_free(&iopt->space.allowed);
 	xa_destroy(&iopt->accesses);
 	xa_destroy(&iopt->log_written);
@@ -482,7 +482,7 @@ int iopt_cut(struct io_pagetable *iopt, const unsigned long *iovas,
 {
 	int rc;
 
-	if (WARN_ON(num_iovas > IOPT_CUTS_MAX))
+	if (WARN_ON_ONCE(num_iovas > IOPT_CUTS_MAX))
 		return -EINVAL;
 	/* An access, which may need the locks, is done with an area soon */
 	while ((rc = iopt_cut_areas(iopt, iovas, num_iovas)) == -EAGAIN) {

@@ -59,7 +59,7 @@ void iopt_remove_user(struct io_pagetable *iopt, struct iopt_user *user, u32 id)
 {
 	guard(rwsem_read)(&iopt->domains_rwsem);
 	guard(rwsem_write)(&iopt->iova_rwsem);
-	WARN_ON(xa_erase(&iopt->accesses, id) != user);
+	WARN_ON_ONCE(xa_erase(&iopt->accesses, id) != user);
 	iopt_update_alignment(iopt);
 	/* Who does not see it gone is seen waiting here */
 	smp_mb();
@@ -218,7 +218,7 @@ void iopt_unpin_pages(struct io_pagetable *iopt, unsigned long iova,
 		if (area)
 			atomic_inc(&area->busy);
 		up_read(&iopt->iova_rwsem);
-		if (WARN_ON(!area))
+		if (WARN_ON_ONCE(!area))
 			return;
 
 		end = min(last, area->node.last);

@@ -2,6 +2,8 @@
 /*
  * The ID table of a context. object.h has the rules.
  */
+#define pr_fmt(fmt) "iommufd: " fmt
+
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/list.h>
@@ -43,7 +45,7 @@ _iommufd_object_alloc_ucmd(struct iommufd_ucmd *ucmd, size_t size,
 {
 	struct iommufd_object *obj;
 
-	if (WARN_ON(ucmd->new_obj))
+	if (WARN_ON_ONCE(ucmd->new_obj))
 		return ERR_PTR(-EINVAL);
 
 	obj = _iommufd_object_alloc(ucmd->ictx, size, type);
@@ -80,7 +82,7 @@ void iommufd_object_finalize(struct iommufd_ctx *ictx,
 	xa_lock(&ictx->objects);
 	old = xas_store(&xas, obj);
 	xa_unlock(&ictx->objects);
-	WARN_ON(!xa_is_zero(old));
+	WARN_ON_ONCE(!xa_is_zero(old));
 }
 
 /**
@@ -105,7 +107,7 @@ void iommufd_object_abort(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 {
 	void *old = xa_erase(&ictx->objects, obj->id);
 
-	WARN_ON(old);
+	WARN_ON_ONCE(old);
 	kfree(obj);
 }
 
@@ -246,8 +248,7 @@ static bool iommufd_object_drain(struct iommufd_object *obj)
 				   msecs_to_jiffies(timeout_ms)))
 		return true;
 
-	pr_crit("Time out waiting for iommufd object %u to become free\n",
-		obj->id);
+	pr_crit("timed out waiting for object %u to become free\n", obj->id);
 	return false;
 }
 
@@ -256,7 +257,7 @@ static void iommufd_object_teardown(struct iommufd_ctx *ictx,
 				    struct iommufd_object *obj)
 {
 	/* The table's at most; another one is a bug of the driver */
-	if (WARN_ON(refcount_read(&obj->users) > 1))
+	if (WARN_ON_ONCE(refcount_read(&obj->users) > 1))
 		return;
 	iommufd_object_get_ops(ictx, obj)->destroy(obj);
 	iommufd_object_free(obj);
@@ -399,20 +400,13 @@ void iommufd_object_tombstone_user(struct iommufd_ctx *ictx,
 	iommufd_object_remove(ictx, obj, XA_ZERO_ENTRY);
 }
 
-/**
- * iommufd_object_init() - set up what all contexts share
- *
- * Return: 0 or -ENOMEM.
- */
 int __init iommufd_object_init(void)
 {
 	iommufd_orphan_wq = alloc_workqueue("iommufd", WQ_UNBOUND, 0);
 	return iommufd_orphan_wq ? 0 : -ENOMEM;
 }
 
-/**
- * iommufd_object_exit() - undo iommufd_object_init()
- *
+/*
  * There is no context any more, as orphans hold theirs, but the work that was
  * the last to drop one may still be about to return.
  */
@@ -448,7 +442,7 @@ void iommufd_object_destroy_all(struct iommufd_ctx *ictx)
 			xa_unlock(&ictx->objects);
 			iommufd_object_teardown(ictx, obj);
 		}
-	} while (found && !WARN_ON(!progress));
+	} while (found && !WARN_ON_ONCE(!progress));
 
 	/* Tombstones */
 	xa_destroy(&ictx->objects);

@@ -45,7 +45,9 @@ void iommufd_sw_msi_ctx_fini(struct sw_msi_ctx *ctx)
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_sw_msi_ctx_fini, "IOMMUFD_INTERNAL");
 
-/* ---- Doorbell pages in a domain ---- */
+/*
+ * Doorbell pages in a domain
+ */
 
 static unsigned long page_iova(const struct sw_msi_page *page)
 {
@@ -80,7 +82,9 @@ static void page_uninstall(struct sw_msi_page *page,
 		iommu_unmap(domain->domain, page_iova(page), PAGE_SIZE);
 }
 
-/* ---- What a group needs ---- */
+/*
+ * What a group needs
+ */
 
 /*
  * May the group see the page at its IOVA? The page may have got that from a
@@ -137,7 +141,9 @@ static int group_install(struct sw_msi_group *group,
 	return 0;
 }
 
-/* ---- Changes of attachment ---- */
+/*
+ * Changes of attachment
+ */
 
 /**
  * iommufd_sw_msi_set_window() - a device of the group came with a window
@@ -225,7 +231,9 @@ void iommufd_sw_msi_leave(struct sw_msi_group *group,
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_sw_msi_leave, "IOMMUFD_INTERNAL");
 
-/* ---- Interrupts ---- */
+/*
+ * Interrupts
+ */
 
 /*
  * The context's entry for a doorbell page in the group's window. Every group

@@ -32,12 +32,7 @@ static void vdevice_hide(struct iommufd_vdevice *vdev)
 		 GFP_KERNEL);
 }
 
-/**
- * iommufd_vdevice_destroy() - destroy operation of a vDEVICE
- * @obj: the vDEVICE, possibly with nothing but memory
- *
- * The device may be freed before this returns, when it is being unbound.
- */
+/* When the device is being unbound, it may be freed before this returns */
 void iommufd_vdevice_destroy(struct iommufd_object *obj)
 {
 	struct iommufd_vdevice *vdev =
@@ -151,7 +146,7 @@ static int vdevice_create(struct iommufd_ucmd *ucmd,
 	}
 
 	/* Cannot fail, this call holds a reference already */
-	WARN_ON(!iommufd_lock_obj(&idev->obj));
+	WARN_ON_ONCE(!iommufd_lock_obj(&idev->obj));
 	refcount_inc(&viommu->obj.users);
 	idev->vdev = vdev;
 	vdevice_reveal(vdev);

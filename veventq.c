@@ -109,10 +109,7 @@ static const struct file_operations veventq_fops = {
 	.release = iommufd_eventq_fops_release,
 };
 
-/**
- * iommufd_veventq_destroy() - destroy operation of a vEVENTQ
- * @obj: the queue, without file, possibly never linked to its vIOMMU
- */
+/* No file is left; a queue whose creation failed may not be on its vIOMMU */
 void iommufd_veventq_destroy(struct iommufd_object *obj)
 {
 	struct iommufd_veventq *veventq =

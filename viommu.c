@@ -9,10 +9,7 @@
 #include "hw_pagetable.h"
 #include "viommu.h"
 
-/**
- * iommufd_viommu_destroy() - destroy operation of a vIOMMU
- * @obj: the vIOMMU, possibly with nothing but memory
- */
+/* The vIOMMU is complete, or as far as its creation came */
 void iommufd_viommu_destroy(struct iommufd_object *obj)
 {
 	struct iommufd_viommu *viommu =

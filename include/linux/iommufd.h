@@ -84,8 +84,9 @@ struct iommufd_object {
 	unsigned int id;
 };
 
-/* ------------------------------------------------------------------------ */
-/* Devices                                                                  */
+/*
+ * Devices
+ */
 
 /**
  * iommufd_device_bind - Give a context control over the DMA of a device
@@ -210,8 +211,9 @@ struct iommufd_ctx *iommufd_device_to_ictx(struct iommufd_device *idev);
  */
 u32 iommufd_device_to_id(struct iommufd_device *idev);
 
-/* ------------------------------------------------------------------------ */
-/* Accesses                                                                 */
+/*
+ * Accesses
+ */
 
 /**
  * struct iommufd_access_ops - What iommufd asks of the owner of an access
@@ -319,8 +321,9 @@ int iommufd_access_replace(struct iommufd_access *access, u32 ioas_id);
  */
 void iommufd_access_detach(struct iommufd_access *access);
 
-/* ------------------------------------------------------------------------ */
-/* Contexts                                                                 */
+/*
+ * Contexts
+ */
 
 /**
  * iommufd_ctx_get - Take another reference to a context
@@ -510,8 +513,9 @@ static inline int iommufd_vfio_compat_set_no_iommu(struct iommufd_ctx *ictx)
 }
 #endif /* CONFIG_IOMMUFD */
 
-/* ------------------------------------------------------------------------ */
-/* Virtual IOMMUs                                                           */
+/*
+ * Virtual IOMMUs
+ */
 
 /**
  * struct iommufd_viommu - The part of a vIOMMU that iommufd knows

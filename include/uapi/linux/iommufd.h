@@ -77,8 +77,9 @@ enum {
 	IOMMUFD_CMD_IOAS_NOIOMMU_GET_PA = 0x95,
 };
 
-/* ------------------------------------------------------------------------ */
-/* Objects                                                                  */
+/*
+ * Objects
+ */
 
 /**
  * struct iommu_destroy - Argument of IOMMU_DESTROY
@@ -102,8 +103,9 @@ struct iommu_destroy {
 
 #define IOMMU_DESTROY _IO(IOMMUFD_TYPE, IOMMUFD_CMD_DESTROY)
 
-/* ------------------------------------------------------------------------ */
-/* I/O address spaces                                                       */
+/*
+ * I/O address spaces
+ */
 
 /**
  * struct iommu_ioas_alloc - Argument of IOMMU_IOAS_ALLOC
@@ -517,8 +519,9 @@ struct iommu_vfio_ioas {
 
 #define IOMMU_VFIO_IOAS _IO(IOMMUFD_TYPE, IOMMUFD_CMD_VFIO_IOAS)
 
-/* ------------------------------------------------------------------------ */
-/* Hardware page tables                                                     */
+/*
+ * Hardware page tables
+ */
 
 /**
  * enum iommufd_hwpt_alloc_flags - Flags of IOMMU_HWPT_ALLOC
@@ -676,8 +679,9 @@ struct iommu_hwpt_alloc {
 
 #define IOMMU_HWPT_ALLOC _IO(IOMMUFD_TYPE, IOMMUFD_CMD_HWPT_ALLOC)
 
-/* ------------------------------------------------------------------------ */
-/* What the hardware is and can do                                          */
+/*
+ * What the hardware is and can do
+ */
 
 /**
  * enum iommu_hw_info_vtd_flags - Flags of struct iommu_hw_info_vtd
@@ -857,8 +861,9 @@ struct iommu_hw_info {
 
 #define IOMMU_GET_HW_INFO _IO(IOMMUFD_TYPE, IOMMUFD_CMD_GET_HW_INFO)
 
-/* ------------------------------------------------------------------------ */
-/* Dirty tracking                                                           */
+/*
+ * Dirty tracking
+ */
 
 /**
  * enum iommufd_hwpt_set_dirty_tracking_flags - Flags of
@@ -953,8 +958,9 @@ struct iommu_hwpt_get_dirty_bitmap {
 #define IOMMU_HWPT_GET_DIRTY_BITMAP \
 	_IO(IOMMUFD_TYPE, IOMMUFD_CMD_HWPT_GET_DIRTY_BITMAP)
 
-/* ------------------------------------------------------------------------ */
-/* Invalidation of what hardware cached of a guest's tables                 */
+/*
+ * Invalidation of what hardware cached of a guest's tables
+ */
 
 /**
  * enum iommu_hwpt_invalidate_data_type - Kinds of entries for
@@ -1049,8 +1055,9 @@ struct iommu_hwpt_invalidate {
 
 #define IOMMU_HWPT_INVALIDATE _IO(IOMMUFD_TYPE, IOMMUFD_CMD_HWPT_INVALIDATE)
 
-/* ------------------------------------------------------------------------ */
-/* Page faults                                                              */
+/*
+ * Page faults
+ */
 
 /**
  * enum iommu_hwpt_pgfault_flags - Flags of struct iommu_hwpt_pgfault
@@ -1156,8 +1163,9 @@ struct iommu_fault_alloc {
 
 #define IOMMU_FAULT_QUEUE_ALLOC _IO(IOMMUFD_TYPE, IOMMUFD_CMD_FAULT_QUEUE_ALLOC)
 
-/* ------------------------------------------------------------------------ */
-/* Virtual IOMMUs                                                           */
+/*
+ * Virtual IOMMUs
+ */
 
 /**
  * enum iommu_viommu_type - Kinds of vIOMMU
@@ -1287,8 +1295,9 @@ struct iommu_ioas_change_process {
 #define IOMMU_IOAS_CHANGE_PROCESS \
 	_IO(IOMMUFD_TYPE, IOMMUFD_CMD_IOAS_CHANGE_PROCESS)
 
-/* ------------------------------------------------------------------------ */
-/* Events of virtual IOMMUs                                                 */
+/*
+ * Events of virtual IOMMUs
+ */
 
 /**
  * enum iommu_veventq_flag - Flags of struct iommufd_vevent_header
@@ -1388,8 +1397,9 @@ struct iommu_veventq_alloc {
 
 #define IOMMU_VEVENTQ_ALLOC _IO(IOMMUFD_TYPE, IOMMUFD_CMD_VEVENTQ_ALLOC)
 
-/* ------------------------------------------------------------------------ */
-/* Guest queues that hardware reads                                         */
+/*
+ * Guest queues that hardware reads
+ */
 
 /**
  * enum iommu_hw_queue_type - Kinds of hardware queue
