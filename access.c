@@ -16,6 +16,8 @@ static void access_unmap(struct iopt_user *user, unsigned long iova,
 	struct iommufd_access *access =
 		container_of(user, struct iommufd_access, user);
 
+	lockdep_assert_not_held(&access->lock);
+
 	access->ops->unmap(access->data, iova, length);
 }
 

@@ -348,6 +348,8 @@ err_erase:
 static void attach_put_device(struct iommufd_attach *attach,
 			      struct iommufd_device *idev, ioasid_t pasid)
 {
+	lockdep_assert_held(&idev->igroup->lock);
+
 	if (attach_translates_rid(idev, pasid))
 		iopt_unreserve(hwpt_iopt(attach->hwpt), idev);
 	refcount_dec(&idev->obj.users);
@@ -515,6 +517,9 @@ static int replace_attach(struct iommufd_attach *attach,
 	struct iommufd_attach_handle *handle;
 	bool regions;
 	int rc;
+
+	lockdep_assert_held(&idev->igroup->lock);
+	might_lock(&new_iopt->iova_rwsem);
 
 	/* Inside one IOAS they are there and stay */
 	regions = attach_translates_rid(idev, pasid) && new_iopt != old_iopt;

@@ -17,16 +17,22 @@
 /**
  * DOC: Locks
  *
- * All locks of iommufd. While one is held, only those that come after it in this
- * list are taken. Two that are never held together stand where readers look
- * for them; where that matters the entry says so. Lockdep knows the order from
- * the places that take two locks, and from might_lock() where the second is
- * taken in rare cases only.
+ * All locks of iommufd but those of the mock driver. While one is held, only
+ * those that come after it in this list are taken. Two that are never held
+ * together stand where readers look for them; where that matters the entry says
+ * so. Lockdep knows the order from the places that take two locks, and from
+ * might_lock() where the second is taken in rare cases only.
  *
- * These are for process context, and their holders sleep. Drivers such as VFIO
- * call iommufd with locks of their own, which are outside all of ours. With one
- * of ours held nobody calls the unmap operation of an access, or waits for an
- * object that is being destroyed.
+ * The first part is for process context, and its holders sleep. Drivers such as
+ * VFIO call iommufd with locks of their own, which are outside all of ours. With
+ * one of ours held nobody calls the unmap operation of an access, or waits for
+ * an object that is being destroyed.
+ *
+ * Pinning waits for user memory, and that may take for ever. Some locks are held
+ * meanwhile: access.lock, ioas.mutex, domains_rwsem, iopt_pages.mutex, and
+ * ioas_creation_lock by who waits for these. Ioctls take them so that they can
+ * be killed, with nothing changed. What must not fail waits: to detach, to
+ * destroy, to unpin.
  *
  * iommufd_eventq.io_mutex
  *	Serialises read and write of the file of a queue. User memory is copied
@@ -41,18 +47,21 @@
  *	pinned with it held.
  * iommufd_ioas.mutex
  *	The automatic HWPTs of an IOAS, and what a VFIO container made of it. Such
- *	a HWPT is attached and filled with it held.
+ *	a HWPT is attached and filled with it held. It is put without.
  * io_pagetable.domains_rwsem
- *	Read: mappings come and go, in all domains alike. Write: the set of domains
- *	or their dirty tracking changes. Domains are filled and memory is pinned
- *	with it held. CHANGE_PROCESS has that of each IOAS of a context, under the
- *	write side of ioas_creation_lock.
+ *	Read: mappings come and go, in all domains alike, from when they take
+ *	their IOVA up until all domains agree. Write: the set of domains or their
+ *	dirty tracking changes, and no area is under construction. Domains are
+ *	filled and memory is pinned with it held. CHANGE_PROCESS has that of each
+ *	IOAS of a context, under the write side of ioas_creation_lock.
  * iommufd_group.lock
  *	Attachments and vDEVICEs of the devices of a group. Never together with
  *	the former.
  * io_pagetable.iova_rwsem
  *	What IOVA is taken, and the state of areas. Held for moments, and never
- *	together with a lock of memory or of an iommu.
+ *	together with a lock of memory or of an iommu. Who works on the content of
+ *	an area does not hold it, but keeps the area in place by
+ *	iopt_area.busy.
  * iopt_pages.mutex, or the reservation lock of a dma-buf
  *	What of a backing is pinned, and whose it is. Held while memory is pinned
  *	and mapped. CHANGE_PROCESS has many, under the write side of
@@ -62,8 +71,9 @@
  *	Taken to pin or to charge, and by copies to and from user memory. Those
  *	are made with io_mutex held, or iommufd_access.lock, or none.
  * iommufd_fault.mutex
- *	What waits for an answer. Nobody answers a page fault while it is held.
- *	Never together with mmap_lock or the mutex of an iommu group.
+ *	What waits for an answer. Answers are given with it held, so whoever else
+ *	holds it knows that none is under way. Never together with mmap_lock or
+ *	the mutex of an iommu group.
  * mutex of an iommu group
  *	The core's. It is held when the core calls iommufd_sw_msi().
  * sw_msi_ctx.lock
@@ -72,8 +82,8 @@
  *	Read: a driver reports an event, from the thread of an interrupt. Write:
  *	a queue comes or goes.
  *
- * These are spinlocks, without sleep, in process context, which includes
- * work items and threads of interrupts:
+ * The second part are spinlocks, in process context, which includes work items
+ * and threads of interrupts:
  *
  * ma_lock of iommufd_ctx.mt_mmap
  *	What can be mmapped. Taken inside mmap_lock by mmap().
@@ -90,6 +100,8 @@
  * xa_lock of io_pagetable.accesses, io_pagetable.log_written, and others
  *	The array itself, and iommufd_access.callbacks. The other arrays are
  *	protected by a lock above.
+ * noiommu_domain.top_lock
+ *	The root of a software page table, for generic code that maps.
  * iommufd_orphans_lock
  *	Objects that were not destroyed in time.
  */

@@ -179,6 +179,8 @@ void area_log_write(struct iopt_area *area, unsigned long iova,
 	struct io_pagetable *iopt = area->iopt;
 	unsigned long index;
 
+	might_lock_read(&iopt->iova_rwsem);
+
 	if (!READ_ONCE(iopt->log_on))
 		return;
 	guard(rwsem_read)(&iopt->iova_rwsem);
@@ -273,6 +275,8 @@ static bool log_read_domains(struct log_query *log, struct iova_bitmap *bitmap,
 	struct iopt_domain *idom;
 	bool known = true;
 
+	lockdep_assert_held_write(&log->iopt->domains_rwsem);
+
 	list_for_each_entry(idom, &log->iopt->domains, item) {
 		if (idom->dirty[IOPT_DIRTY_LOG].on)
 			log_read_domain(log->iopt, idom, bitmap, iova, last,
@@ -288,6 +292,8 @@ static int log_read_areas(struct log_query *log, struct iova_bitmap *bitmap,
 {
 	struct iopt_area *area;
 	int rc;
+
+	lockdep_assert_held_write(&log->iopt->domains_rwsem);
 
 	iopt_for_each_area(log->iopt, area, iova, last) {
 		unsigned long area_iova = max(iova, area->node.iova);

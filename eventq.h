@@ -17,9 +17,9 @@
  * struct iommufd_eventq - what both kinds of queue share
  * @obj: in the ID table; the open file is a user
  * @ictx: the context, referenced by the open file
- * @io_mutex: serialises read and write of the file. Held while user memory is
- *	copied, so nothing but read and write may take it.
- * @lock: protects @deliver; process context and IRQ threads
+ * @io_mutex: serialises read and write of the file, which alone may take it:
+ *	user memory is copied with it held
+ * @lock: protects @deliver
  * @deliver: records that wait for a reader
  * @wait_queue: woken when @deliver gets a record
  */

@@ -1,26 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The IOVA space of an IOAS.
- *
- * Locks, which ctx.h lists with all others:
- *
- *   domains_rwsem       Held for reading by everything that makes an area come
- *                       or go, from when it takes its IOVA up until all domains
- *                       agree. Whoever holds it for writing sees no area under
- *                       construction, and no domain changes under it.
- *     iova_rwsem        The IOVA space and the state of areas. Held for moments,
- *                       and never together with what follows.
- *     iopt_pages.mutex  What is pinned of a backing. Held while pinning.
- *       mmap_lock
- *     dma_resv          Instead of the former for dma-bufs.
+ * The IOVA space of an IOAS: alignment, options, queries. ctx.h lists its locks.
  *
  * Operations on the content of an area, such as pinning pages for an access,
- * hold none of them. They mark the area busy, which keeps it where it is: an
- * unmap first makes the area refuse new ones, and then waits.
- *
- * Pinning waits for user memory, and that may take for ever. So whoever waits
- * for domains_rwsem, iopt_pages.mutex or a busy area on behalf of an ioctl can
- * be killed there, with nothing changed.
+ * hold no lock of the space. They mark the area busy, which keeps it where it
+ * is: an unmap first makes the area refuse new ones, and then waits.
  */
 #include <linux/iommu.h>
 #include <linux/mm.h>
@@ -223,6 +207,8 @@ int iopt_page_sizes(struct io_pagetable *iopt, u64 *sizes)
 static bool iopt_has_noiommu(struct io_pagetable *iopt)
 {
 	struct iopt_domain *idom;
+
+	lockdep_assert_held(&iopt->domains_rwsem);
 
 	list_for_each_entry(idom, &iopt->domains, item) {
 		if (idom->noiommu)

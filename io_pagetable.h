@@ -17,17 +17,17 @@
 
 /**
  * struct io_pagetable - an IOVA space and its mirrors
- * @domains_rwsem: Read: mappings come and go, in all domains alike. Write: the
- *	set of domains changes.
+ * @domains_rwsem: see the list of locks in ctx.h
  * @domains: struct iopt_domain.item, under @domains_rwsem
  * @iova_rwsem: protects @space, @iova_alignment, and the state and place of each
- *	area; taken inside @domains_rwsem. Never held while pages are pinned or
- *	domains are filled. An area stays where it is, too, while it is busy or
- *	not live, or @domains_rwsem is held for writing.
+ *	area. An area stays where it is, too, while it is busy or not live, or
+ *	@domains_rwsem is held for writing.
  * @space: areas, reserved and allowed ranges
  * @iova_alignment: bytes; every area obeys it
- * @large_pages: IOPTEs may be larger than PAGE_SIZE
- * @accesses: struct iopt_user by index; its lock nests inside everything
+ * @large_pages: IOPTEs may be larger than PAGE_SIZE; under @domains_rwsem and
+ *	@iova_rwsem
+ * @accesses: struct iopt_user by index; changed under @domains_rwsem and
+ *	@iova_rwsem
  * @log_on: the dirty log runs; set under @domains_rwsem, and cleared under
  *	@iova_rwsem as well
  * @log_written: IOVA >> PAGE_SHIFT of pages that accesses wrote to since the log

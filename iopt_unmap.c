@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Removing mappings from an IOVA space, or cutting them, which VFIO type 1 does
- * to remove a part. io_pagetable.c explains the locks.
+ * to remove a part.
  */
 #include <linux/delay.h>
 #include <linux/iommu.h>

@@ -306,8 +306,8 @@ static void user_call_unmap(struct iopt_user *user, unsigned long iova,
  * When it succeeds, each user has been told to, and each that was on its way out
  * of the space has left it.
  *
- * Context: May sleep, for as long as users take. Called without locks. Several
- * may run at a time.
+ * Context: May sleep, for as long as users take, and users take locks of their
+ * own. Called without locks. Several may run at a time.
  *
  * Return: 0, or -EINTR when the caller is killed while a user leaves.
  */
@@ -318,6 +318,9 @@ int iopt_notify_unmap(struct io_pagetable *iopt, unsigned long iova,
 	unsigned long index;
 	bool leaving;
 	int rc = 0;
+
+	lockdep_assert_not_held(&iopt->domains_rwsem);
+	lockdep_assert_not_held(&iopt->iova_rwsem);
 
 	xa_lock(&iopt->accesses);
 	xa_for_each(&iopt->accesses, index, user) {
@@ -354,6 +357,9 @@ int iopt_notify_unmap(struct io_pagetable *iopt, unsigned long iova,
  */
 void iopt_drop_pins(struct io_pagetable *iopt, struct iopt_user *user, u32 id)
 {
+	lockdep_assert_not_held(&iopt->domains_rwsem);
+	lockdep_assert_not_held(&iopt->iova_rwsem);
+
 	xa_set_mark(&iopt->accesses, id, USER_LEAVING);
 	wait_var_event(&user->callbacks,
 		       !atomic_read_acquire(&user->callbacks));

@@ -309,6 +309,9 @@ int iommufd_object_destroy_id(struct iommufd_ctx *ictx, u32 id)
 {
 	struct iommufd_object *obj;
 
+	lockdep_assert_not_held(&ictx->ioas_creation_lock);
+	might_sleep();
+
 	if (iommufd_should_fail())
 		return -ENOENT;
 
@@ -340,6 +343,9 @@ static void iommufd_object_remove(struct iommufd_ctx *ictx,
 	const struct iommufd_object_ops *ops =
 		iommufd_object_get_ops(ictx, obj);
 	bool idle;
+
+	lockdep_assert_not_held(&ictx->ioas_creation_lock);
+	might_sleep();
 
 	if (ops->pre_destroy)
 		ops->pre_destroy(obj);

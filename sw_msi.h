@@ -25,7 +25,7 @@
 /**
  * struct sw_msi_ctx - the doorbell pages that a context knows
  * @lock: protects all below, and what struct sw_msi_group and sw_msi_domain of
- *	the context say it protects. Inside the iommu core's group mutex.
+ *	the context say it protects
  * @pages: struct sw_msi_page, in order of assignment
  * @next_id: next free sw_msi_page.id
  */
