@@ -43,8 +43,8 @@ static void access_leave(struct iommufd_access *access,
 }
 
 /*
- * Leave an IOAS. Meanwhile nothing can be pinned, and what is unpinned still
- * goes to the old one. Drops and retakes the lock for the driver's callback.
+ * Leave an IOAS. Nothing can be pinned meanwhile, and unpins still go to the
+ * IOAS that is left. The lock is dropped for the driver's callback.
  */
 static void access_drain(struct iommufd_access *access)
 {
@@ -100,7 +100,7 @@ iommufd_access_create(struct iommufd_ctx *ictx,
 		access->user.alignment = PAGE_SIZE;
 
 	iommufd_ctx_get(ictx);
-	/* The driver's; user space cannot destroy it */
+	/* The driver is a user, so user space cannot destroy the access */
 	refcount_inc(&access->obj.users);
 	*id = access->obj.id;
 	iommufd_object_finalize(ictx, &access->obj);
@@ -213,7 +213,7 @@ int iommufd_access_pin_pages(struct iommufd_access *access, unsigned long iova,
 {
 	int rc;
 
-	/* Then nobody keeps areas aligned to pages, or takes pins back */
+	/* Such a driver has no areas aligned to pages, or cannot be told to unpin */
 	if (WARN_ON_ONCE(!access->internal && (!access->ops->needs_pin_pages ||
 					       !access->ops->unmap)))
 		return -EINVAL;
@@ -266,7 +266,7 @@ int iommufd_access_rw(struct iommufd_access *access, unsigned long iova,
 EXPORT_SYMBOL_NS_GPL(iommufd_access_rw, "IOMMUFD");
 
 /*
- * For hardware queues
+ * Accesses of hardware queues
  */
 
 /**
@@ -303,7 +303,7 @@ struct iommufd_access *iommufd_access_create_internal(struct iommufd_ioas *ioas,
 }
 
 /**
- * iommufd_access_destroy_internal() - the reverse
+ * iommufd_access_destroy_internal() - undo iommufd_access_create_internal()
  * @access: the access, without pins
  */
 void iommufd_access_destroy_internal(struct iommufd_access *access)

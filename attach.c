@@ -7,11 +7,10 @@
  * group. The first device programs the hardware, the last one takes it back to
  * blocked, those between merely join in; a replacement moves all of them.
  *
- * What belongs to a device in an attachment without PASID are its reserved
- * regions: they stay out of the IOVA space from before the hardware may see
- * the domain until after it does not any more. So a replacement has them in
- * both places for a while, and inside one IOAS does not touch them; whatever
- * fails takes back only what it did itself.
+ * A device that is attached without PASID has its reserved regions kept out of
+ * the IOVA space, from before the hardware uses the domain until it has stopped.
+ * So a replacement has them in both spaces for a while, and inside one IOAS does
+ * not touch them; whatever fails takes back only what it did itself.
  */
 #include <linux/list.h>
 #include <linux/pci-ats.h>
@@ -149,8 +148,8 @@ out:
 }
 
 /*
- * Does an attachment translate DMA without PASID, which names the requester (RID)
- * only? The regions that devices reserve are about such DMA, and interrupts are
+ * Does an attachment translate DMA without PASID, which names only the requester
+ * (RID)? The regions that devices reserve are about such DMA, and interrupts are
  * written by it. Without an IOMMU nothing is translated.
  */
 static bool attach_translates_rid(struct iommufd_device *idev, ioasid_t pasid)
@@ -182,7 +181,7 @@ static int check_device(struct iommufd_device *idev, ioasid_t pasid,
 	if (hwpt->fault && dev_is_pci(dev) && to_pci_dev(dev)->is_virtfn &&
 	    pci_pri_supported(to_pci_dev(dev)))
 		return -EINVAL;
-	/* The core ignores members of the group without PASID */
+	/* The core does not look at members of the group that have no PASIDs */
 	if (pasid != IOMMU_NO_PASID && !dev->iommu->max_pasids)
 		return hwpt->domain->ops->set_dev_pasid ? -EINVAL : -EOPNOTSUPP;
 	return 0;
@@ -256,7 +255,7 @@ static int hw_replace(struct iommufd_device *idev, ioasid_t pasid,
 		return iommu_replace_device_pasid(hwpt->domain, idev->dev,
 						  pasid,
 						  &handle->sw_msi.handle);
-	/* The only one of these calls for which the core does not check that */
+	/* For the other calls the core checks the owner, and not for this one */
 	if (hwpt->domain->owner != dev_iommu_ops(idev->dev))
 		return -EINVAL;
 	return iommu_replace_group_handle(idev->igroup->group, hwpt->domain,
@@ -303,7 +302,7 @@ static struct iommufd_attach *attach_alloc(struct iommufd_device *idev,
 	return attach;
 }
 
-/* Everything about a device joining an attachment but the hardware */
+/* Have a device join an attachment, in all but the hardware */
 static int attach_add_device(struct iommufd_attach *attach,
 			     struct iommufd_device *idev, ioasid_t pasid)
 {
@@ -326,7 +325,7 @@ static int attach_add_device(struct iommufd_attach *attach,
 			goto err_erase;
 	}
 	rc = check_device(idev, pasid, hwpt);
-	/* The group keeps its window for as long as it is attached: last */
+	/* Last, as the group keeps its window for as long as it is attached */
 	if (!rc && window.size)
 		rc = iommufd_sw_msi_set_window(&idev->igroup->sw_msi,
 					       window.start, window.size);
@@ -344,7 +343,7 @@ err_erase:
 	return rc;
 }
 
-/* The end of a device that was erased from an attachment, or goes with it */
+/* Let go of a device that was erased from an attachment, or goes with it */
 static void attach_put_device(struct iommufd_attach *attach,
 			      struct iommufd_device *idev, ioasid_t pasid)
 {
@@ -521,7 +520,7 @@ static int replace_attach(struct iommufd_attach *attach,
 	lockdep_assert_held(&idev->igroup->lock);
 	might_lock(&new_iopt->iova_rwsem);
 
-	/* Inside one IOAS they are there and stay */
+	/* Inside one IOAS the regions are reserved already, and stay so */
 	regions = attach_translates_rid(idev, pasid) && new_iopt != old_iopt;
 
 	handle = handle_alloc(idev->igroup);
@@ -626,7 +625,7 @@ struct iommufd_hw_pagetable *iommufd_detach_hwpt(struct iommufd_device *idev,
 
 	guard(mutex)(&igroup->lock);
 	attach = xa_load(&igroup->attachments, pasid);
-	/* Also when only a sibling is attached: nothing of it is ours to drop */
+	/* An attachment of siblings only is not for this device to end */
 	if (!attach_has_device(attach, idev))
 		return NULL;
 

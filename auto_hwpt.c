@@ -44,8 +44,9 @@ static int change_hwpt(struct iommufd_change *change,
  */
 
 /*
- * Before a whole domain is filled for nothing. On success, *current_hwpt is
- * what the group is attached to, or NULL; only to be compared with.
+ * Find out what can be known before a whole domain is filled for nothing. On
+ * success, *current_hwpt is what the group is attached to, or NULL; only to be
+ * compared with.
  */
 static int check_auto(struct iommufd_change *change,
 		      struct iommufd_hw_pagetable **current_hwpt)
@@ -57,7 +58,7 @@ static int check_auto(struct iommufd_change *change,
 		return -EBUSY;
 	if (!attached && change->replace)
 		return -EINVAL;
-	/* They are not PASID compatible */
+	/* Automatic HWPTs are not PASID compatible */
 	if (change->pasid != IOMMU_NO_PASID)
 		return -EINVAL;
 	return 0;
@@ -65,7 +66,8 @@ static int check_auto(struct iommufd_change *change,
 
 /*
  * An existing domain is never upgraded, so a device which is said to have its
- * no-snoop overridden needs one that does. Unless its group is there already.
+ * no-snoop overridden needs one that does, unless its group is attached to the
+ * domain already.
  */
 static bool auto_hwpt_suits(struct iommufd_hwpt_paging *hwpt_paging,
 			    struct iommufd_device *idev,
@@ -94,7 +96,7 @@ static int change_find_auto(struct iommufd_change *change,
 
 		if (!auto_hwpt_suits(hwpt_paging, change->idev, current_hwpt))
 			continue;
-		/* What is on the list stays for as long as we hold the lock */
+		/* HWPTs stay on the list for as long as the lock is held */
 		rc = change_hwpt(change, hwpt);
 		if (!rc)
 			*hwpt_id = hwpt->obj.id;
@@ -125,7 +127,7 @@ static int change_and_link(struct iommufd_change *change,
 	if (rc)
 		return rc;
 	rc = iommufd_hwpt_paging_link(hwpt_paging);
-	/* Nobody else has seen the HWPT, so it is not put but going to be aborted */
+	/* Nobody else has seen the HWPT, so the caller aborts it */
 	if (rc && !WARN_ON_ONCE(!iommufd_detach_hwpt(change->idev, change->pasid)))
 		refcount_dec(&hwpt_paging->common.obj.users);
 	return rc;
@@ -182,7 +184,7 @@ static int change_ioas(struct iommufd_change *change, struct iommufd_ioas *ioas,
 	u32 flags;
 	int rc;
 
-	/* Another one may be filled meanwhile, for as long as that takes */
+	/* Somebody may fill a HWPT under the lock, for as long as that takes */
 	ACQUIRE(mutex_kill, lock)(&ioas->mutex);
 	rc = ACQUIRE_ERR(mutex_kill, &lock);
 	if (rc)
@@ -193,7 +195,7 @@ static int change_ioas(struct iommufd_change *change, struct iommufd_ioas *ioas,
 	rc = change_find_auto(change, ioas, current_hwpt, hwpt_id);
 	if (rc != -EINVAL)
 		return rc;
-	/* A sibling is attached, to something that a new HWPT would not be */
+	/* A sibling is attached, and not to the HWPT that would be made */
 	if (current_hwpt && !change->replace)
 		return -EINVAL;
 	flags = auto_flags(change->idev, ioas);
@@ -223,7 +225,7 @@ static int change_paging(struct iommufd_change *change,
 	rc = ACQUIRE_ERR(mutex_kill, &lock);
 	if (rc)
 		return rc;
-	/* Its last attachment went since it was looked up */
+	/* The last attachment of the HWPT went since it was looked up */
 	if (!hwpt_paging->attached)
 		return -ENOENT;
 	return change_hwpt(change, &hwpt_paging->common);

@@ -16,7 +16,7 @@
 #include "object.h"
 #include "pages.h"
 
-/* From iommufd_ctx_init(), as are the file operations of both devices */
+/* Set by iommufd_ctx_init(), as are the file operations of both devices */
 static const struct iommufd_object_ops *ctx_object_ops __ro_after_init;
 
 static struct miscdevice iommu_misc_dev = {
@@ -146,7 +146,7 @@ int iommufd_ctx_fops_mmap(struct file *filp, struct vm_area_struct *vma)
 	vm_flags_mod(vma, VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP | VM_IO,
 		     VM_MAYEXEC);
 
-	/* A failing mmap does not close the VMA */
+	/* The VMA of an mmap() that fails is not closed */
 	rc = io_remap_pfn_range(vma, vma->vm_start,
 				immap->mmio_addr >> PAGE_SHIFT, length,
 				vma->vm_page_prot);
@@ -183,7 +183,7 @@ struct iommufd_ctx *iommufd_ctx_from_fd(int fd)
 		fput(file);
 		return ERR_PTR(-EBADFD);
 	}
-	/* fget() is the reference */
+	/* The reference of fget() is the one that the caller gets */
 	return file->private_data;
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_ctx_from_fd, "IOMMUFD");

@@ -150,7 +150,7 @@ void iommufd_device_disown(struct iommufd_object *obj)
 		container_of(obj, struct iommufd_device, obj);
 
 	iommufd_group_remove_device(idev->igroup, idev);
-	/* Its driver may go with it, which the answers would call */
+	/* Answers call the IOMMU's driver, which may go with the device */
 	iommufd_attach_flush_faults(idev);
 	if (!idev->noiommu)
 		iommu_device_release_dma_owner(idev->dev);

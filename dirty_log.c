@@ -28,8 +28,9 @@
  * enum log_latch - iopt_area.all_dirty
  * @LATCH_OPEN: what is dirty is known page by page
  * @LATCH_DIRTY: all of it is dirty
- * @LATCH_READING: likewise, and a query that clears has got to its start; it opens
- *	the latch at its end, unless it was set again in between
+ * @LATCH_READING: all of it is dirty, and a query that clears has got to the
+ *	start of the area; it opens the latch at the end of the area, unless
+ *	somebody has set it again in between
  *
  * A query reads a large area in parts, and locks nothing between them.
  */
@@ -39,7 +40,7 @@ enum log_latch {
 	LATCH_READING,
 };
 
-/* A dma-buf is no memory; and nobody writes to what is only readable */
+/* Nobody writes to what is only readable, and a dma-buf is not memory */
 static bool area_is_logged(const struct iopt_area *area)
 {
 	return iopt_pages_is_memory(area->pages) &&
@@ -65,7 +66,7 @@ static void log_read_domain(struct io_pagetable *iopt,
 		log_latch(iopt, iova, last);
 }
 
-/* Whether that works is seen from iopt_dirty_state.on */
+/* iopt_dirty_state.on tells whether that worked */
 static void log_track_domain(struct iopt_domain *idom)
 {
 	if (idom->domain->dirty_ops)
@@ -252,7 +253,7 @@ static bool log_read_latch(struct log_query *log, struct iopt_area *area,
 	return true;
 }
 
-/* Report first, then forget: what is written meanwhile is reported by either */
+/* Reports before it forgets, so that no write in between is lost */
 static void log_read_written(struct log_query *log, struct iova_bitmap *bitmap,
 			     unsigned long iova, unsigned long last)
 {
@@ -304,7 +305,7 @@ static int log_read_areas(struct log_query *log, struct iova_bitmap *bitmap,
 		if (log_read_latch(log, area, area_iova, area_last) || !known)
 			iova_bitmap_set(bitmap, area_iova,
 					area_last - area_iova + 1);
-		/* In this order: an unpin does it in the other */
+		/* An unpin goes the other way round, so one of the two sees it */
 		rc = iopt_area_report_pins(area, bitmap);
 		if (rc)
 			return rc;
@@ -328,7 +329,7 @@ static int log_read_part(struct dirty_query *query, struct iova_bitmap *bitmap,
 	if (!log->iopt->log_on)
 		return -EINVAL;
 	log->begun = true;
-	/* First, as it latches what a domain fails to tell */
+	/* Domains first, since what they fail to tell is latched */
 	known = log_read_domains(log, bitmap, iova, last);
 	rc = log_read_areas(log, bitmap, iova, last, known);
 	if (rc)
@@ -428,7 +429,7 @@ int iopt_log_read(struct io_pagetable *iopt, unsigned long iova,
 	if (rc)
 		return rc;
 	rc = dirty_query_run(&log.query);
-	/* Part of it was forgotten, and the caller will not look at it */
+	/* What was read is forgotten, and the caller will not look at it */
 	if (rc && log.begun) {
 		guard(rwsem_read)(&iopt->iova_rwsem);
 		if (READ_ONCE(iopt->log_on))
@@ -463,7 +464,7 @@ int iopt_log_report(struct io_pagetable *iopt, unsigned long iova,
 	struct log_query log;
 
 	log_query_init(&log, iopt, iova, length, data);
-	/* So that failing loses nothing of it */
+	/* A call that fails loses nothing of the log then */
 	log.flags = IOMMU_DIRTY_NO_CLEAR;
 	log.then = then;
 	log.opaque = opaque;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The dirty log of an IOVA space: what may have been written to since it was
- * last read, by whom ever. VFIO containers have one.
+ * last read, by whomever. VFIO containers have one.
  */
 #ifndef __IOMMUFD_DIRTY_LOG_H
 #define __IOMMUFD_DIRTY_LOG_H

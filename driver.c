@@ -203,7 +203,7 @@ static struct iommufd_vevent *veventq_push(struct iommufd_veventq *veventq,
 		else
 			stored = vevent;
 
-		/* The marker is the last record or none at all */
+		/* The marker is the last record, or is not queued */
 		list_del_init(&lost->node);
 		if (stored) {
 			stored->header.flags = 0;

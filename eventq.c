@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What event queues share: a file that user space reads, and poll.
- *
- * User memory can take forever to be copied. It is copied with nothing held
- * but iommufd_eventq.io_mutex, which only users of the same file wait for.
  */
 #include <linux/anon_inodes.h>
 #include <linux/file.h>

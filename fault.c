@@ -65,7 +65,7 @@ static struct iopf_group *fault_first(struct iommufd_fault *fault, u32 *dev_id)
 	}
 }
 
-/* The core has flags of its own among these */
+/* The core uses flags of its own beside these */
 static u32 fault_flags(u32 flags)
 {
 	u32 ret = 0;
@@ -356,7 +356,7 @@ void iommufd_fault_destroy(struct iommufd_object *obj)
 	struct iopf_group *group, *next;
 	unsigned long cookie;
 
-	/* Without attachments there should be none */
+	/* There should be none without an attachment */
 	list_for_each_entry_safe(group, next, &fault->common.deliver, node)
 		fault_answer(group, IOMMU_PAGE_RESP_INVALID);
 	xa_for_each(&fault->response, cookie, group)

@@ -19,7 +19,7 @@ static struct iommufd_group *group_alloc(struct iommufd_ctx *ictx,
 	if (!igroup)
 		return NULL;
 	igroup->ref = 1;
-	/* Addresses are beyond any number, so the two do not meet */
+	/* No group has a number as large as an address, so keys do not clash */
 	igroup->key = group ? iommu_group_id(group) : (unsigned long)dev;
 	igroup->ictx = ictx;
 	igroup->group = group;
@@ -59,13 +59,13 @@ void iommufd_group_put(struct iommufd_group *igroup)
 		group_free(igroup);
 }
 
-/* Find the context's group or make @new it. Returns NULL without memory. */
+/* Returns the group that the context has, or @new, or NULL without memory */
 static struct iommufd_group *group_insert(struct iommufd_group *new)
 {
 	struct xarray *groups = &new->ictx->groups;
 	struct iommufd_group *igroup;
 
-	/* What is in the table has a reference and so keeps the key */
+	/* A group in the table is referenced, so nobody else gets its key */
 	xa_lock(groups);
 	igroup = __xa_cmpxchg(groups, new->key, NULL, new, GFP_KERNEL_ACCOUNT);
 	if (!igroup)

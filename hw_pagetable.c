@@ -49,7 +49,7 @@ static void hwpt_set_domain(struct iommufd_hw_pagetable *hwpt,
 	domain->cookie_type = IOMMU_COOKIE_IOMMUFD;
 }
 
-/* Also of a HWPT whose creation failed half way */
+/* The creation of the HWPT may have failed half way */
 static void hwpt_fini(struct iommufd_hw_pagetable *hwpt)
 {
 	if (hwpt->domain)
@@ -83,7 +83,7 @@ void iommufd_hwpt_get(struct iommufd_hw_pagetable *hwpt)
 
 /*
  * Drop an attachment of an automatic HWPT, and its user unless it was the last
- * one, after which nothing is attached any more. Returns whether it was.
+ * one, after which nothing is attached any more. Returns true for the last one.
  */
 static bool hwpt_put_auto(struct iommufd_hwpt_paging *hwpt_paging)
 {
@@ -165,9 +165,9 @@ static int paging_check_flags(struct iommufd_device *idev, u32 flags,
 }
 
 /*
- * A driver that reads user data may be at it until the device is gone, see
- * iommufd_device_disown(). That is why callers give it @ops, the device's, which
- * they got before.
+ * The device may lose its IOMMU while a driver reads user data, after which
+ * dev_iommu_ops() finds nothing; see iommufd_device_disown(). So callers pass the
+ * ops that they got before.
  */
 static struct iommu_domain *
 paging_domain_alloc(struct iommufd_device *idev, const struct iommu_ops *ops,
@@ -198,7 +198,7 @@ static int paging_make_domain(struct iommufd_hwpt_paging *hwpt_paging,
 	hwpt_paging->iopt_domain.domain = domain;
 	hwpt_paging->iopt_domain.noiommu = idev->noiommu;
 
-	/* Before anything is mapped, for the IOPTEs are different */
+	/* This changes IOPTEs, so it comes before anything is mapped */
 	if (idev->enforce_cache_coherency) {
 		if (WARN_ON_ONCE(!domain->ops->enforce_cache_coherency ||
 				 !domain->ops->enforce_cache_coherency(domain)))
@@ -299,7 +299,7 @@ static bool nested_flags_valid(u32 flags)
 	return !(flags & ~(IOMMU_HWPT_FAULT_ID_VALID | IOMMU_HWPT_ALLOC_PASID));
 }
 
-/* On a vIOMMU or, without one, on a parent; @ops as for a paging one */
+/* Made on a vIOMMU or, without one, on the parent */
 static struct iommu_domain *
 nested_domain_alloc(struct iommufd_hwpt_nested *hwpt_nested,
 		    struct iommufd_device *idev, const struct iommu_ops *ops,
@@ -308,7 +308,7 @@ nested_domain_alloc(struct iommufd_hwpt_nested *hwpt_nested,
 	struct iommufd_viommu *viommu = hwpt_nested->viommu;
 	struct iommu_domain *parent;
 
-	/* Where faults go is no business of drivers */
+	/* Drivers are not told where faults go */
 	flags &= ~IOMMU_HWPT_FAULT_ID_VALID;
 	if (viommu)
 		return viommu->ops->alloc_domain_nested(viommu, flags,
@@ -382,7 +382,7 @@ nested_alloc_on_viommu(struct iommufd_ucmd *ucmd, struct iommufd_device *idev,
  * IOMMU_HWPT_ALLOC
  */
 
-/* Before the first attach, when drivers look at what the domain can do */
+/* Comes before the first attach, when drivers look at what a domain can do */
 static int hwpt_set_fault(struct iommufd_ctx *ictx,
 			  struct iommufd_hw_pagetable *hwpt, u32 fault_id)
 {
@@ -441,7 +441,7 @@ static struct iommufd_hw_pagetable *hwpt_create(struct iommufd_ucmd *ucmd)
 		return ERR_CAST(idev);
 	struct iommufd_object *pt_obj __free(iommufd_put_object) =
 		iommufd_get_object(ucmd->ictx, cmd->pt_id, IOMMUFD_OBJ_ANY);
-	/* Unlike elsewhere it is -EINVAL, which user space relies on */
+	/* It is -ENOENT elsewhere, but user space relies on -EINVAL here */
 	if (IS_ERR(pt_obj))
 		return ERR_PTR(-EINVAL);
 	return hwpt_alloc_on(ucmd, idev, pt_obj, cmd->flags,
@@ -609,7 +609,7 @@ static int dirty_bitmap_check(struct iommu_hwpt_get_dirty_bitmap *cmd,
 		return -EOVERFLOW;
 	if (!IS_ALIGNED(cmd->iova | cmd->length, alignment))
 		return -EINVAL;
-	/* A bitmap has as many bits as the caller thinks only then */
+	/* Otherwise bits of the bitmap would not be what the caller thinks */
 	if (!is_power_of_2(cmd->page_size) ||
 	    !IS_ALIGNED(cmd->iova | cmd->length, cmd->page_size))
 		return -EINVAL;

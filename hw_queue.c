@@ -163,7 +163,7 @@ static int hw_queue_alloc(struct iommufd_ucmd *ucmd,
 		return PTR_ERR(obj);
 	hw_queue = container_of(obj, struct iommufd_hw_queue, obj);
 
-	/* Rounded to pages it has to be a size_t */
+	/* The length in whole pages has to be a size_t */
 	if (cmd->length > (SIZE_MAX & PAGE_MASK) -
 				  offset_in_page(cmd->nesting_parent_iova))
 		return -ERANGE;

@@ -357,7 +357,7 @@ static int option_set_rlimit_mode(struct iommufd_ctx *ictx, u64 val)
 	if (!capable(CAP_SYS_RESOURCE))
 		return -EPERM;
 
-	/* Mappings count as they were made, so there must not be any yet */
+	/* Mappings keep the mode they were made with, so there must be none */
 	guard(spinlock)(&ictx->objects.xa_lock);
 	if (!xa_empty(&ictx->objects))
 		return -EBUSY;

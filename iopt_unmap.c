@@ -37,7 +37,7 @@ static int iopt_unmap_begin(struct io_pagetable *iopt, unsigned long iova,
 			break;
 		area->state = AREA_LEAVING;
 		list_add_tail(&area->item, areas);
-		/* Usually it is the only one */
+		/* Usually the first area is the only one */
 		if (area->node.last == last)
 			break;
 	}
@@ -255,7 +255,7 @@ void iopt_destroy(struct io_pagetable *iopt)
 		iopt_unmap_free(&areas);
 	}
 	WARN_ON_ONCE(!list_empty(&iopt->domains));
-	/* Those without an owner, from the self test */
+	/* Reservations of the self test have no owner */
 	iova_space_unreserve(&iopt->space, NULL);
 	WARN_ON_ONCE(!RB_EMPTY_ROOT(&iopt->space.reserved.rb_root));
 	iova_allowed_free(&iopt->space.allowed);
@@ -307,7 +307,7 @@ static int iopt_cut_check(struct io_pagetable *iopt, struct iopt_area *area,
 		return -EOPNOTSUPP;
 	if ((iova | area_offset(area, iova)) & (iopt->iova_alignment - 1))
 		return -EINVAL;
-	/* Whoever is at it may be unpinning */
+	/* Somebody who works on the area may be about to unpin it */
 	if (atomic_read_acquire(&area->pins))
 		return atomic_read(&area->busy) != holds ? -EAGAIN : -EINVAL;
 	return atomic_read_acquire(&area->busy) != holds ? -EAGAIN : 0;
@@ -390,7 +390,7 @@ static void iopt_cut_area(struct iopt_area *area, struct iopt_area *right,
 	iova_space_insert(space, &right->node);
 }
 
-/* All or nothing */
+/* Make all cuts, or none */
 static int iopt_cut_commit(struct io_pagetable *iopt, struct iopt_cut *cuts,
 			   unsigned int num)
 {
@@ -409,7 +409,7 @@ static int iopt_cut_commit(struct io_pagetable *iopt, struct iopt_cut *cuts,
 	for (i = 0; i != num; i++) {
 		if (!cuts[i].area)
 			continue;
-		/* It may be to the right of another cut */
+		/* The area may be the right part of another cut */
 		iopt_cut_area(iopt_cut_find(iopt, cuts[i].iova), cuts[i].right,
 			      cuts[i].iova);
 		cuts[i].right = NULL;
@@ -417,7 +417,7 @@ static int iopt_cut_commit(struct io_pagetable *iopt, struct iopt_cut *cuts,
 	return 0;
 }
 
-/* Also of a cut that was not made */
+/* End a cut, whether it was made or not */
 static void iopt_cut_end(struct iopt_cut *cut)
 {
 	struct iopt_pages *pages;

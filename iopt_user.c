@@ -61,7 +61,10 @@ void iopt_remove_user(struct io_pagetable *iopt, struct iopt_user *user, u32 id)
 	guard(rwsem_write)(&iopt->iova_rwsem);
 	WARN_ON_ONCE(xa_erase(&iopt->accesses, id) != user);
 	iopt_update_alignment(iopt);
-	/* Who does not see it gone is seen waiting here */
+	/*
+	 * Pairs with the barrier of prepare_to_wait_event(): either the waiter
+	 * sees that the user is gone, or wake_up_var() sees the waiter.
+	 */
 	smp_mb();
 	wake_up_var(&iopt->accesses);
 }
@@ -98,7 +101,7 @@ static struct iopt_area *area_get(struct io_pagetable *iopt, unsigned long iova,
 	return area;
 }
 
-/* area_get() for a copy, which ends with area_end() */
+/* Get at an area for a copy, which ends with area_end() */
 static struct iopt_area *area_begin(struct io_pagetable *iopt,
 				    unsigned long iova, enum area_use use)
 {
@@ -106,7 +109,10 @@ static struct iopt_area *area_begin(struct io_pagetable *iopt,
 	return area_get(iopt, iova, use);
 }
 
-/* The same for a pin, which outlasts it, unless area_cancel_pin() is called */
+/*
+ * Get at an area for a pin. The work on it ends with area_end(), and the pin with
+ * iopt_unpin_pages() or area_cancel_pin().
+ */
 static struct iopt_area *area_begin_pin(struct io_pagetable *iopt,
 					unsigned long iova, enum area_use use,
 					bool lock_area)
@@ -200,9 +206,9 @@ int iopt_pin_pages(struct io_pagetable *iopt, unsigned long iova,
 /**
  * iopt_unpin_pages() - undo one iopt_pin_pages()
  * @iopt: the space
- * @iova: the same
- * @length: the same
- * @unlock_area: the same
+ * @iova: as of iopt_pin_pages()
+ * @length: as of iopt_pin_pages()
+ * @unlock_area: @lock_area of iopt_pin_pages()
  */
 void iopt_unpin_pages(struct io_pagetable *iopt, unsigned long iova,
 		      unsigned long length, bool unlock_area)
@@ -212,7 +218,7 @@ void iopt_unpin_pages(struct io_pagetable *iopt, unsigned long iova,
 	unsigned long end;
 
 	for (;;) {
-		/* Pins keep the area in place, but the last one is dropped */
+		/* Pins keep the area in place, and the last one is about to go */
 		down_read(&iopt->iova_rwsem);
 		area = to_area(iova_space_first(&iopt->space, iova, iova));
 		if (area)
@@ -224,7 +230,7 @@ void iopt_unpin_pages(struct io_pagetable *iopt, unsigned long iova,
 		end = min(last, area->node.last);
 		if (unlock_area)
 			atomic_dec(&area->locks);
-		/* As long as it is pinned the dirty log reports it by itself */
+		/* The log reports what is pinned, and from now on what was written */
 		area_log_write(area, iova, end);
 		iopt_area_unpin_pages(area, iova, end);
 		area_end(area);

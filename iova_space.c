@@ -203,7 +203,7 @@ struct iova_fit {
 	unsigned long offset;
 };
 
-/* In an interval without node or reserved range */
+/* Find a place in an interval without node or reserved range */
 static bool fit_hole(const struct iova_fit *fit, unsigned long start,
 		     unsigned long last, unsigned long *iova)
 {
@@ -218,7 +218,7 @@ static bool fit_hole(const struct iova_fit *fit, unsigned long start,
 	return true;
 }
 
-/* In an interval without node */
+/* Find a place in an interval without node */
 static bool fit_gap(struct iova_space *space, const struct iova_fit *fit,
 		    unsigned long start, unsigned long last,
 		    unsigned long *iova)
@@ -233,7 +233,7 @@ static bool fit_gap(struct iova_space *space, const struct iova_fit *fit,
 	return false;
 }
 
-/* In an interval */
+/* Find a place in an interval */
 static bool fit_range(struct iova_space *space, const struct iova_fit *fit,
 		      unsigned long start, unsigned long last,
 		      unsigned long *iova)

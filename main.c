@@ -204,7 +204,7 @@ static long iommufd_fops_ioctl(struct file *filp, unsigned int cmd,
 {
 	struct iommufd_ctx *ictx = filp->private_data;
 	const struct iommufd_ioctl_op *op;
-	/* What a handler looks at is filled below, and that on every call */
+	/* What a handler looks at is filled below; the rest is not cleared */
 	union iommufd_ucmd_buffer buf __uninitialized;
 	struct iommufd_ucmd ucmd = {
 		.ictx = ictx,
@@ -233,7 +233,7 @@ static long iommufd_fops_ioctl(struct file *filp, unsigned int cmd,
 				       ucmd.user_size - op->size);
 		if (ret)
 			return ret;
-		/* All zero, so the caller means what this kernel knows */
+		/* The rest is zero: the caller means what this kernel knows */
 		ucmd.user_size = op->size;
 	}
 

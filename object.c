@@ -189,7 +189,7 @@ static struct workqueue_struct *iommufd_orphan_wq;
 static DEFINE_SPINLOCK(iommufd_orphans_lock);
 static LIST_HEAD(iommufd_orphans);
 
-/* Whether nobody holds the object any more; its users are then as they stay */
+/* Does nobody hold the object any more? Then its users stay as they are. */
 static bool iommufd_object_is_idle(struct iommufd_object *obj)
 {
 	if (refcount_read(&obj->wait_cnt))
@@ -226,7 +226,7 @@ void iommufd_object_last_put(struct iommufd_object *obj)
 
 	guard(spinlock)(&iommufd_orphans_lock);
 	list_for_each_entry(orphan, &iommufd_orphans, item) {
-		/* The address may have been used again since */
+		/* The object may be another one at the same address */
 		if (orphan->obj == obj && iommufd_object_is_idle(obj)) {
 			list_del(&orphan->item);
 			queue_work(iommufd_orphan_wq, &orphan->work);
@@ -256,7 +256,7 @@ static bool iommufd_object_drain(struct iommufd_object *obj)
 static void iommufd_object_teardown(struct iommufd_ctx *ictx,
 				    struct iommufd_object *obj)
 {
-	/* The table's at most; another one is a bug of the driver */
+	/* The table is a user at most; another one is a bug of the driver */
 	if (WARN_ON_ONCE(refcount_read(&obj->users) > 1))
 		return;
 	iommufd_object_get_ops(ictx, obj)->destroy(obj);
@@ -283,12 +283,12 @@ static void iommufd_object_orphan(struct iommufd_ctx *ictx,
 {
 	struct iommufd_orphan *orphan;
 
-	/* There would be nobody to tell of an error */
+	/* There is nobody who could be told of an error */
 	orphan = kzalloc_obj(*orphan, GFP_KERNEL | __GFP_NOFAIL);
 	INIT_WORK(&orphan->work, iommufd_orphan_finish);
 	orphan->obj = obj;
 	orphan->ictx = ictx;
-	/* Not by name: ctx.c knows this file, and not the other way round */
+	/* iommufd_ctx_get() is of a layer above */
 	get_file(ictx->file);
 
 	guard(spinlock)(&iommufd_orphans_lock);
@@ -355,7 +355,7 @@ static void iommufd_object_remove(struct iommufd_ctx *ictx,
 	iommufd_object_set_slot(ictx, obj, XA_ZERO_ENTRY);
 	xa_unlock(&ictx->objects);
 
-	/* The caller's, which leaves the table's */
+	/* The caller's user count; the table's is left */
 	refcount_dec(&obj->users);
 	idle = iommufd_object_drain(obj);
 	if (ops->disown)
@@ -393,12 +393,12 @@ void iommufd_object_destroy_user(struct iommufd_ctx *ictx,
 }
 
 /**
- * iommufd_object_tombstone_user() - the same, and never reuse the ID
+ * iommufd_object_tombstone_user() - destroy an object, and never reuse its ID
  * @ictx: its context
  * @obj: the object; the caller's user count is consumed
  *
- * For objects that user space did not ask to be destroyed: it may still use
- * the ID, and must not hit a stranger with it.
+ * Works as iommufd_object_destroy_user(), for objects that user space did not ask
+ * to be destroyed: it may still use the ID, and must not hit a stranger with it.
  */
 void iommufd_object_tombstone_user(struct iommufd_ctx *ictx,
 				   struct iommufd_object *obj)

@@ -62,9 +62,8 @@ _iommufd_object_alloc_ucmd(struct iommufd_ucmd *ucmd, size_t size,
 			   enum iommufd_object_type type);
 
 /*
- * The object must be the first member, directly or through a first member of
- * its own, so that one pointer is both and can be freed as either. elm is the
- * path to it.
+ * The object, to which elm is the path, is at offset 0, so that one pointer is
+ * both and can be freed as either.
  */
 #define __iommufd_object_typed(expr, ptr, elm)                                 \
 	({                                                                     \
@@ -92,9 +91,9 @@ _iommufd_object_alloc_ucmd(struct iommufd_ucmd *ucmd, size_t size,
 /**
  * iommufd_object_alloc_ucmd() - iommufd_object_alloc() for an ioctl's result
  * @ucmd: the call; one object at most
- * @ptr: as there
- * @type: as there
- * @elm: as there
+ * @ptr: as of iommufd_object_alloc()
+ * @type: as of iommufd_object_alloc()
+ * @elm: as of iommufd_object_alloc()
  *
  * The dispatcher publishes the object when the handler returns 0 and takes it
  * down with its ops otherwise, so the handler has no error path for it.

@@ -87,10 +87,9 @@ static void page_uninstall(struct sw_msi_page *page,
  */
 
 /*
- * May the group see the page at its IOVA? The page may have got that from a
- * larger window which starts at the same address, and be beyond what is
- * reserved for this group, where user space may map. A group without a window
- * sees none.
+ * May the group see the page at its IOVA? A larger window that starts at the
+ * same address may have given the page an IOVA beyond what is reserved for this
+ * group, where user space may map. A group without a window sees no page.
  */
 static bool group_may_see(struct sw_msi_group *group,
 			  const struct sw_msi_page *page)
@@ -108,7 +107,7 @@ static bool group_needs(struct sw_msi_group *group,
 	       test_bit(page->id, group->required);
 }
 
-/* Up to @end on the list, or all of it */
+/* Uninstalls the pages before @end on the list, or all for NULL */
 static void group_uninstall(struct sw_msi_group *group,
 			    struct sw_msi_domain *domain,
 			    struct sw_msi_page *end)

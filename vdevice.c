@@ -150,12 +150,12 @@ static int vdevice_create(struct iommufd_ucmd *ucmd,
 	refcount_inc(&viommu->obj.users);
 	idev->vdev = vdev;
 	vdevice_reveal(vdev);
-	/* Who destroys it now, user space or the device, waits for the lock */
+	/* Whoever destroys the vDEVICE from now on waits for the lock */
 	iommufd_object_finalize_ucmd(ucmd);
 	return 0;
 }
 
-/* Returns a vDEVICE that is nothing but an ID, which the caller has got */
+/* Returns a vDEVICE that is nothing but an ID, which user space knows */
 static struct iommufd_vdevice *vdevice_respond(struct iommufd_ucmd *ucmd,
 					       struct iommufd_viommu *viommu)
 {
@@ -220,7 +220,7 @@ int iommufd_vdevice_alloc_ioctl(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_vdevice_alloc *cmd = ucmd->cmd;
 
-	/* An index of an xarray, and what drivers look it up with */
+	/* It is an index of an xarray, and what drivers look devices up by */
 	if (cmd->virt_id > ULONG_MAX)
 		return -EINVAL;
 

@@ -123,7 +123,7 @@ void iommufd_veventq_destroy(struct iommufd_object *obj)
 		refcount_dec(&viommu->obj.users);
 	}
 
-	/* Nobody adds to it now */
+	/* The queue is not on its vIOMMU, so nothing is added */
 	list_for_each_entry_safe(vevent, next, &veventq->common.deliver, node)
 		if (vevent != &veventq->lost_events)
 			kfree(vevent);

@@ -33,7 +33,7 @@ MODULE_PARM_DESC(dma_entry_limit,
  * The compat IOAS
  */
 
-/* Returns it with the references of a running operation, or -ENODEV */
+/* Returns the IOAS with the references of a running operation, or -ENODEV */
 static struct iommufd_ioas *vfio_get_ioas(struct iommufd_ctx *ictx)
 {
 	guard(spinlock)(&ictx->objects.xa_lock);
@@ -86,7 +86,7 @@ int iommufd_vfio_compat_ioas_create(struct iommufd_ctx *ictx)
 	struct iommufd_ioas *ioas;
 	int rc;
 
-	/* For writing: two callers must not make two of them */
+	/* For writing, as two callers must not make two IOASes */
 	ACQUIRE(rwsem_write_kill, lock)(&ictx->ioas_creation_lock);
 	rc = ACQUIRE_ERR(rwsem_write_kill, &lock);
 	if (rc)
@@ -102,10 +102,10 @@ int iommufd_vfio_compat_ioas_create(struct iommufd_ctx *ictx)
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
 	iommufd_ioas_init(ioas);
-	/* Visible, it could be destroyed before it is designated */
+	/* Once visible, the IOAS could be destroyed before it is designated */
 	iommufd_lock_obj(&ioas->obj);
 	iommufd_object_finalize(ictx, &ioas->obj);
-	/* The lock held excludes no-IOMMU mode, and another one */
+	/* The lock excludes no-IOMMU mode, and another compat IOAS */
 	vfio_designate(ictx, ioas);
 	iommufd_put_object(&ioas->obj);
 	return 0;
@@ -254,7 +254,7 @@ static u32 ioas_dma_avail(struct iommufd_ioas *ioas)
 	return limit - min(limit, ioas->iopt.space.nr_nodes);
 }
 
-/* Stores the first max of them, and returns how many there are */
+/* Stores the first max ranges, and returns how many there are */
 static u32 ioas_usable_ranges(struct iommufd_ioas *ioas,
 			      struct vfio_iova_range *ranges, u32 max)
 {
@@ -272,7 +272,7 @@ static u32 ioas_usable_ranges(struct iommufd_ioas *ioas,
 	return nr;
 }
 
-/* The lock cannot be held while allocating, so this may take several goes */
+/* Nothing is allocated with the space locked, so the number may change */
 static struct vfio_info_reply *vfio_info_alloc(struct iommufd_ioas *ioas)
 {
 	struct vfio_info_reply *reply;
@@ -376,9 +376,9 @@ static int vfio_iommu_get_info(struct iommufd_ctx *ictx, void __user *uinfo)
  */
 
 /*
- * Only whole CPU pages: an IOAS without a domain takes anything, but then no
- * device can be attached to it. When several things are wrong, what is wrong
- * with the IOVA comes before the rest.
+ * Whole CPU pages are required. An IOAS without a domain would take anything, but
+ * then no device could be attached to it. When several things are wrong, what is
+ * wrong with the IOVA comes before the rest.
  */
 static int vfio_map_check(struct iommufd_ioas *ioas,
 			  const struct vfio_iommu_type1_dma_map *map)

@@ -353,7 +353,7 @@ int iommufd_test_trigger_iopf(struct iommufd_ucmd *ucmd)
 	if (IS_ERR(idev))
 		return PTR_ERR(idev);
 	mdev = to_mock_dev(idev->dev);
-	/* An IOMMU, too, does not care whether anybody takes the fault */
+	/* An IOMMU does not care whether anybody takes the fault, either */
 	scoped_guard(rwsem_write, &mdev->group->attach_rwsem) {
 		if (!xa_empty(&mdev->iopf_pasids))
 			iommu_report_device_fault(idev->dev, &event);

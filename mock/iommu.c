@@ -265,7 +265,7 @@ static void mock_get_resv_regions(struct device *dev, struct list_head *head)
 static void mock_page_response(struct device *dev, struct iopf_fault *evt,
 			       struct iommu_page_response *msg)
 {
-	/* Nobody in the hardware waits for it */
+	/* No hardware waits for the answer */
 }
 
 static const struct iommu_ops mock_iommu_ops = {
@@ -388,7 +388,7 @@ static int mock_dev_add(struct mock_dev *mdev)
 
 	rc = iommu_mock_device_add(&mdev->dev, &mock_iommu.iommu_dev);
 	if (rc) {
-		/* When it runs out of memory it leaves this to nobody */
+		/* The core does not free this when it runs out of memory */
 		kfree(mdev->dev.iommu);
 		mdev->dev.iommu = NULL;
 		return rc;

@@ -135,7 +135,7 @@ static int mock_viommu_cache_invalidate(struct iommufd_viommu *viommu,
 	u32 num = array->entry_num;
 	int rc;
 
-	/* A probe for whether the type is known */
+	/* An empty array asks whether the type is known */
 	if (!num && array->type == IOMMU_VIOMMU_INVALIDATE_DATA_SELFTEST)
 		return 0;
 

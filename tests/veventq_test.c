@@ -98,7 +98,7 @@ static void expect_none(struct kunit *test, struct veventq_fixture *fix)
 	KUNIT_EXPECT_EQ(test, fix->veventq.num_events, 0);
 }
 
-/* Events of other types are none of the queue's business */
+/* A queue gets events of its own type only */
 static void veventq_types(struct kunit *test)
 {
 	struct veventq_fixture *fix = veventq_make(test, 2, 0);

@@ -155,6 +155,7 @@ void iommufd_device_unbind(struct iommufd_device *idev);
  * * -EADDRINUSE: what device or IOMMU reserve is mapped or promised to user
  *   space.
  * * -EOPNOTSUPP: the hardware cannot do it.
+ * * -EINTR: the caller was killed while it waited.
  * * -EFAULT, -ENOMEM and others from pinning and mapping.
  */
 int iommufd_device_attach(struct iommufd_device *idev, ioasid_t pasid,

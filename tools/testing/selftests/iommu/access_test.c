@@ -333,7 +333,7 @@ TEST_F(access, unmap_part_of_a_pin)
 	EXPECT_EQ(ENOENT, access_unpin(self->fd, self->pinner, item));
 }
 
-/* Pins through a copy elsewhere are not this IOAS' business */
+/* Pins through a copy in another IOAS stay when this one unmaps */
 TEST_F(access, unmap_leaves_copies)
 {
 	__u64 iova = BASE;
@@ -366,7 +366,7 @@ TEST_F(access, move_to_another_ioas)
 	ASSERT_EQ(0, ioas_alloc(self->fd, &ioas2));
 	ASSERT_EQ(0, PIN(BASE, 4 * PAGE, self->buf, WRITE, &item));
 	EXPECT_EQ(ENOENT, access_replace(self->fd, self->pinner, BAD_ID));
-	/* The same again is nothing at all */
+	/* Replacing by the same IOAS does nothing */
 	EXPECT_EQ(0, access_replace(self->fd, self->pinner, self->ioas));
 	EXPECT_PINS(1, self->buf, 4 * PAGE);
 	/* One that it cannot live with leaves it where it is */
@@ -473,7 +473,7 @@ TEST_F(access, unmap_while_destroyed)
 	EXPECT_PINS(DOM, self->buf, self->len);
 }
 
-/* The same of one that moves on */
+/* An unmap and a replace of the access at the same time */
 TEST_F(access, unmap_while_replaced)
 {
 	struct slow s = { .fd = self->fd };

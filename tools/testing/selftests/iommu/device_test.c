@@ -130,7 +130,7 @@ TEST_F(device, replace)
 	EXPECT_PINS(0);
 	EXPECT_EQ(0, iommu_destroy(self->fd, self->ioas));
 
-	/* To the same, by either name: nothing happens */
+	/* Replacing by the same, by either name, does nothing */
 	old = pt;
 	ASSERT_EQ(0, mock_replace(self->fd, self->dev.stdev, &pt));
 	EXPECT_EQ(old, pt);
@@ -407,7 +407,7 @@ TEST_F(pasid, attach_replace_detach)
 	EXPECT_ATTACHED(200, 0);
 	EXPECT_ATTACHED(0, self->a);
 	EXPECT_EQ(EBUSY, iommu_destroy(self->fd, self->b));
-	/* Attached is attached, to the same as well */
+	/* A second attach fails also when it is to the same HWPT */
 	EXPECT_EQ(EBUSY, PATTACH(100, self->b));
 	EXPECT_EQ(EBUSY, PATTACH(100, self->nested));
 	ASSERT_EQ(0, PATTACH(200, self->b));

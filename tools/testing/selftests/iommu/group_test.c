@@ -617,7 +617,7 @@ TEST_F_TIMEOUT(group_fault, unbind_while_read, 60)
 	EXPECT_EQ(0, r.unnamed);
 }
 
-/* The same of a PASID */
+/* Faults of a PASID of a device that is gone for good */
 TEST_F(group_fault, unbind_pasid)
 {
 	struct iommu_hwpt_pgfault f;

@@ -100,33 +100,33 @@ TEST_F(map, errno_order)
 		__u64 va, length, iova;
 		int rc;
 	} t[] = {
-		/* 1 flags and reserved field, before all else */
+		/* Flags and the reserved field come before all else */
 		{ 8, BAD_ID, 0, all, all, all, EOPNOTSUPP },
 		{ 0, BAD_ID, 1, all, all, all, EOPNOTSUPP },
-		/* 2 all-ones, also where the IOVA does not count */
+		/* Then all-ones, also where the IOVA does not count */
 		{ 0, BAD_ID, 0, all, 0, all, EOVERFLOW },
 		{ 0, BAD_ID, 0, all, all, 0, EOVERFLOW },
 		{ MAP_RW, self->ioas, 0, va, PAGE, all, EOVERFLOW },
-		/* 3 no permission */
+		/* No permission comes before the IOAS */
 		{ MAP_FIX, BAD_ID, 0, all, 0, 0, EINVAL },
-		/* 4 the IOAS */
+		/* The IOAS comes before address and length */
 		{ MAP_FIX_RW, BAD_ID, 0, all, 0, 0, ENOENT },
 		{ MAP_FIX_RW, 0, 0, all, PAGE, 0, ENOENT },
-		/* 5 the address wraps, or ends at exactly 2^64 */
+		/* The address wraps, or ends at exactly 2^64 */
 		{ MAP_FIX_RW, self->ioas, 0, all - PAGE + 1, PAGE, 0,
 		  EOVERFLOW },
 		{ MAP_FIX_RW, self->ioas, 0, all, 2, 0, EOVERFLOW },
 		{ MAP_RW, self->ioas, 0, PAGE, all - 1, 0, EOVERFLOW },
-		/* 6 the length */
+		/* The length comes before the place */
 		{ MAP_FIX_RW, self->ioas, 0, va, 0, 1, EINVAL },
 		{ MAP_RW, self->ioas, 0, va, 0, 0, EINVAL },
 		{ MAP_FIX_RW, self->ioas, 0, 0, all - 1, 0, EINVAL },
 		{ MAP_FIX_RW, self->ioas, 0, 0, all - PAGE + 1, 0, EINVAL },
-		/* 9a too long to fit anywhere, aligned or not */
+		/* Too long to fit anywhere, aligned or not */
 		{ MAP_RW, self->ioas, 0, 0, all - 2 * PAGE, 0, EOVERFLOW },
 		{ MAP_RW, self->ioas, 0, 0, (1ULL << 63) - 1, 0, EOVERFLOW },
 		{ MAP_RW, self->ioas, 0, 0, 1ULL << 63, 0, EOVERFLOW },
-		/* 9b the IOVA wraps */
+		/* The IOVA wraps */
 		{ MAP_FIX_RW, self->ioas, 0, va, 2 * PAGE, all - PAGE + 1,
 		  EOVERFLOW },
 	};
@@ -154,7 +154,7 @@ TEST_F(map, errno_order)
 TEST_F(map, errno_of_the_space)
 {
 	if (variant->domains) {
-		/* 8 and 9b: alignment before the place */
+		/* Alignment comes before the place */
 		EXPECT_EQ(EINVAL, ioas_map_at(self->fd, self->ioas, self->buf,
 					      PAGE + 1, BASE));
 		EXPECT_EQ(EINVAL, ioas_map_at(self->fd, self->ioas, self->buf,
@@ -170,7 +170,7 @@ TEST_F(map, errno_of_the_space)
 					      PAGE, MOCK_APERTURE_LAST + 1ULL));
 		EXPECT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf, PAGE,
 					 MOCK_APERTURE_LAST - PAGE + 1));
-		/* 10: offset in the page, after the place */
+		/* The offset in the page comes after the place */
 		EXPECT_EQ(EINVAL, ioas_map_at(self->fd, self->ioas,
 					      self->buf + 1, PAGE, BASE));
 		EXPECT_EQ(EEXIST, ioas_map_at(self->fd, self->ioas,

@@ -59,7 +59,7 @@ static int call(int fd, __u32 op, struct iommu_test_cmd *cmd)
 	return iommu_cmd(fd, IOMMU_TEST_CMD, cmd);
 }
 
-/* The same from memory that cannot be written */
+/* A call whose structure is in memory that cannot be written */
 static int call_ro(int fd, __u32 op, const struct iommu_test_cmd *cmd,
 		   void *page)
 {

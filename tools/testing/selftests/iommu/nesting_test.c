@@ -421,7 +421,7 @@ TEST_F(nesting, stage_2_decides)
 	ASSERT_EQ('B', COPIED_TO());
 	ASSERT_EQ(0, ioas_unmap(self->fd, self->ioas, b, PAGE, NULL));
 	EXPECT_EQ('-', COPIED_TO());
-	/* It is no business of the guest */
+	/* A fault of stage 2 is not told to the guest */
 	EXPECT_EQ(0, read(evtq, event, sizeof(event)));
 	/* Read-only here, writable there */
 	ASSERT_EQ(0, ioas_map(self->fd, self->ioas, PAGE_AT(B_PAGE), PAGE,

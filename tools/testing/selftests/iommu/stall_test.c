@@ -118,7 +118,7 @@ TEST_F(stall, fault_read)
 	EXPECT_EQ(0, close(q));
 }
 
-/* Not so if the attachment stays, however long it takes */
+/* A group whose attachment stays can be answered, however late */
 TEST_F(stall, fault_read_late)
 {
 	struct iommu_hwpt_pgfault *f;
@@ -471,7 +471,7 @@ static int log_setup(int fd, __u32 ioas, const void *va, __u64 iova)
 	return rc;
 }
 
-/* As long as the other thread is stalled */
+/* What the one who provides the memory does before */
 static int log_handler(int fd, __u32 ioas, const void *va, __u64 iova)
 {
 	int rc = ioas_map_at(fd, ioas, va, PAGE, iova);

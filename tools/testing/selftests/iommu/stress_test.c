@@ -481,7 +481,7 @@ static int do_events(struct worker *w)
 	return rc;
 }
 
-/* The same of page faults, some of which are answered */
+/* Have page faults reported, some of which are answered */
 static int report_faults(struct worker *w, int fd, __u32 fault, int q)
 {
 	struct mock_dev dev = a_device(w);

@@ -419,7 +419,7 @@ TEST_F(real, interrupts)
 	pt = ioas2;
 	ASSERT_EQ(0, vfio_attach(self->edu.dev, &pt));
 	EXPECT_TRUE(edu_irq_works(&self->edu, irq));
-	/* Of the same IOAS */
+	/* Another HWPT of the same IOAS */
 	ASSERT_EQ(0, hwpt_alloc(self->fd, self->devid, ioas2, 0, &hwpt));
 	pt = hwpt;
 	ASSERT_EQ(0, vfio_attach(self->edu.dev, &pt));
