@@ -101,6 +101,11 @@ int iopt_log_start(struct io_pagetable *iopt)
 
 	/* From here on accesses report what they write to */
 	WRITE_ONCE(iopt->log_on, true);
+	/*
+	 * Orders that before the caller's look at memory; pairs with the
+	 * barrier of area_log_write().
+	 */
+	smp_mb();
 	list_for_each_entry(idom, &iopt->domains, item) {
 		if (idom->domain->dirty_ops)
 			log_read_domain(iopt, idom, NULL, 0, ULONG_MAX, 0);
@@ -182,10 +187,18 @@ void area_log_write(struct iopt_area *area, unsigned long iova,
 
 	might_lock_read(&iopt->iova_rwsem);
 
+	/*
+	 * Orders what was written before the look at the log. Whoever starts it
+	 * and then reads the memory sees the write, unless the log is seen here
+	 * to run. Pairs with the barrier of iopt_log_start(), and for the latch
+	 * below with atomic_cmpxchg() in log_read_latch().
+	 */
+	smp_mb();
 	if (!READ_ONCE(iopt->log_on))
 		return;
 	guard(rwsem_read)(&iopt->iova_rwsem);
-	if (!iopt->log_on)
+	/* The log may be started without this lock, but not be stopped */
+	if (!READ_ONCE(iopt->log_on))
 		return;
 	for (index = iova >> PAGE_SHIFT; index <= last >> PAGE_SHIFT; index++) {
 		if (xa_is_err(xa_store(&iopt->log_written, index,
