@@ -70,7 +70,7 @@ void iopt_update_alignment(struct io_pagetable *iopt)
 		alignment = max(alignment, iopt_domain_alignment(idom));
 	xa_for_each(&iopt->accesses, index, user)
 		alignment = max(alignment, user->alignment);
-	iopt->iova_alignment = alignment;
+	WRITE_ONCE(iopt->iova_alignment, alignment);
 }
 
 /*

@@ -166,7 +166,8 @@ int iopt_add_domain(struct io_pagetable *iopt, struct iopt_domain *idom)
 			iova_space_unreserve(&iopt->space, idom);
 			return rc;
 		}
-		iopt->iova_alignment = max(iopt->iova_alignment, alignment);
+		WRITE_ONCE(iopt->iova_alignment,
+			   max(iopt->iova_alignment, alignment));
 	}
 
 	iopt_log_add_domain(iopt, idom);

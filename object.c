@@ -163,7 +163,7 @@ static void iommufd_object_set_slot(struct iommufd_ctx *ictx,
 	lockdep_assert_held(&ictx->objects.xa_lock);
 
 	if (ictx->vfio_ioas && (void *)ictx->vfio_ioas == obj)
-		ictx->vfio_ioas = NULL;
+		WRITE_ONCE(ictx->vfio_ioas, NULL);
 	if (entry)
 		xas_store(&xas, entry);
 	else

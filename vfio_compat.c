@@ -48,7 +48,7 @@ static int vfio_designate(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas)
 	guard(spinlock)(&ictx->objects.xa_lock);
 	if (ioas && ictx->no_iommu_mode)
 		return -EINVAL;
-	ictx->vfio_ioas = ioas;
+	WRITE_ONCE(ictx->vfio_ioas, ioas);
 	return 0;
 }
 
@@ -74,7 +74,7 @@ int iommufd_vfio_compat_set_no_iommu(struct iommufd_ctx *ictx)
 		if (ictx->vfio_ioas)
 			rc = -EINVAL;
 		else
-			ictx->no_iommu_mode = true;
+			WRITE_ONCE(ictx->no_iommu_mode, true);
 	}
 	up_read(&ictx->ioas_creation_lock);
 	return rc;
