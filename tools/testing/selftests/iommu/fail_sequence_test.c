@@ -228,9 +228,13 @@ FIXTURE_TEARDOWN(sequence)
 	close(fd);
 }
 
-/* At least @fails places make it fail: half of what a debug kernel had */
+/*
+ * iommufd itself marks @marked places that make it fail, the same in every run.
+ * So does at least one allocation; how many more of them there are, and which,
+ * differs from run to run with what the allocators have at hand.
+ */
 static void walk_seq(struct __test_metadata *_metadata,
-		     int (*run)(struct seq *s), unsigned int fails)
+		     int (*run)(struct seq *s), unsigned int marked)
 {
 	__u8 *buf = buf_alloc(SEQ_BYTES);
 	unsigned int n = 0, failed = 0;
@@ -266,23 +270,23 @@ static void walk_seq(struct __test_metadata *_metadata,
 	/* Other programs give up there */
 	EXPECT_GT(1000, n);
 	TH_LOG("%u places, %u of them make it fail", n - 2, failed);
-	EXPECT_LE(fails, failed);
+	EXPECT_LT(marked, failed);
 	munmap(buf, SEQ_BYTES);
 }
 
-#define SEQ(name, fails)                                                       \
+#define SEQ(name, marked)                                                      \
 	TEST_F_TIMEOUT(sequence, name, 200)                                    \
 	{                                                                      \
-		walk_seq(_metadata, seq_##name, fails);                        \
+		walk_seq(_metadata, seq_##name, marked);                       \
 	}
 
 SEQ(basic, 6)
-SEQ(map_domain, 65)
-SEQ(map_file_domain, 98)
-SEQ(map_two_domains, 92)
-SEQ(access_rw, 6)
-SEQ(access_pin, 67)
-SEQ(access_pin_domain, 3)
-SEQ(device, 61)
+SEQ(map_domain, 44)
+SEQ(map_file_domain, 42)
+SEQ(map_two_domains, 45)
+SEQ(access_rw, 4)
+SEQ(access_pin, 131)
+SEQ(access_pin_domain, 1)
+SEQ(device, 34)
 
 TEST_HARNESS_MAIN
