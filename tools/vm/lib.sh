@@ -49,3 +49,14 @@ need_space()
 		die "$2 needs $1 MiB under $build, only $free MiB are free" \
 		    "free some space, or set IOMMUFD_BUILD=/some/directory"
 }
+
+# kernel_for IOMMU: the kernel with that IOMMU, and the compiler for its programs
+kernel_for()
+{
+	config=release arch=x86_64 cross=
+	case $1 in
+	intel|amd|virtio) ;;
+	smmuv3)	config=arm64 arch=arm64 cross=aarch64-linux-gnu- ;;
+	*)	die "there is no IOMMU '$1'" "choose intel, amd, smmuv3 or virtio" ;;
+	esac
+}
