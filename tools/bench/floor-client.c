@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "floor-client.h"
 #include "memory.h"
-#include "pci.h"
+#include "sysfs.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,10 +10,13 @@
 
 const char *floor_open(int *fd, const char *device)
 {
+	int rc;
+
 	*fd = open("/dev/bench_floor", O_RDWR | O_CLOEXEC);
 	if (*fd < 0)
 		return "the module bench_floor is not loaded";
-	return pci_bind(device, "bench_floor");
+	rc = pci_bind(device, "bench_floor");
+	return rc ? strerror(rc) : NULL;
 }
 
 int floor_memory(int fd, const struct memory *memory, size_t bytes,

@@ -8,15 +8,18 @@
  *	iommufd-bench threads		wall time, in a VM with two CPUs
  */
 #include "floor-client.h"
-#include "pci.h"
 #include "report.h"
 #include "rows.h"
+#include "sysfs.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-/* Which device is whose */
+/* A name such as 0000:00:03.0, as long as any in a directory */
+#define PCI_NAME 256
+
+/* Which of the edu devices, each in an IOMMU group of its own, is whose */
 enum {
 	DEVICE_TYPE1,
 	DEVICE_SPACE,
@@ -50,12 +53,12 @@ static const char *open_iommufd(struct subjects *subjects,
 static void set_up(struct subjects *subjects)
 {
 	char devices[NR_DEVICES][PCI_NAME];
-	const char *error;
 	unsigned int i;
 
 	for (i = 0; i != NR_DEVICES; i++) {
-		error = pci_find(i, devices[i]);
-		if (!usable("all", error))
+		bool found = find_edu(i, devices[i], PCI_NAME);
+
+		if (!usable("all", found ? NULL : "no such device"))
 			return;
 	}
 	subjects->have_type1 =

@@ -1,34 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "iommufd.h"
 #include "memory.h"
-#include "pci.h"
+#include "vfio_utils.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/iommufd.h>
-#include <linux/vfio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-
-/* <linux/vfio.h> may be older than Linux 6.6 */
-#ifndef VFIO_DEVICE_BIND_IOMMUFD
-struct vfio_device_bind_iommufd {
-	__u32 argsz;
-	__u32 flags;
-	__s32 iommufd;
-	__u32 out_devid;
-};
-
-#define VFIO_DEVICE_BIND_IOMMUFD _IO(VFIO_TYPE, VFIO_BASE + 18)
-
-struct vfio_device_attach_iommufd_pt {
-	__u32 argsz;
-	__u32 flags;
-	__u32 pt_id;
-};
-
-#define VFIO_DEVICE_ATTACH_IOMMUFD_PT _IO(VFIO_TYPE, VFIO_BASE + 19)
-#endif
 
 #define MAP_FLAGS                                              \
 	(IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_WRITEABLE | \
@@ -42,35 +21,20 @@ int iommufd_open(void)
 const char *iommufd_attach(struct iommufd_space *space, int iommu,
 			   const char *device)
 {
-	struct vfio_device_bind_iommufd bind = {
-		.argsz = sizeof(bind),
-		.iommufd = iommu,
-	};
 	struct iommu_ioas_alloc alloc = { .size = sizeof(alloc) };
-	struct vfio_device_attach_iommufd_pt attach = {
-		.argsz = sizeof(attach),
-	};
-	const char *error;
-	char path[64];
-
-	error = pci_bind(device, "vfio-pci");
-	if (!error)
-		error = pci_vfio_node(device, path, sizeof(path));
-	if (error)
-		return error;
+	int rc;
 
 	space->iommu = iommu;
-	space->device = open(path, O_RDWR | O_CLOEXEC);
-	if (space->device < 0 ||
-	    ioctl(space->device, VFIO_DEVICE_BIND_IOMMUFD, &bind) ||
-	    ioctl(iommu, IOMMU_IOAS_ALLOC, &alloc))
-		return strerror(errno);
-	space->device_id = bind.out_devid;
+	space->device = open_pci_cdev(device);
+	if (space->device < 0)
+		return "vfio-pci does not take it";
+	rc = vfio_bind(space->device, iommu, &space->device_id);
+	if (!rc && ioctl(iommu, IOMMU_IOAS_ALLOC, &alloc))
+		rc = errno;
 	space->ioas_id = alloc.out_ioas_id;
-	attach.pt_id = alloc.out_ioas_id;
-	if (ioctl(space->device, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &attach))
-		return strerror(errno);
-	return NULL;
+	if (!rc)
+		rc = vfio_attach(space->device, &alloc.out_ioas_id);
+	return rc ? strerror(rc) : NULL;
 }
 
 int iommufd_map_user(struct iommufd_space *space, uint64_t iova, void *start,

@@ -1,22 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "type1.h"
-#include "pci.h"
+#include "vfio_utils.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/vfio.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
 const char *type1_open(struct type1 *type1, const char *device)
 {
-	const char *error;
+	int rc = pci_bind(device, "vfio-pci");
 	char path[64];
 
-	error = pci_bind(device, "vfio-pci");
-	if (error)
-		return error;
+	if (rc)
+		return strerror(rc);
 	snprintf(path, sizeof(path), "/dev/vfio/%d", pci_group(device));
 
 	type1->container = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);

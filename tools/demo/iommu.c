@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "iommu.h"
 #include "say.h"
+#include "sysfs.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <linux/iommufd.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -202,20 +202,6 @@ static const char *kind_name(enum iommu_kind kind)
  * dmar0, ivhd0, smmu3.0x0000000009050000; virtio-iommu has the name of a PCI
  * function there, but a driver that tells.
  */
-static bool read_link(const char *bdf, const char *link, char *out, size_t size)
-{
-	char path[128], target[256];
-	ssize_t n;
-
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/%s", bdf, link);
-	n = readlink(path, target, sizeof(target) - 1);
-	if (n < 0)
-		return false;
-	target[n] = 0;
-	snprintf(out, size, "%s", basename(target));
-	return true;
-}
-
 static enum iommu_kind kind_from_sysfs(const char *bdf, const char *instance)
 {
 	char driver[64];
@@ -226,7 +212,7 @@ static enum iommu_kind kind_from_sysfs(const char *bdf, const char *instance)
 		return IOMMU_KIND_AMD;
 	if (!strncmp(instance, "smmu3", 5))
 		return IOMMU_KIND_SMMUV3;
-	if (read_link(bdf, "iommu/device/driver", driver, sizeof(driver)) &&
+	if (pci_link(bdf, "iommu/device/driver", driver, sizeof(driver)) &&
 	    !strcmp(driver, "virtio_iommu"))
 		return IOMMU_KIND_VIRTIO;
 	return IOMMU_KIND_UNKNOWN;
@@ -293,7 +279,7 @@ void iommu_describe(int iommu, uint32_t dev_id, const char *bdf,
 
 	memset(out, 0, sizeof(*out));
 	out->capabilities = cmd.out_capabilities;
-	read_link(bdf, "iommu", out->instance, sizeof(out->instance));
+	pci_link(bdf, "iommu", out->instance, sizeof(out->instance));
 	switch (cmd.out_data_type) {
 	case IOMMU_HW_INFO_TYPE_INTEL_VTD:
 		out->kind = IOMMU_KIND_VTD;

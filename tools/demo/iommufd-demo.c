@@ -23,6 +23,7 @@
 #include "pci.h"
 #include "say.h"
 #include "sha256.h"
+#include "sysfs.h"
 #include "vfio.h"
 
 #include <getopt.h>
@@ -103,19 +104,17 @@ static void take_device(struct demo *d, const char *wanted)
 
 	step("Take an NVMe controller");
 	choose_device(d, wanted);
-	say("device", "%s, ID %04x:%04x", d->bdf,
-	    pci_attribute(d->bdf, "vendor"), pci_attribute(d->bdf, "device"));
-	group = pci_iommu_group(d->bdf);
+	say("device", "%s, ID %04lx:%04lx", d->bdf,
+	    pci_number(d->bdf, "vendor"), pci_number(d->bdf, "device"));
+	group = pci_group(d->bdf);
 	if (group < 0)
 		die("no IOMMU stands in front of %s: without one there is nothing to show", d->bdf);
 	say("IOMMU group", "%d", group);
 
-	pci_driver(d->bdf, before, sizeof(before));
-	if (pci_bind_vfio(d->bdf))
-		say("driver", "vfio-pci, through driver_override (before: %s)",
-		    before[0] ? before : "none");
-	else
-		say("driver", "vfio-pci, as it was");
+	pci_link(d->bdf, "driver", before, sizeof(before));
+	pci_bind_vfio(d->bdf);
+	say("driver", "vfio-pci, through driver_override (before: %s)",
+	    before[0] ? before : "none");
 	pci_vfio_node(d->bdf, node, sizeof(node));
 	vfio_open(&d->dev, node);
 	say("opened", "%s", node);
@@ -165,7 +164,7 @@ static void attach_ioas(struct demo *d, struct iova_ranges *ranges)
 	step("Make an I/O address space and attach the device to it");
 	d->ioas = iommu_ioas_alloc(d->iommu);
 	say("IOAS", "object %u", d->ioas);
-	hwpt = vfio_attach(&d->dev, d->ioas);
+	hwpt = vfio_attach_ioas(&d->dev, d->ioas);
 	say("attached", "through page table %u, which the kernel made for it",
 	    hwpt);
 	iommu_iova_ranges(d->iommu, d->ioas, ranges);
@@ -420,7 +419,7 @@ static void take_down(struct demo *d)
 	nvme_stop(&d->nvme);
 	vfio_enable(&d->dev, false, false);
 	say("controller", "shut down, no bus master any more");
-	vfio_detach(&d->dev);
+	vfio_detach_ioas(&d->dev);
 	say("detached", "its page table is gone, and the pins with it");
 	d->mapped = 0;
 	check_pinned(d);

@@ -21,20 +21,8 @@ bool pci_find_free(unsigned int class, char bdf[PCI_BDF_SIZE],
 /* True if @bdf is present and has this class. */
 bool pci_has_class(const char *bdf, unsigned int class);
 
-/* The name of the driver bound to the device, or "" if there is none. */
-void pci_driver(const char *bdf, char *out, int size);
-
-/* A number in a sysfs attribute of the device, such as "vendor". */
-unsigned int pci_attribute(const char *bdf, const char *name);
-
-/* The number of its IOMMU group, or -1 without an IOMMU. */
-int pci_iommu_group(const char *bdf);
-
-/*
- * Makes vfio-pci the driver of the device, unbinding another one first.
- * Returns false if it was vfio-pci before.
- */
-bool pci_bind_vfio(const char *bdf);
+/* Makes vfio-pci the driver of the device, unbinding another one first. */
+void pci_bind_vfio(const char *bdf);
 
 /* The path of its VFIO character device: /dev/vfio/devices/vfioN. */
 void pci_vfio_node(const char *bdf, char *out, int size);

@@ -1,15 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "vfio.h"
 #include "say.h"
-#include "vfio-cdev.h"
+#include "vfio_utils.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <linux/pci_regs.h>
-#include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 void vfio_open(struct vfio_device *dev, const char *node)
 {
@@ -60,17 +54,14 @@ uint32_t vfio_bind_iommufd(struct vfio_device *dev, int iommu)
 		  "No memory for the new object." },
 		{ 0 }
 	};
-	struct vfio_device_bind_iommufd cmd = {
-		.argsz = sizeof(cmd),
-		.iommufd = iommu,
-	};
+	uint32_t id = 0;
 
-	if (ioctl(dev->fd, VFIO_DEVICE_BIND_IOMMUFD, &cmd))
+	if (vfio_bind(dev->fd, iommu, &id))
 		die_errno(notes, "VFIO_DEVICE_BIND_IOMMUFD");
-	return cmd.out_devid;
+	return id;
 }
 
-uint32_t vfio_attach(struct vfio_device *dev, uint32_t ioas)
+uint32_t vfio_attach_ioas(struct vfio_device *dev, uint32_t ioas)
 {
 	static const struct errno_note notes[] = {
 		{ ENOENT,
@@ -90,22 +81,17 @@ uint32_t vfio_attach(struct vfio_device *dev, uint32_t ioas)
 		  "or there is no memory for the page tables." },
 		{ 0 }
 	};
-	struct vfio_device_attach_iommufd_pt cmd = {
-		.argsz = sizeof(cmd),
-		.pt_id = ioas,
-	};
+	uint32_t pt = ioas;
 
-	if (ioctl(dev->fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &cmd))
+	if (vfio_attach(dev->fd, &pt))
 		die_errno(notes, "VFIO_DEVICE_ATTACH_IOMMUFD_PT(IOAS %u)",
 			  ioas);
-	return cmd.pt_id;
+	return pt;
 }
 
-void vfio_detach(struct vfio_device *dev)
+void vfio_detach_ioas(struct vfio_device *dev)
 {
-	struct vfio_device_detach_iommufd_pt cmd = { .argsz = sizeof(cmd) };
-
-	if (ioctl(dev->fd, VFIO_DEVICE_DETACH_IOMMUFD_PT, &cmd))
+	if (vfio_detach(dev->fd))
 		die_errno(NULL, "VFIO_DEVICE_DETACH_IOMMUFD_PT");
 }
 

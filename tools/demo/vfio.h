@@ -30,10 +30,10 @@ uint32_t vfio_bind_iommufd(struct vfio_device *dev, int iommu);
  * Gives the device the address space @ioas. Returns the ID of the hardware
  * page table that the kernel made, or found, for the IOAS.
  */
-uint32_t vfio_attach(struct vfio_device *dev, uint32_t ioas);
+uint32_t vfio_attach_ioas(struct vfio_device *dev, uint32_t ioas);
 
 /* Takes the address space away: all DMA is blocked again. */
-void vfio_detach(struct vfio_device *dev);
+void vfio_detach_ioas(struct vfio_device *dev);
 
 /* Unbinds from the iommufd, too. */
 void vfio_close(struct vfio_device *dev);

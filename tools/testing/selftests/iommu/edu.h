@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <sys/eventfd.h>
 
+#include "iommu_utils.h"
 #include "vfio_utils.h"
 
 /* It has 28 bits of address and drops the others */
@@ -46,7 +47,7 @@ static inline int edu_open(struct edu *edu, unsigned int nr)
 	*edu = (struct edu){ .dev = -1, .nr = nr };
 	if (!find_edu(nr, edu->bdf, sizeof(edu->bdf)))
 		return ENODEV;
-	edu->group = iommu_group_of(edu->bdf);
+	edu->group = pci_group(edu->bdf);
 	edu->dev = open_pci_cdev(edu->bdf);
 	return edu->dev < 0 ? ENXIO : 0;
 }

@@ -802,20 +802,6 @@ size_t huge_mapped(const void *va)
 	return bytes;
 }
 
-int write_text(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC), rc = 0;
-	ssize_t len = strlen(text), done;
-
-	if (fd < 0)
-		return errno;
-	done = write(fd, text, len);
-	if (done != len)
-		rc = done < 0 ? errno : EIO;
-	close(fd);
-	return rc;
-}
-
 int read_number(const char *path, unsigned long *val)
 {
 	FILE *f = fopen(path, "re");

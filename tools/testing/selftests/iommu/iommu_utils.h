@@ -31,6 +31,7 @@
 
 #include <linux/iommufd.h>
 #include "iommufd_test.h"
+#include "sysfs.h"
 
 #define MAP_R	IOMMU_IOAS_MAP_READABLE
 #define MAP_W	IOMMU_IOAS_MAP_WRITEABLE
@@ -232,8 +233,6 @@ int cap_drop(int cap);
 bool cap_have(int cap);
 int memlock_limit_set(__u64 bytes);
 
-/* Write to a file such as those of sysfs and debugfs */
-int write_text(const char *path, const char *text);
 int read_number(const char *path, unsigned long *val);
 /* The choice in brackets, of all that its line offers. False if there is none. */
 bool read_choice(const char *path, char *choice, size_t len);
