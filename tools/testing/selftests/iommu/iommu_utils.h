@@ -233,6 +233,7 @@ int cap_drop(int cap);
 bool cap_have(int cap);
 int memlock_limit_set(__u64 bytes);
 
+/* The number that a file of sysfs or debugfs has */
 int read_number(const char *path, unsigned long *val);
 /* The choice in brackets, of all that its line offers. False if there is none. */
 bool read_choice(const char *path, char *choice, size_t len);
