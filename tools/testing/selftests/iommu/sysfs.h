@@ -71,8 +71,9 @@ static inline int pci_group(const char *bdf)
 	       atoi(group) : -1;
 }
 
-/* Name of the PCI device number @nr of QEMU's "edu" devices, by address */
-static inline bool find_edu(unsigned int nr, char *bdf, size_t len)
+/* Name of the PCI device number @nr with these IDs, by address */
+static inline bool pci_find(long vendor, long device, unsigned int nr,
+			    char *bdf, size_t len)
 {
 	struct dirent **e;
 	bool found = false;
@@ -81,8 +82,8 @@ static inline bool find_edu(unsigned int nr, char *bdf, size_t len)
 	num = scandir(PCI "/devices", &e, NULL, alphasort);
 	for (int i = 0; i < num; i++) {
 		if (!found && e[i]->d_name[0] != '.' &&
-		    pci_number(e[i]->d_name, "vendor") == 0x1234 &&
-		    pci_number(e[i]->d_name, "device") == 0x11e8 && !nr--) {
+		    pci_number(e[i]->d_name, "vendor") == vendor &&
+		    pci_number(e[i]->d_name, "device") == device && !nr--) {
 			snprintf(bdf, len, "%s", e[i]->d_name);
 			found = true;
 		}
@@ -91,6 +92,12 @@ static inline bool find_edu(unsigned int nr, char *bdf, size_t len)
 	if (num >= 0)
 		free(e);
 	return found;
+}
+
+/* The same of QEMU's "edu" devices */
+static inline bool find_edu(unsigned int nr, char *bdf, size_t len)
+{
+	return pci_find(0x1234, 0x11e8, nr, bdf, len);
 }
 
 /* Makes @driver the only one that matches, has any other let go, and looks again */
