@@ -2,6 +2,7 @@
 /*
  * Who pays for what is pinned: RLIMIT_MEMLOCK and the VmPin and VmLck counters.
  */
+#include <linux/capability.h>
 #include <linux/cred.h>
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
@@ -14,9 +15,27 @@
 #include "selftest.h"
 
 /**
+ * account_mode_of_caller() - what a way to count memory means for the caller
+ * @mode: the way
+ *
+ * The answer holds for as long as something is mapped, whatever capability the
+ * caller gets or loses.
+ *
+ * Return: the mode for pages_owner_init(). Of those, IOMMUFD_ACCOUNT_TYPE1 has
+ * no limit.
+ */
+enum iommufd_account_mode
+account_mode_of_caller(enum iommufd_account_mode mode)
+{
+	if (mode == IOMMUFD_ACCOUNT_TYPE1)
+		return capable(CAP_IPC_LOCK) ? mode : IOMMUFD_ACCOUNT_MM;
+	return capable(CAP_IPC_LOCK) ? IOMMUFD_ACCOUNT_NONE : mode;
+}
+
+/**
  * pages_owner_init() - make the caller an owner
  * @owner: the owner
- * @mode: whose limit counts
+ * @mode: whose limit counts, from account_mode_of_caller()
  */
 void pages_owner_init(struct pages_owner *owner,
 		      enum iommufd_account_mode mode)
@@ -57,12 +76,14 @@ static int charge_user(struct pages_owner *owner, unsigned long npages)
 
 static int charge_mm(struct pages_owner *owner, unsigned long npages)
 {
+	bool unlimited = owner->mode == IOMMUFD_ACCOUNT_TYPE1;
 	int rc;
 
 	/* The structure outlives its users, so this works after they exited */
 	if (mmap_write_lock_killable(owner->mm))
 		return -EINTR;
-	rc = __account_locked_vm(owner->mm, npages, true, owner->task, false);
+	rc = __account_locked_vm(owner->mm, npages, true, owner->task,
+				 unlimited);
 	mmap_write_unlock(owner->mm);
 	return rc;
 }
@@ -94,6 +115,7 @@ int pages_owner_charge(struct pages_owner *owner, unsigned long npages)
 		rc = charge_user(owner, npages);
 		break;
 	case IOMMUFD_ACCOUNT_MM:
+	case IOMMUFD_ACCOUNT_TYPE1:
 		rc = charge_mm(owner, npages);
 		break;
 	}
@@ -114,6 +136,7 @@ void pages_owner_uncharge(struct pages_owner *owner, unsigned long npages)
 		atomic_long_sub(npages, &owner->user->locked_vm);
 		break;
 	case IOMMUFD_ACCOUNT_MM:
+	case IOMMUFD_ACCOUNT_TYPE1:
 		uncharge_mm(owner, npages);
 		break;
 	}

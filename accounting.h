@@ -15,12 +15,15 @@ struct user_struct;
  * enum iommufd_account_mode - whose RLIMIT_MEMLOCK pinned memory counts against
  * @IOMMUFD_ACCOUNT_NONE: nobody's, only mm->pinned_vm is kept
  * @IOMMUFD_ACCOUNT_USER: the user's, shared with io_uring and friends
- * @IOMMUFD_ACCOUNT_MM: the process', as VFIO type1 does
+ * @IOMMUFD_ACCOUNT_MM: the process'
+ * @IOMMUFD_ACCOUNT_TYPE1: the process', as VFIO type1 does: with CAP_IPC_LOCK
+ *	there is no limit, and yet it is counted
  */
 enum iommufd_account_mode {
 	IOMMUFD_ACCOUNT_NONE,
 	IOMMUFD_ACCOUNT_USER,
 	IOMMUFD_ACCOUNT_MM,
+	IOMMUFD_ACCOUNT_TYPE1,
 };
 
 /**
@@ -28,7 +31,7 @@ enum iommufd_account_mode {
  * @mm: its address space, grabbed; its users count is not held
  * @task: its thread group leader, whose limit counts; referenced
  * @user: IOMMUFD_ACCOUNT_USER: its user, referenced; else NULL
- * @mode: enum iommufd_account_mode
+ * @mode: what account_mode_of_caller() made of an enum iommufd_account_mode
  */
 struct pages_owner {
 	struct mm_struct *mm;
@@ -37,6 +40,8 @@ struct pages_owner {
 	u8 mode;
 };
 
+enum iommufd_account_mode
+account_mode_of_caller(enum iommufd_account_mode mode);
 void pages_owner_init(struct pages_owner *owner,
 		      enum iommufd_account_mode mode);
 void pages_owner_put(struct pages_owner *owner);

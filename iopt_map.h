@@ -11,8 +11,8 @@ struct device;
 
 /**
  * struct iopt_map_policy - what a caller imposes on what it maps
- * @account_mode: enum iommufd_account_mode; where pinned pages are counted,
- *	unless the caller has CAP_IPC_LOCK
+ * @account_mode: enum iommufd_account_mode; where pinned pages are counted, see
+ *	account_mode_of_caller()
  * @max_areas: how many areas the space may have, with the new one
  * @dev: the device that imports dma-bufs
  * @pfnmaps: module parameter pfnmap_maps has to be so large for memory of a

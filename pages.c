@@ -2,7 +2,6 @@
 /*
  * A backing: what is pinned of it, and for whom.
  */
-#include <linux/capability.h>
 #include <linux/mm.h>
 #include <linux/overflow.h>
 #include <linux/sched/signal.h>
@@ -15,7 +14,7 @@
  * iopt_pages_init() - make a backing, for those who know where it comes from
  * @pages: the backing, zeroed
  * @ops: where that is
- * @mode: where its pages are counted, unless the caller has CAP_IPC_LOCK
+ * @mode: where its pages are counted, see account_mode_of_caller()
  * @start: address or offset of the first byte
  * @length: bytes, more than 0
  * @writable: whether it may ever be written through a mapping
@@ -40,8 +39,7 @@ int iopt_pages_init(struct iopt_pages *pages, const struct iopt_pages_ops *ops,
 	pages->start = start & PAGE_MASK;
 	pages->writable = writable;
 	pages->extents = RB_ROOT_CACHED;
-	pages_owner_init(&pages->owner, capable(CAP_IPC_LOCK) ?
-						IOMMUFD_ACCOUNT_NONE : mode);
+	pages_owner_init(&pages->owner, account_mode_of_caller(mode));
 	return 0;
 }
 

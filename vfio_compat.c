@@ -17,6 +17,7 @@
 #include <linux/uaccess.h>
 #include <linux/vfio.h>
 
+#include "accounting.h"
 #include "dirty_log.h"
 #include "ioas.h"
 #include "iopt_map.h"
@@ -420,6 +421,7 @@ static int vfio_map(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
 	rc = vfio_map_check(ioas, map);
 	if (rc)
 		return rc;
+	policy.account_mode = IOMMUFD_ACCOUNT_TYPE1;
 	policy.max_areas = READ_ONCE(dma_entry_limit);
 	policy.pfnmaps = 1;
 	return iopt_map_user(&ioas->iopt, &iova, u64_to_user_ptr(map->vaddr),

@@ -442,6 +442,122 @@ TEST(vfio_node)
 }
 
 /*
+ * Who pays for what a container maps: the process, whatever node it came by and
+ * whatever it may. That of the native ioctls is another matter.
+ */
+
+#define LIMIT 8
+#define TEST_UID 60218
+
+FIXTURE(charge)
+{
+	int fd;
+	__u32 ioas;
+	__u8 *buf;
+	struct mock_dev dev;
+};
+
+FIXTURE_VARIANT(charge)
+{
+	const char *node;
+	bool privileged;
+};
+
+FIXTURE_VARIANT_ADD(charge, iommu)
+{
+	.node = "/dev/iommu",
+};
+
+FIXTURE_VARIANT_ADD(charge, iommu_privileged)
+{
+	.node = "/dev/iommu", .privileged = true,
+};
+
+FIXTURE_VARIANT_ADD(charge, vfio)
+{
+	.node = "/dev/vfio/vfio",
+};
+
+FIXTURE_VARIANT_ADD(charge, vfio_privileged)
+{
+	.node = "/dev/vfio/vfio", .privileged = true,
+};
+
+FIXTURE_SETUP(charge)
+{
+	if (geteuid())
+		SKIP(return, "has to start as root to change what it may");
+	self->fd = open(variant->node, O_RDWR | O_CLOEXEC);
+	if (self->fd < 0 || !has_mock(self->fd))
+		SKIP(return, "%s is not ours, or has no mock", variant->node);
+	ASSERT_EQ(0, ioas_alloc(self->fd, &self->ioas));
+	ASSERT_EQ(0, vfio_ioas_set(self->fd, self->ioas));
+	ASSERT_EQ(0, mock_attach(self->fd, self->ioas, 0, &self->dev));
+	self->buf = buf_alloc(2 * LIMIT * PAGE);
+	ASSERT_NE(NULL, self->buf);
+	memset(self->buf, 1, 2 * LIMIT * PAGE);
+	ASSERT_EQ(0, memlock_limit_set(LIMIT * PAGE));
+	if (!variant->privileged)
+		ASSERT_EQ(0, setresuid(TEST_UID, TEST_UID, TEST_UID));
+	ASSERT_EQ(variant->privileged, cap_have(CAP_IPC_LOCK));
+}
+
+FIXTURE_TEARDOWN(charge)
+{
+	EXPECT_EQ(0, close(self->fd));
+	EXPECT_EQ(0, vm_pin(0));
+	EXPECT_EQ(0, vm_lck(0));
+}
+
+TEST_F(charge, process)
+{
+	__u64 len = LIMIT * PAGE;
+
+	ASSERT_EQ(0, dma_map(self->fd, self->buf, BASE, len));
+	EXPECT_EQ(LIMIT, vm_lck(0));
+	EXPECT_EQ(LIMIT, vm_pin(0));
+	/* The capability lifts the limit, and no more */
+	EXPECT_EQ(variant->privileged ? 0 : ENOMEM,
+		  dma_map(self->fd, self->buf + len, BASE + len, PAGE));
+	EXPECT_EQ(LIMIT + variant->privileged, vm_lck(0));
+	EXPECT_EQ(0, dma_unmap(self->fd, BASE, len, NULL));
+	EXPECT_EQ(variant->privileged, vm_lck(0));
+	EXPECT_EQ(variant->privileged, vm_pin(0));
+}
+
+TEST_F(charge, native_ioctls)
+{
+	bool process = !variant->privileged && strstr(variant->node, "vfio");
+
+	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf, 2 * PAGE,
+				 BASE));
+	EXPECT_EQ(2, vm_pin(0));
+	EXPECT_EQ(process ? 2 : 0, vm_lck(0));
+	ASSERT_EQ(0, dma_map(self->fd, self->buf, BASE + 2 * PAGE, PAGE));
+	EXPECT_EQ(3, vm_pin(0));
+	EXPECT_EQ(process ? 3 : 1, vm_lck(0));
+	/* Either ioctl gives back what was charged, and where */
+	EXPECT_EQ(0, dma_unmap(self->fd, BASE, 2 * PAGE, NULL));
+	EXPECT_EQ(1, vm_lck(0));
+	EXPECT_EQ(0, ioas_unmap_all(self->fd, self->ioas, NULL));
+	EXPECT_EQ(0, vm_lck(0));
+}
+
+/* What was mapped with the capability counts against a limit without it */
+TEST_F(charge, capability_lost_later)
+{
+	__u64 len = LIMIT * PAGE;
+
+	ASSERT_EQ(0, dma_map(self->fd, self->buf, BASE, len));
+	ASSERT_EQ(0, cap_drop(CAP_IPC_LOCK));
+	EXPECT_EQ(ENOMEM, dma_map(self->fd, self->buf, BASE + len, PAGE));
+	EXPECT_EQ(LIMIT, vm_lck(0));
+	EXPECT_EQ(0, dma_unmap(self->fd, BASE, len, NULL));
+	EXPECT_EQ(0, dma_map(self->fd, self->buf, BASE + len, PAGE));
+	EXPECT_EQ(1, vm_lck(0));
+}
+
+/*
  * With one, by type and number of domains
  */
 
