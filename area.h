@@ -40,6 +40,7 @@ enum iopt_area_state {
  * @state: under io_pagetable.iova_rwsem
  * @pinned: its pages are acquired on behalf of the domains of @iopt; under
  *	io_pagetable.domains_rwsem
+ * @container: a VFIO container mapped it; constant
  * @busy: operations that use it without a lock; raised under
  *	io_pagetable.iova_rwsem, and for all but an unpin only in AREA_LIVE
  * @pins: pins of accesses, from when one begins until its pages are released;
@@ -59,6 +60,7 @@ struct iopt_area {
 	int prot;
 	enum iopt_area_state state;
 	bool pinned;
+	bool container;
 	atomic_t busy;
 	atomic_t pins;
 	atomic_t locks;

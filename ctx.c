@@ -18,6 +18,7 @@
 
 /* Set by iommufd_ctx_init(), as are the file operations of both devices */
 static const struct iommufd_object_ops *ctx_object_ops __ro_after_init;
+static iommufd_ctx_left_t ctx_left __ro_after_init;
 
 static struct miscdevice iommu_misc_dev = {
 	.minor = MISC_DYNAMIC_MINOR,
@@ -157,6 +158,7 @@ int iommufd_ctx_fops_mmap(struct file *filp, struct vm_area_struct *vma)
 
 void iommufd_ctx_get(struct iommufd_ctx *ictx)
 {
+	atomic_inc(&ictx->holders);
 	get_file(ictx->file);
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_ctx_get, "IOMMUFD");
@@ -176,6 +178,7 @@ EXPORT_SYMBOL_NS_GPL(iommufd_ctx_from_file, "IOMMUFD");
 struct iommufd_ctx *iommufd_ctx_from_fd(int fd)
 {
 	struct file *file = fget(fd);
+	struct iommufd_ctx *ictx;
 
 	if (!file)
 		return ERR_PTR(-EBADF);
@@ -184,12 +187,17 @@ struct iommufd_ctx *iommufd_ctx_from_fd(int fd)
 		return ERR_PTR(-EBADFD);
 	}
 	/* The reference of fget() is the one that the caller gets */
-	return file->private_data;
+	ictx = file->private_data;
+	atomic_inc(&ictx->holders);
+	return ictx;
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_ctx_from_fd, "IOMMUFD");
 
 void iommufd_ctx_put(struct iommufd_ctx *ictx)
 {
+	/* A full barrier: what a holder did was before */
+	if (atomic_dec_and_test(&ictx->holders))
+		ctx_left(ictx);
 	fput(ictx->file);
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_ctx_put, "IOMMUFD");
@@ -198,15 +206,18 @@ EXPORT_SYMBOL_NS_GPL(iommufd_ctx_put, "IOMMUFD");
  * iommufd_ctx_init() - register the devices
  * @fops: what a file of them does; with the functions above
  * @object_ops: how to take an object down, by its type
+ * @left: called when the last driver drops its reference to a context
  *
  * Return: 0 or an errno of misc_register().
  */
 int __init iommufd_ctx_init(const struct file_operations *fops,
-			    const struct iommufd_object_ops *object_ops)
+			    const struct iommufd_object_ops *object_ops,
+			    iommufd_ctx_left_t left)
 {
 	int rc;
 
 	ctx_object_ops = object_ops;
+	ctx_left = left;
 	iommu_misc_dev.fops = fops;
 	vfio_misc_dev.fops = fops;
 	rc = misc_register(&iommu_misc_dev);

@@ -88,7 +88,7 @@
  * ma_lock of iommufd_ctx.mt_mmap
  *	What can be mmapped. Taken inside mmap_lock by mmap().
  * xa_lock of iommufd_ctx.objects
- *	IDs, iommufd_ctx.vfio_ioas and no_iommu_mode.
+ *	IDs, and what iommufd_ctx knows of VFIO.
  * xa_lock of iommufd_ctx.groups
  *	iommufd_group.ref
  * xa_lock of iommufd_viommu.vdevs
@@ -116,6 +116,8 @@ struct vm_area_struct;
 /**
  * struct iommufd_ctx - everything reached from one open file
  * @file: the file; its reference count is the context's
+ * @holders: how many of those references drivers have, for a group, a device or
+ *	an access. User space has the others.
  * @object_ops: how to take an object down, by its type; constant
  * @objects: ID to object; see object.h for its rules
  * @groups: iommufd_group.key to struct iommufd_group; own lock, see group.c
@@ -129,9 +131,14 @@ struct vm_area_struct;
  *	xa_lock of @objects
  * @vfio_ioas: target of the VFIO compatibility ioctls, not a reference;
  *	under xa_lock of @objects
+ * @vfio_auto: @vfio_ioas was made for a VFIO group, and user space did not choose
+ *	it; under xa_lock of @objects
+ * @vfio_joined: a VFIO group was added since @holders was 0; under xa_lock of
+ *	@objects
  */
 struct iommufd_ctx {
 	struct file *file;
+	atomic_t holders;
 	const struct iommufd_object_ops *object_ops;
 	struct xarray objects;
 	struct xarray groups;
@@ -141,6 +148,8 @@ struct iommufd_ctx {
 	struct iopt_map_policy map_policy;
 	u8 no_iommu_mode;
 	struct iommufd_ioas *vfio_ioas;
+	bool vfio_auto;
+	bool vfio_joined;
 };
 
 /**
@@ -195,8 +204,12 @@ int iommufd_ctx_fops_open(struct inode *inode, struct file *filp);
 int iommufd_ctx_fops_release(struct inode *inode, struct file *filp);
 int iommufd_ctx_fops_mmap(struct file *filp, struct vm_area_struct *vma);
 
+/* Called without locks of ours when iommufd_ctx.holders has become 0 */
+typedef void (*iommufd_ctx_left_t)(struct iommufd_ctx *ictx);
+
 int iommufd_ctx_init(const struct file_operations *fops,
-		     const struct iommufd_object_ops *object_ops);
+		     const struct iommufd_object_ops *object_ops,
+		     iommufd_ctx_left_t left);
 void iommufd_ctx_exit(void);
 
 #endif

@@ -56,7 +56,8 @@ int iommufd_eventq_respond(struct iommufd_ucmd *ucmd,
 		return rc;
 
 	refcount_inc(&eventq->obj.users);
-	iommufd_ctx_get(eventq->ictx);
+	/* Of user space, not of a driver */
+	get_file(eventq->ictx->file);
 	fd_prepare_file(fdf)->private_data = eventq;
 	fd_publish(fdf);
 	return 0;
@@ -71,7 +72,7 @@ int iommufd_eventq_fops_release(struct inode *inode, struct file *file)
 		return 0;
 	ictx = eventq->ictx;
 	refcount_dec(&eventq->obj.users);
-	iommufd_ctx_put(ictx);
+	fput(ictx->file);
 	return 0;
 }
 

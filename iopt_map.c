@@ -200,6 +200,7 @@ static void iopt_map_add_mapping(struct iopt_map *map,
 {
 	iopt_area_init(&mapping->area, map->iopt, &mapping->pages,
 		       offset_in_page(start), map->prot);
+	mapping->area.container = map->policy->container;
 	iopt_map_add(map, &mapping->area, length);
 }
 

@@ -13,6 +13,7 @@ struct device;
  * struct iopt_map_policy - what a caller imposes on what it maps
  * @account_mode: enum iommufd_account_mode; where pinned pages are counted, see
  *	account_mode_of_caller()
+ * @container: a VFIO container maps it, see iopt_unmap_container()
  * @max_areas: how many areas the space may have, with the new one
  * @dev: the device that imports dma-bufs
  * @pfnmaps: module parameter pfnmap_maps has to be so large for memory of a
@@ -20,6 +21,7 @@ struct device;
  */
 struct iopt_map_policy {
 	u8 account_mode;
+	bool container;
 	unsigned long max_areas;
 	struct device *dev;
 	unsigned int pfnmaps;

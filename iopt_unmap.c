@@ -238,6 +238,41 @@ int iopt_unmap_all(struct io_pagetable *iopt, unsigned long *unmapped)
 }
 
 /**
+ * iopt_unmap_container() - remove what a VFIO container mapped and left behind
+ * @iopt: the space
+ *
+ * A mapping that comes or goes just now, or that refuses, is as if it came later.
+ * Whoever is killed does not wait for others to be done with one.
+ */
+void iopt_unmap_container(struct io_pagetable *iopt)
+{
+	struct iopt_area *area, *next;
+	LIST_HEAD(areas);
+	LIST_HEAD(kept);
+
+	scoped_guard(rwsem_write, &iopt->iova_rwsem) {
+		iopt_for_each_area(iopt, area, 0, ULONG_MAX) {
+			if (!area->container || area->state != AREA_LIVE ||
+			    atomic_read(&area->locks))
+				continue;
+			area->state = AREA_LEAVING;
+			list_add_tail(&area->item, &areas);
+		}
+	}
+	list_for_each_entry_safe(area, next, &areas, item) {
+		if (iopt_unmap_drain(iopt, area))
+			list_move_tail(&area->item, &kept);
+	}
+	iopt_unmap_abort(iopt, &kept);
+	if (list_empty(&areas))
+		return;
+	down_read(&iopt->domains_rwsem);
+	iopt_unmap_remove(iopt, &areas);
+	up_read(&iopt->domains_rwsem);
+	iopt_unmap_free(&areas);
+}
+
+/**
  * iopt_destroy() - free what is left in a space nobody uses
  * @iopt: the space
  *
@@ -382,6 +417,7 @@ static void iopt_cut_area(struct iopt_area *area, struct iopt_area *right,
 	iova_space_erase(space, &area->node);
 	right->state = area->state;
 	right->pinned = area->pinned;
+	right->container = area->container;
 	atomic_set(&right->all_dirty, atomic_read(&area->all_dirty));
 	right->node.iova = iova;
 	right->node.last = area->node.last;

@@ -13,6 +13,7 @@ int iopt_unmap_report(struct io_pagetable *iopt, unsigned long iova,
 		      unsigned long length, u64 __user *data,
 		      unsigned long *unmapped);
 int iopt_unmap_all(struct io_pagetable *iopt, unsigned long *unmapped);
+void iopt_unmap_container(struct io_pagetable *iopt);
 int iopt_cut(struct io_pagetable *iopt, const unsigned long *iovas,
 	     unsigned int num_iovas);
 

@@ -273,7 +273,8 @@ static int __init iommufd_init(void)
 	ret = iopt_pfnmap_setup();
 	if (ret)
 		goto err_object;
-	ret = iommufd_ctx_init(&iommufd_fops, iommufd_object_ops);
+	ret = iommufd_ctx_init(&iommufd_fops, iommufd_object_ops,
+			       iommufd_vfio_left);
 	if (ret)
 		goto err_pfnmap;
 	ret = iommufd_test_init();

@@ -43,13 +43,17 @@ static struct iommufd_ioas *vfio_get_ioas(struct iommufd_ctx *ictx)
 	return ictx->vfio_ioas;
 }
 
-/* A designation is no reference; destroying the IOAS ends it */
+/*
+ * A designation is no reference; destroying the IOAS ends it. What user space
+ * designates is its own business from then on.
+ */
 static int vfio_designate(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas)
 {
 	guard(spinlock)(&ictx->objects.xa_lock);
 	if (ioas && ictx->no_iommu_mode)
 		return -EINVAL;
 	WRITE_ONCE(ictx->vfio_ioas, ioas);
+	ictx->vfio_auto = false;
 	return 0;
 }
 
@@ -72,10 +76,12 @@ int iommufd_vfio_compat_set_no_iommu(struct iommufd_ctx *ictx)
 	if (rc)
 		return rc;
 	scoped_guard(spinlock, &ictx->objects.xa_lock) {
-		if (ictx->vfio_ioas)
+		if (ictx->vfio_ioas) {
 			rc = -EINVAL;
-		else
+		} else {
 			WRITE_ONCE(ictx->no_iommu_mode, true);
+			ictx->vfio_joined = true;
+		}
 	}
 	up_read(&ictx->ioas_creation_lock);
 	return rc;
@@ -95,8 +101,10 @@ int iommufd_vfio_compat_ioas_create(struct iommufd_ctx *ictx)
 	scoped_guard(spinlock, &ictx->objects.xa_lock) {
 		if (ictx->no_iommu_mode)
 			return -EINVAL;
-		if (ictx->vfio_ioas)
+		if (ictx->vfio_ioas) {
+			ictx->vfio_joined = true;
 			return 0;
+		}
 	}
 
 	ioas = iommufd_object_alloc(ictx, ioas, IOMMUFD_OBJ_IOAS, obj);
@@ -107,11 +115,56 @@ int iommufd_vfio_compat_ioas_create(struct iommufd_ctx *ictx)
 	iommufd_lock_obj(&ioas->obj);
 	iommufd_object_finalize(ictx, &ioas->obj);
 	/* The lock excludes no-IOMMU mode, and another compat IOAS */
-	vfio_designate(ictx, ioas);
+	scoped_guard(spinlock, &ictx->objects.xa_lock) {
+		WRITE_ONCE(ictx->vfio_ioas, ioas);
+		ictx->vfio_auto = true;
+		ictx->vfio_joined = true;
+	}
 	iommufd_put_object(&ioas->obj);
 	return 0;
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_vfio_compat_ioas_create, "IOMMUFD_VFIO");
+
+/* An IOAS made for groups is as it was before the first of them */
+static void vfio_reset_ioas(struct iommufd_ioas *ioas)
+{
+	guard(mutex)(&ioas->mutex);
+	WRITE_ONCE(ioas->vfio_type1, false);
+	iopt_log_stop(&ioas->iopt);
+	iopt_unmap_container(&ioas->iopt);
+}
+
+/**
+ * iommufd_vfio_left() - no driver holds a context any more
+ * @ictx: the context
+ *
+ * If VFIO groups did, all of them have left, and every device with them. Like
+ * type1 the container then forgets what it mapped, and of what kind it was. It
+ * keeps what native ioctls mapped. An IOAS that user space designated is left
+ * alone.
+ */
+void iommufd_vfio_left(struct iommufd_ctx *ictx)
+{
+	struct iommufd_ioas *ioas = NULL;
+
+	if (!READ_ONCE(ictx->vfio_joined))
+		return;
+	/* A group that is added meanwhile was so before, or waits */
+	guard(rwsem_write)(&ictx->ioas_creation_lock);
+	scoped_guard(spinlock, &ictx->objects.xa_lock) {
+		if (atomic_read(&ictx->holders) || !ictx->vfio_joined)
+			return;
+		ictx->vfio_joined = false;
+		ictx->no_iommu_mode = false;
+		if (ictx->vfio_ioas && ictx->vfio_auto &&
+		    iommufd_lock_obj(&ictx->vfio_ioas->obj))
+			ioas = ictx->vfio_ioas;
+	}
+	if (!ioas)
+		return;
+	vfio_reset_ioas(ioas);
+	iommufd_put_object(&ioas->obj);
+}
 
 static int vfio_ioas_get(struct iommufd_ucmd *ucmd)
 {
@@ -422,6 +475,7 @@ static int vfio_map(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
 	if (rc)
 		return rc;
 	policy.account_mode = IOMMUFD_ACCOUNT_TYPE1;
+	policy.container = true;
 	policy.max_areas = READ_ONCE(dma_entry_limit);
 	policy.pfnmaps = 1;
 	return iopt_map_user(&ioas->iopt, &iova, u64_to_user_ptr(map->vaddr),

@@ -10,5 +10,6 @@
 int iommufd_vfio_ioctl(struct iommufd_ctx *ictx, unsigned int cmd,
 		       unsigned long arg);
 int iommufd_vfio_ioas(struct iommufd_ucmd *ucmd);
+void iommufd_vfio_left(struct iommufd_ctx *ictx);
 
 #endif

@@ -201,6 +201,42 @@ TEST_F(noiommu, dma)
 	munmap(edu.bar, edu.bar_len);
 }
 
+/* A container that had such a group is as good for others once that left */
+TEST_F(noiommu, container_is_reusable)
+{
+	struct iommu_vfio_ioas set = {
+		.size = sizeof(set), .op = IOMMU_VFIO_IOAS_SET,
+	};
+	char bdf[256], path[64];
+	int group, i;
+
+	ASSERT_TRUE(find_edu(0, bdf, sizeof(bdf)));
+	/* A group is not opened while its device is bound by other means */
+	ASSERT_EQ(0, close(self->dev));
+	snprintf(path, sizeof(path), "/dev/vfio/noiommu-%d",
+		 pci_group(bdf));
+	group = open(path, O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, group) TH_LOG("%s", path);
+	set.ioas_id = self->ioas;
+	for (i = 0; i < 2; i++) {
+		EXPECT_EQ(1, ioctl(self->fd, VFIO_CHECK_EXTENSION,
+				   VFIO_TYPE1_IOMMU));
+		ASSERT_EQ(0, iommu_cmd(group, VFIO_GROUP_SET_CONTAINER,
+				       &self->fd));
+		EXPECT_EQ(0, ioctl(self->fd, VFIO_CHECK_EXTENSION,
+				   VFIO_TYPE1_IOMMU));
+		EXPECT_EQ(EINVAL, iommu_cmd(self->fd, IOMMU_VFIO_IOAS, &set));
+		EXPECT_EQ(0, ioctl(self->fd, VFIO_SET_IOMMU,
+				   VFIO_NOIOMMU_IOMMU));
+		ASSERT_EQ(0, iommu_cmd(group, VFIO_GROUP_UNSET_CONTAINER,
+				       NULL));
+	}
+	EXPECT_EQ(1, ioctl(self->fd, VFIO_CHECK_EXTENSION, VFIO_TYPE1_IOMMU));
+	EXPECT_EQ(0, iommu_cmd(self->fd, IOMMU_VFIO_IOAS, &set));
+	EXPECT_EQ(0, close(group));
+	self->dev = dup(self->fd);
+}
+
 /* What a page table of software cannot do */
 TEST_F(noiommu, unsupported)
 {

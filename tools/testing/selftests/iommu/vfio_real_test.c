@@ -1200,6 +1200,113 @@ TEST_F(container, left_while_open)
 	EXPECT_EQ(0x33, self->buf[PAGE]);
 }
 
+/* The device and the group leave */
+#define LEAVE()                                                                \
+	do {                                                                   \
+		edu_close(&self->edu);                                         \
+		ASSERT_EQ(0, iommu_cmd(self->group,                            \
+				       VFIO_GROUP_UNSET_CONTAINER, NULL));     \
+	} while (0)
+#define JOIN()                                                                 \
+	ASSERT_EQ(0, iommu_cmd(self->group, VFIO_GROUP_SET_CONTAINER,          \
+			       &self->container))
+
+static int container_ioas(int container, __u16 op, __u32 *id)
+{
+	struct iommu_vfio_ioas cmd = {
+		.size = sizeof(cmd),
+		.ioas_id = *id,
+		.op = op,
+	};
+	int rc = iommu_cmd(container, IOMMU_VFIO_IOAS, &cmd);
+
+	*id = cmd.ioas_id;
+	return rc;
+}
+
+/* The last group takes with it what the container mapped, and nothing else */
+TEST_F(container, forgets)
+{
+	struct vfio_iommu_type1_dirty_bitmap start = {
+		.argsz = sizeof(start),
+		.flags = VFIO_IOMMU_DIRTY_PAGES_FLAG_START,
+	};
+	__u32 ioas = 0, again = 0;
+	int i;
+
+	ASSERT_EQ(0, container_ioas(self->container, IOMMU_VFIO_IOAS_GET,
+				    &ioas));
+	ASSERT_EQ(0, ioctl(self->container, VFIO_SET_IOMMU, VFIO_TYPE1_IOMMU));
+	EXPECT_EQ(EACCES, iommu_cmd(self->container, VFIO_IOMMU_DIRTY_PAGES,
+				    &start));
+	for (i = 0; i < 2; i++) {
+		ASSERT_EQ(0, MAP_DMA(self->buf, IOVA, PAGE, DMA_RW));
+		/* A piece of a mapping is no less the container's */
+		ASSERT_EQ(0, MAP_DMA(self->buf, IOVA + 4 * PAGE, 2 * PAGE,
+				     DMA_RW));
+		if (!i) {
+			ASSERT_EQ(0, container_unmap(self->container,
+						     IOVA + 4 * PAGE,
+						     &(__u64){ PAGE }));
+			ASSERT_EQ(0, ioas_map_at(self->container, ioas,
+						 self->buf, PAGE,
+						 IOVA + PAGE));
+			ASSERT_EQ(0, ioas_copy(self->container, ioas, ioas,
+					       IOVA, PAGE, MAP_FIX_RW,
+					       &(__u64){ IOVA + 2 * PAGE }));
+			LEAVE();
+		} else {
+			ASSERT_EQ(0, iommu_cmd(self->group,
+					       VFIO_GROUP_UNSET_CONTAINER,
+					       NULL));
+		}
+		JOIN();
+		ASSERT_EQ(0, container_ioas(self->container,
+					    IOMMU_VFIO_IOAS_GET, &again));
+		EXPECT_EQ(ioas, again);
+		/* Nor does it know its type */
+		EXPECT_EQ(0, iommu_cmd(self->container, VFIO_IOMMU_DIRTY_PAGES,
+				       &start));
+		EXPECT_EQ(EEXIST, MAP_DMA(self->buf, IOVA + PAGE, PAGE,
+					  DMA_RW));
+		EXPECT_EQ(EEXIST, MAP_DMA(self->buf, IOVA + 2 * PAGE, PAGE,
+					  DMA_RW));
+	}
+	EXPECT_EQ(0, MAP_DMA(self->buf, IOVA + 4 * PAGE, 2 * PAGE, DMA_RW));
+}
+
+/* Of several, the last */
+TEST_F(container, keeps_until_the_last_leaves)
+{
+	int other = dup(self->container);
+
+	ASSERT_LE(0, other);
+	ASSERT_EQ(0, MAP_DMA(self->buf, IOVA, PAGE, DMA_RW));
+	/* The device stays behind */
+	ASSERT_EQ(0, iommu_cmd(self->group, VFIO_GROUP_UNSET_CONTAINER, NULL));
+	EXPECT_EQ(1, vm_pin(0));
+	EXPECT_EQ(EEXIST, MAP_DMA(self->buf, IOVA, PAGE, DMA_RW));
+	edu_close(&self->edu);
+	EXPECT_EQ(0, vm_pin(0));
+	EXPECT_EQ(0, MAP_DMA(self->buf, IOVA, PAGE, DMA_RW));
+	close(other);
+}
+
+/* What user space chose is its own */
+TEST_F(container, leaves_a_designated_ioas)
+{
+	__u32 ioas = 0;
+
+	ASSERT_EQ(0, container_ioas(self->container, IOMMU_VFIO_IOAS_GET,
+				    &ioas));
+	ASSERT_EQ(0, container_ioas(self->container, IOMMU_VFIO_IOAS_SET,
+				    &ioas));
+	ASSERT_EQ(0, MAP_DMA(self->buf, IOVA, PAGE, DMA_RW));
+	LEAVE();
+	JOIN();
+	EXPECT_EQ(EEXIST, MAP_DMA(self->buf, IOVA, PAGE, DMA_RW));
+}
+
 /* The container is the first to go: a transfer is under way */
 TEST_F(container, closed_while_busy)
 {
