@@ -133,6 +133,7 @@ int iopt_area_map(struct iopt_area *area, struct iommu_domain *domain)
 
 	lockdep_assert_held(&area->iopt->domains_rwsem);
 
+	area->large |= window.large;
 	if (unlikely(pages->ops->map))
 		return pages->ops->map(pages, &window, &area->maps);
 	return area_map_memory(area, &window);
@@ -181,17 +182,46 @@ void iopt_area_unpin(struct iopt_area *area)
 
 /* Is an interval in physical memory that is as contiguous and aligned as it? */
 static int area_is_block(struct iopt_area *area, unsigned long iova,
-			 unsigned long size)
+			 unsigned long size, u64 *phys)
 {
-	u64 length = size, phys;
+	u64 length = size;
 	int rc;
 
 	rc = iopt_pages_phys(area->pages, area_offset(area, iova), &length,
-			     &phys);
+			     phys);
 	/* What the source took back is in no domain */
 	if (rc == -EINVAL)
 		return false;
-	return rc ?: length == size && IS_ALIGNED(phys, size);
+	return rc ?: length == size && IS_ALIGNED(*phys, size);
+}
+
+/* iopt_area_block_across() from some IOVA on, that tells where the memory is */
+static int area_block_across(struct iopt_area *area,
+			     struct iommu_domain *domain, unsigned long from,
+			     unsigned long iova, unsigned long *first,
+			     unsigned long *last, u64 *phys)
+{
+	unsigned long sizes = domain->pgsize_bitmap;
+	unsigned long size;
+	int rc;
+
+	lockdep_assert_held(&area->iopt->domains_rwsem);
+
+	if (!area->large)
+		return 0;
+	for (; sizes; sizes &= ~size) {
+		size = 1UL << __fls(sizes);
+		if (IS_ALIGNED(iova, size))
+			break;
+		*first = round_down(iova, size);
+		*last = *first + (size - 1);
+		if (*first < from || *last > area->node.last)
+			continue;
+		rc = area_is_block(area, *first, size, phys);
+		if (rc)
+			return rc;
+	}
+	return 0;
 }
 
 /**
@@ -202,8 +232,8 @@ static int area_is_block(struct iopt_area *area, unsigned long iova,
  * @first: gets the first byte of that IOPTE
  * @last: gets the last byte
  *
- * The IOPTEs are as large as memory, alignment and domain permit, unless large
- * ones are disabled. The backing is frozen.
+ * The IOPTEs are as large as memory, alignment and domain permit, or were before
+ * iopt_area_split_at(), unless large ones were disabled. The backing is frozen.
  *
  * Return: 1, 0 when an IOPTE begins at @iova, or -EINTR when the caller is killed
  * while somebody pins pages of the backing.
@@ -212,27 +242,125 @@ int iopt_area_block_across(struct iopt_area *area, struct iommu_domain *domain,
 			   unsigned long iova, unsigned long *first,
 			   unsigned long *last)
 {
-	unsigned long sizes = domain->pgsize_bitmap;
-	unsigned long size;
+	u64 phys;
+
+	return area_block_across(area, domain, area->node.iova, iova, first,
+				 last, &phys);
+}
+
+/* Is memory contiguous from one IOVA of an area up to another; where it begins */
+static int area_is_contiguous(struct iopt_area *area, unsigned long first,
+			      unsigned long iova, u64 *phys)
+{
+	u64 want = iova - first + 1;
+	u64 length = want;
+	int rc;
+
+	rc = iopt_pages_phys(area->pages, area_offset(area, first), &length,
+			     phys);
+	return rc ?: length == want;
+}
+
+/*
+ * All contiguous memory that is on both sides of an IOVA, from some IOVA on: no
+ * iommu_map() was given more at once. Returns 0 when it begins there.
+ */
+static int area_run_across(struct iopt_area *area, unsigned long from,
+			   unsigned long iova, unsigned long *first,
+			   unsigned long *last, u64 *phys)
+{
+	unsigned long least = 0, most = (iova - from) >> PAGE_SHIFT;
+	unsigned long npages;
+	u64 length;
+	int rc;
+
+	if (!area->large)
+		return 0;
+	while (least != most) {
+		npages = most - (most - least) / 2;
+		rc = area_is_contiguous(area, iova - npages * PAGE_SIZE, iova,
+					phys);
+		if (rc < 0)
+			return rc;
+		if (rc)
+			least = npages;
+		else
+			most = npages - 1;
+	}
+	if (!least)
+		return 0;
+	*first = iova - least * PAGE_SIZE;
+	length = area->node.last - *first + 1;
+	rc = iopt_pages_phys(area->pages, area_offset(area, *first), &length,
+			     phys);
+	*last = *first + length - 1;
+	return rc ?: 1;
+}
+
+/* Replace what maps contiguous memory by two that meet at an IOVA */
+static int split_map(struct iommu_domain *domain, unsigned long first,
+		     unsigned long last, unsigned long iova, u64 phys, int prot)
+{
+	size_t size = last - first + 1;
+	size_t left = iova - first;
+	int rc;
+
+	if (WARN_ON(iommu_unmap(domain, first, size) != size))
+		return -EINVAL;
+	rc = iommu_map(domain, first, phys, left, prot, GFP_KERNEL_ACCOUNT);
+	if (rc)
+		goto err_restore;
+	rc = iommu_map(domain, iova, phys + left, size - left, prot,
+		       GFP_KERNEL_ACCOUNT);
+	if (!rc)
+		return 0;
+	iommu_unmap(domain, first, left);
+
+err_restore:
+	/* A page table still has the tables that this takes */
+	WARN_ON(iommu_map(domain, first, phys, size, prot,
+			  GFP_KERNEL_ACCOUNT | __GFP_NOFAIL));
+	return rc;
+}
+
+/**
+ * iopt_area_split_at() - have what a domain maps begin anew at an IOVA
+ * @area: an area of memory, which stays
+ * @domain: a domain that mirrors it
+ * @from: where the area, or what was split off before, begins
+ * @iova: inside the area, and behind @from
+ * @first: gets the first byte of what was replaced
+ * @last: gets the last byte
+ *
+ * An IOMMU driver cannot split an IOPTE. So it is taken out, and smaller ones are
+ * put in its place. Of generic page tables it is known that they consist of
+ * nothing else. Other drivers may not even split what they were given at once, as
+ * that of virtio-iommu, so it is done with all that they may have been.
+ *
+ * Nothing is unpinned, but for that moment a device finds nothing there: a DMA to
+ * the memory between @first and @last may fault. Whether it is dirty is lost.
+ *
+ * Return: 1, 0 when there was nothing to be done, or an errno with everything as
+ * before: -ENOMEM, or -EINTR when the caller is killed while somebody pins pages
+ * of the backing.
+ */
+int iopt_area_split_at(struct iopt_area *area, struct iommu_domain *domain,
+		       unsigned long from, unsigned long iova,
+		       unsigned long *first, unsigned long *last)
+{
+	u64 phys;
 	int rc;
 
 	lockdep_assert_held(&area->iopt->domains_rwsem);
 
-	if (!area->iopt->large_pages)
-		return 0;
-	for (; sizes; sizes &= ~size) {
-		size = 1UL << __fls(sizes);
-		if (IS_ALIGNED(iova, size))
-			break;
-		*first = round_down(iova, size);
-		*last = *first + (size - 1);
-		if (*first < area->node.iova || *last > area->node.last)
-			continue;
-		rc = area_is_block(area, *first, size);
-		if (rc)
-			return rc;
-	}
-	return 0;
+	if (domain->is_iommupt)
+		rc = area_block_across(area, domain, from, iova, first, last,
+				       &phys);
+	else
+		rc = area_run_across(area, from, iova, first, last, &phys);
+	if (rc <= 0)
+		return rc;
+	return split_map(domain, *first, *last, iova, phys, area->prot) ?: 1;
 }
 
 /*

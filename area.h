@@ -40,6 +40,8 @@ enum iopt_area_state {
  * @state: under io_pagetable.iova_rwsem
  * @pinned: its pages are acquired on behalf of the domains of @iopt; under
  *	io_pagetable.domains_rwsem
+ * @large: a domain may have large IOPTEs of it, or was given more than a page of
+ *	it at once; as @pinned
  * @container: a VFIO container mapped it; constant
  * @busy: operations that use it without a lock; raised under
  *	io_pagetable.iova_rwsem, and for all but an unpin only in AREA_LIVE
@@ -60,6 +62,7 @@ struct iopt_area {
 	int prot;
 	enum iopt_area_state state;
 	bool pinned;
+	bool large;
 	bool container;
 	atomic_t busy;
 	atomic_t pins;
@@ -159,6 +162,9 @@ void iopt_area_unpin(struct iopt_area *area);
 int iopt_area_block_across(struct iopt_area *area, struct iommu_domain *domain,
 			   unsigned long iova, unsigned long *first,
 			   unsigned long *last);
+int iopt_area_split_at(struct iopt_area *area, struct iommu_domain *domain,
+		       unsigned long from, unsigned long iova,
+		       unsigned long *first, unsigned long *last);
 
 /* Pins of accesses, which keep the area busy and have raised its pins */
 int iopt_area_pin_pages(struct iopt_area *area, unsigned long iova,

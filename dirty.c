@@ -306,6 +306,31 @@ static bool dirty_is_tracked(const struct iopt_domain *idom)
 }
 
 /**
+ * dirty_lose() - IOPTEs were replaced, and what they were is not known any more
+ * @iopt: the space, with its domains_rwsem held, for reading at least
+ * @idom: a domain that mirrors it
+ * @iova: first byte
+ * @last: last byte
+ *
+ * Whoever asks next is told that all of it is dirty.
+ */
+void dirty_lose(struct io_pagetable *iopt, struct iopt_domain *idom,
+		unsigned long iova, unsigned long last)
+{
+	enum iopt_dirty_user user;
+
+	lockdep_assert_held(&iopt->domains_rwsem);
+
+	if (!dirty_is_tracked(idom))
+		return;
+	guard(rwsem_write)(&iopt->iova_rwsem);
+	for (user = 0; user != IOPT_DIRTY_USERS; user++) {
+		if (idom->dirty[user].on)
+			dirty_miss(&idom->dirty[user], iova, last);
+	}
+}
+
+/**
  * dirty_track() - have a domain track what devices write to
  * @idom: a domain that has dirty_ops
  * @user: on whose behalf

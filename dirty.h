@@ -41,11 +41,13 @@ int iopt_read_and_clear_dirty(struct io_pagetable *iopt,
 			      unsigned long iova, unsigned long length,
 			      unsigned long page_size, u64 __user *data);
 
-/* One domain, under io_pagetable.domains_rwsem held for writing */
+/* One domain, under io_pagetable.domains_rwsem, mostly held for writing */
 int dirty_read_domain(struct io_pagetable *iopt, struct iopt_domain *idom,
 		      enum iopt_dirty_user user, struct iova_bitmap *bitmap,
 		      unsigned long iova, unsigned long last,
 		      unsigned long flags);
+void dirty_lose(struct io_pagetable *iopt, struct iopt_domain *idom,
+		unsigned long iova, unsigned long last);
 int dirty_track(struct iopt_domain *idom, enum iopt_dirty_user user);
 int dirty_untrack(struct iopt_domain *idom, enum iopt_dirty_user user);
 

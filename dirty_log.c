@@ -114,26 +114,15 @@ int iopt_log_start(struct io_pagetable *iopt)
 	return 0;
 }
 
-/**
- * iopt_log_stop() - stop the log
- * @iopt: the space
- *
- * What it has collected is dropped. Nothing happens when it does not run.
- *
- * Return: 0, or -EINTR when the caller is killed while it waits.
- */
-int iopt_log_stop(struct io_pagetable *iopt)
+static void log_stop(struct io_pagetable *iopt)
 {
 	struct iopt_domain *idom;
 	struct iopt_area *area;
-	int rc;
 
-	ACQUIRE(rwsem_write_kill, lock)(&iopt->domains_rwsem);
-	rc = ACQUIRE_ERR(rwsem_write_kill, &lock);
-	if (rc)
-		return rc;
+	lockdep_assert_held_write(&iopt->domains_rwsem);
+
 	if (!iopt->log_on)
-		return 0;
+		return;
 	list_for_each_entry(idom, &iopt->domains, item) {
 		if (idom->dirty[IOPT_DIRTY_LOG].on)
 			dirty_untrack(idom, IOPT_DIRTY_LOG);
@@ -145,7 +134,35 @@ int iopt_log_stop(struct io_pagetable *iopt)
 	iopt_for_each_area(iopt, area, 0, ULONG_MAX)
 		atomic_set(&area->all_dirty, LATCH_OPEN);
 	xa_destroy(&iopt->log_written);
-	return 0;
+}
+
+/**
+ * iopt_log_stop() - stop the log
+ * @iopt: the space
+ *
+ * What it has collected is dropped. Nothing happens when it does not run.
+ *
+ * Return: 0, or -EINTR when the caller is killed while it waits.
+ */
+int iopt_log_stop(struct io_pagetable *iopt)
+{
+	int rc;
+
+	ACQUIRE(rwsem_write_kill, lock)(&iopt->domains_rwsem);
+	rc = ACQUIRE_ERR(rwsem_write_kill, &lock);
+	if (!rc)
+		log_stop(iopt);
+	return rc;
+}
+
+/**
+ * iopt_log_end() - iopt_log_stop() for those who must not fail
+ * @iopt: the space
+ */
+void iopt_log_end(struct io_pagetable *iopt)
+{
+	guard(rwsem_write)(&iopt->domains_rwsem);
+	log_stop(iopt);
 }
 
 /**

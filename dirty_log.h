@@ -14,6 +14,7 @@ struct iopt_domain;
 
 int iopt_log_start(struct io_pagetable *iopt);
 int iopt_log_stop(struct io_pagetable *iopt);
+void iopt_log_end(struct io_pagetable *iopt);
 int iopt_log_read(struct io_pagetable *iopt, unsigned long iova,
 		  unsigned long length, u64 __user *data);
 

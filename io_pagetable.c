@@ -58,7 +58,7 @@ int iopt_check_alignment(struct io_pagetable *iopt, unsigned long alignment)
  */
 void iopt_update_alignment(struct io_pagetable *iopt)
 {
-	unsigned long alignment = iopt->large_pages ? 1 : PAGE_SIZE;
+	unsigned long alignment = iopt->can_cut ? PAGE_SIZE : 1;
 	struct iopt_domain *idom;
 	struct iopt_user *user;
 	unsigned long index;
@@ -117,10 +117,31 @@ int iopt_set_allowed(struct io_pagetable *iopt, struct rb_root_cached *allowed)
 	return iova_space_set_allowed(&iopt->space, allowed);
 }
 
+/* From now on mappings are made of whole pages, and can be cut between them */
+static int iopt_enable_cuts(struct io_pagetable *iopt)
+{
+	int rc;
+
+	if (iopt->can_cut)
+		return 0;
+	if (!list_empty(&iopt->domains) &&
+	    iova_space_first(&iopt->space, 0, ULONG_MAX))
+		return -EINVAL;
+	rc = iopt_check_alignment(iopt, PAGE_SIZE);
+	if (rc)
+		return rc;
+	WRITE_ONCE(iopt->can_cut, true);
+	iopt_update_alignment(iopt);
+	return 0;
+}
+
 /**
  * iopt_set_huge_pages() - allow or forbid large IOPTEs
  * @iopt: the space
  * @enable: new setting; existing IOPTEs stay as they are
+ *
+ * Where they are forbidden mappings can be cut, and only there or after
+ * iopt_allow_cuts().
  *
  * Return: -EINVAL when they are to be forbidden where a domain already has
  * some, -EADDRINUSE when a mapping is not page aligned, -EINTR.
@@ -134,19 +155,51 @@ int iopt_set_huge_pages(struct io_pagetable *iopt, bool enable)
 	if (rc)
 		return rc;
 	guard(rwsem_write)(&iopt->iova_rwsem);
-	if (enable == iopt->large_pages)
-		return 0;
-	if (!enable) {
-		if (!list_empty(&iopt->domains) &&
-		    iova_space_first(&iopt->space, 0, ULONG_MAX))
-			return -EINVAL;
-		rc = iopt_check_alignment(iopt, PAGE_SIZE);
+	if (enable) {
+		WRITE_ONCE(iopt->can_cut, false);
+		iopt_update_alignment(iopt);
+	} else {
+		rc = iopt_enable_cuts(iopt);
 		if (rc)
 			return rc;
 	}
 	WRITE_ONCE(iopt->large_pages, enable);
-	iopt_update_alignment(iopt);
 	return 0;
+}
+
+/**
+ * iopt_allow_cuts() - have mappings be cut, and large IOPTEs with them
+ * @iopt: the space
+ *
+ * To user space it is as if large IOPTEs were forbidden, and whether they are
+ * does not change.
+ *
+ * Return: an errno as of iopt_set_huge_pages().
+ */
+int iopt_allow_cuts(struct io_pagetable *iopt)
+{
+	int rc;
+
+	ACQUIRE(rwsem_write_kill, domains)(&iopt->domains_rwsem);
+	rc = ACQUIRE_ERR(rwsem_write_kill, &domains);
+	if (rc)
+		return rc;
+	guard(rwsem_write)(&iopt->iova_rwsem);
+	return iopt_enable_cuts(iopt);
+}
+
+/**
+ * iopt_forbid_cuts() - undo iopt_allow_cuts()
+ * @iopt: the space
+ *
+ * What iopt_set_huge_pages() was told stays.
+ */
+void iopt_forbid_cuts(struct io_pagetable *iopt)
+{
+	guard(rwsem_write)(&iopt->domains_rwsem);
+	guard(rwsem_write)(&iopt->iova_rwsem);
+	WRITE_ONCE(iopt->can_cut, !iopt->large_pages);
+	iopt_update_alignment(iopt);
 }
 
 /*

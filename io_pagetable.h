@@ -26,6 +26,8 @@
  * @iova_alignment: bytes; every area obeys it
  * @large_pages: IOPTEs may be larger than PAGE_SIZE; under @domains_rwsem and
  *	@iova_rwsem
+ * @can_cut: mappings may be cut at page boundaries; implied by not
+ *	@large_pages; under the same locks
  * @accesses: struct iopt_user by index; changed under @domains_rwsem and
  *	@iova_rwsem
  * @log_on: the dirty log runs; set under @domains_rwsem, and cleared under
@@ -41,6 +43,7 @@ struct io_pagetable {
 	struct iova_space space;
 	unsigned long iova_alignment;
 	bool large_pages;
+	bool can_cut;
 
 	struct xarray accesses;
 
@@ -80,7 +83,8 @@ struct iopt_dirty_state {
  * @domain: the domain, owned by whoever embeds this
  * @noiommu: a software page table; IOAS_NOIOMMU_GET_PA may rely on it; constant
  * @coherent: it overrides the no-snoop attribute of devices; constant
- * @dirty: for each enum iopt_dirty_user; under io_pagetable.domains_rwsem
+ * @dirty: for each enum iopt_dirty_user; under io_pagetable.domains_rwsem, held
+ *	for reading only together with iova_rwsem for writing
  */
 struct iopt_domain {
 	struct list_head item;
@@ -134,6 +138,8 @@ int iopt_reserve(struct io_pagetable *iopt, unsigned long start,
 void iopt_unreserve(struct io_pagetable *iopt, void *owner);
 int iopt_set_allowed(struct io_pagetable *iopt, struct rb_root_cached *allowed);
 int iopt_set_huge_pages(struct io_pagetable *iopt, bool enable);
+int iopt_allow_cuts(struct io_pagetable *iopt);
+void iopt_forbid_cuts(struct io_pagetable *iopt);
 
 /* Queries */
 int iopt_is_coherent(struct io_pagetable *iopt);

@@ -395,7 +395,8 @@ static int option_huge_pages(struct iommufd_ctx *ictx, struct iommu_option *cmd)
 
 	switch (cmd->op) {
 	case IOMMU_OPTION_OP_GET:
-		cmd->val64 = READ_ONCE(ioas->iopt.large_pages);
+		/* Type 1 can cut, too, and has always said so here */
+		cmd->val64 = !READ_ONCE(ioas->iopt.can_cut);
 		return 0;
 	case IOMMU_OPTION_OP_SET:
 		if (cmd->val64 > 1)

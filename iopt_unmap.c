@@ -10,6 +10,7 @@
 #include <linux/wait_bit.h>
 
 #include "area.h"
+#include "dirty.h"
 #include "dirty_log.h"
 #include "iopt_domains.h"
 #include "iopt_unmap.h"
@@ -338,7 +339,7 @@ static int iopt_cut_check(struct io_pagetable *iopt, struct iopt_area *area,
 {
 	if (area->state != AREA_LIVE || atomic_read(&area->locks))
 		return -EBUSY;
-	if (!iopt_pages_is_memory(area->pages) || iopt->large_pages)
+	if (!iopt_pages_is_memory(area->pages) || !iopt->can_cut)
 		return -EOPNOTSUPP;
 	if ((iova | area_offset(area, iova)) & (iopt->iova_alignment - 1))
 		return -EINVAL;
@@ -417,6 +418,7 @@ static void iopt_cut_area(struct iopt_area *area, struct iopt_area *right,
 	iova_space_erase(space, &area->node);
 	right->state = area->state;
 	right->pinned = area->pinned;
+	right->large = area->large;
 	right->container = area->container;
 	atomic_set(&right->all_dirty, atomic_read(&area->all_dirty));
 	right->node.iova = iova;
@@ -424,6 +426,55 @@ static void iopt_cut_area(struct iopt_area *area, struct iopt_area *right,
 	area->node.last = iova - 1;
 	iova_space_insert(space, &area->node);
 	iova_space_insert(space, &right->node);
+}
+
+static int iopt_cut_check_all(struct io_pagetable *iopt,
+			      struct iopt_cut *cuts, unsigned int num)
+{
+	unsigned int i;
+	int rc;
+
+	for (i = 0; i != num; i++) {
+		if (!cuts[i].area)
+			continue;
+		rc = iopt_cut_check(iopt, cuts[i].area, cuts[i].iova,
+				    iopt_cut_holds(cuts, num, cuts[i].area));
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+/*
+ * Have what domains map begin anew where areas are going to. Not if it is clear by
+ * now that they are not, as devices may notice.
+ */
+static int iopt_cut_domains(struct io_pagetable *iopt, struct iopt_cut *cuts,
+			    unsigned int num)
+{
+	unsigned long first, last, from = 0;
+	struct iopt_domain *idom;
+	unsigned int i;
+	int rc;
+
+	scoped_guard(rwsem_read, &iopt->iova_rwsem)
+		rc = iopt_cut_check_all(iopt, cuts, num);
+	for (i = 0; !rc && i != num; from = cuts[i++].iova) {
+		if (!cuts[i].area)
+			continue;
+		from = max(from, cuts[i].area->node.iova);
+		list_for_each_entry(idom, &iopt->domains, item) {
+			rc = iopt_area_split_at(cuts[i].area, idom->domain,
+						from, cuts[i].iova, &first,
+						&last);
+			if (rc < 0)
+				return rc;
+			if (rc)
+				dirty_lose(iopt, idom, first, last);
+		}
+		rc = 0;
+	}
+	return rc;
 }
 
 /* Make all cuts, or none */
@@ -434,14 +485,9 @@ static int iopt_cut_commit(struct io_pagetable *iopt, struct iopt_cut *cuts,
 	int rc;
 
 	guard(rwsem_write)(&iopt->iova_rwsem);
-	for (i = 0; i != num; i++) {
-		if (!cuts[i].area)
-			continue;
-		rc = iopt_cut_check(iopt, cuts[i].area, cuts[i].iova,
-				    iopt_cut_holds(cuts, num, cuts[i].area));
-		if (rc)
-			return rc;
-	}
+	rc = iopt_cut_check_all(iopt, cuts, num);
+	if (rc)
+		return rc;
 	for (i = 0; i != num; i++) {
 		if (!cuts[i].area)
 			continue;
@@ -492,6 +538,8 @@ static int iopt_cut_areas(struct io_pagetable *iopt,
 		if (cuts[i].area)
 			rc = iopt_cut_prepare(iopt, &cuts[i]);
 	if (!rc)
+		rc = iopt_cut_domains(iopt, cuts, num);
+	if (!rc)
 		rc = iopt_cut_commit(iopt, cuts, num);
 	for (i = 0; i != num; i++)
 		iopt_cut_end(&cuts[i]);
@@ -501,15 +549,17 @@ static int iopt_cut_areas(struct io_pagetable *iopt,
 
 /**
  * iopt_cut() - make mappings begin at given addresses
- * @iopt: a space that has huge pages disabled
+ * @iopt: a space that has iopt_allow_cuts(), or huge pages disabled
  * @iovas: where to cut, in ascending order; where nothing is mapped, or a
  *	mapping begins already, there is nothing to do
  * @num_iovas: entries in @iovas, one or two
  *
- * Changes no pins, no charges and no domain.
+ * Changes no pins, no charges, and not what domains map. Where a domain has an
+ * IOPTE on both sides of a cut, what that maps is gone from it for a moment, see
+ * iopt_area_split_at(). Such an IOPTE may stay split when this fails.
  *
  * Return: 0, or an errno with nothing cut: -EBUSY for a mapping that comes or goes,
- * -EOPNOTSUPP for a dma-buf or a space with huge pages, -EINVAL where alignment
+ * -EOPNOTSUPP for a dma-buf or a space without cuts, -EINVAL where alignment
  * or pins of an access forbid it, -ENOMEM, -EINTR when the caller is killed
  * while somebody works on the mapping.
  */

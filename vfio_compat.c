@@ -130,8 +130,9 @@ static void vfio_reset_ioas(struct iommufd_ioas *ioas)
 {
 	guard(mutex)(&ioas->mutex);
 	WRITE_ONCE(ioas->vfio_type1, false);
-	iopt_log_stop(&ioas->iopt);
+	iopt_log_end(&ioas->iopt);
 	iopt_unmap_container(&ioas->iopt);
+	iopt_forbid_cuts(&ioas->iopt);
 }
 
 /**
@@ -155,7 +156,7 @@ void iommufd_vfio_left(struct iommufd_ctx *ictx)
 		if (atomic_read(&ictx->holders) || !ictx->vfio_joined)
 			return;
 		ictx->vfio_joined = false;
-		ictx->no_iommu_mode = false;
+		WRITE_ONCE(ictx->no_iommu_mode, false);
 		if (ictx->vfio_ioas && ictx->vfio_auto &&
 		    iommufd_lock_obj(&ictx->vfio_ioas->obj))
 			ioas = ictx->vfio_ioas;
@@ -244,10 +245,9 @@ static int vfio_check_extension(struct iommufd_ctx *ictx, unsigned long type)
 }
 
 /*
- * Type 1 promises that a mapping can be unmapped in parts. That needs page
- * tables of small pages, so it is given at the price of large ones. It has no
- * dirty log, and no way to stop one that type 1v2 started. A caller that is
- * killed half way has done what is harmless by itself.
+ * Type 1 promises that a mapping can be unmapped in parts. It has no dirty log,
+ * and no way to stop one that type 1v2 started. A caller that is killed half way
+ * has done what is harmless by itself.
  */
 static int vfio_set_type1(struct iommufd_ioas *ioas)
 {
@@ -257,7 +257,7 @@ static int vfio_set_type1(struct iommufd_ioas *ioas)
 	rc = ACQUIRE_ERR(mutex_kill, &lock);
 	if (rc)
 		return rc;
-	rc = iopt_set_huge_pages(&ioas->iopt, false);
+	rc = iopt_allow_cuts(&ioas->iopt);
 	if (!rc)
 		rc = iopt_log_stop(&ioas->iopt);
 	if (!rc)
@@ -535,7 +535,7 @@ static int vfio_unmap_range(struct iommufd_ioas *ioas, u64 iova, u64 size,
 			       &last))
 		return -EOVERFLOW;
 
-	if (!READ_ONCE(ioas->iopt.large_pages)) {
+	if (READ_ONCE(ioas->iopt.can_cut)) {
 		rc = ioas_cut_at(ioas, iova, last);
 		if (rc)
 			return rc;

@@ -4,8 +4,11 @@
  * with domains and users that come and go, against a model that keeps plain
  * arrays and knows the rules, not how they are kept.
  */
+#include <linux/anon_inodes.h>
+#include <linux/fs.h>
 #include <linux/iommu.h>
 #include <linux/iommufd.h>
+#include <linux/mm.h>
 #include <linux/sizes.h>
 #include <linux/xarray.h>
 
@@ -17,8 +20,11 @@
 #include "../iopt_user.h"
 #include "user_memory.h"
 
-/* The smallest page of a domain, half a page of memory */
+/* The smallest page of a domain, half a page of memory, and the largest one */
 #define UNIT (PAGE_SIZE / 2)
+#define LARGE (4 * PAGE_SIZE)
+/* In an xarray of them: is part of a large one */
+#define MARK_LARGE XA_MARK_0
 #define MEM_PAGES 32UL
 #define MEM_BYTES (MEM_PAGES * PAGE_SIZE)
 /* The IOVA that is played with */
@@ -47,6 +53,7 @@ static const struct iopt_map_policy test_map_policy = {
  * @test: test to fail
  * @fail_in: this many units from now mapping fails; 0 is never
  * @failed: it did
+ * @nlarge: large pages that are mapped
  * @linked: a space mirrors into it
  */
 struct fake_domain {
@@ -57,6 +64,7 @@ struct fake_domain {
 	struct kunit *test;
 	unsigned int fail_in;
 	bool failed;
+	unsigned int nlarge;
 	bool linked;
 };
 
@@ -89,6 +97,7 @@ enum {
 	DONE_COPY,
 	DONE_UNMAP,
 	DONE_CUT,
+	DONE_SPLIT,
 	DONE_PIN,
 	DONE_RW,
 	DONE_UNDO,
@@ -104,6 +113,7 @@ struct model_space {
 	u32 user_id;
 	bool has_user;
 	bool small_pages;
+	bool can_cut;
 	struct model_range reserved[MAX_RANGES];
 	struct model_range allowed[MAX_RANGES];
 };
@@ -177,7 +187,22 @@ static int fake_map_pages(struct iommu_domain *domain, unsigned long iova,
 		}
 	}
 	*mapped = length;
+	for (done = 0; pgsize == LARGE && done != length; done += UNIT) {
+		xa_set_mark(&to_fake(domain)->ptes, (iova + done) / UNIT,
+			    MARK_LARGE);
+		to_fake(domain)->nlarge += !(done % LARGE);
+	}
 	return 0;
+}
+
+/* A driver cannot unmap a part of it */
+static void fake_unmap_large(struct fake_domain *fake, unsigned long iova,
+			     size_t pgsize)
+{
+	if (!xa_get_mark(&fake->ptes, iova / UNIT, MARK_LARGE))
+		return;
+	KUNIT_EXPECT_EQ(fake->test, pgsize, LARGE);
+	fake->nlarge -= !(iova % LARGE);
 }
 
 static size_t fake_unmap_pages(struct iommu_domain *domain, unsigned long iova,
@@ -189,6 +214,7 @@ static size_t fake_unmap_pages(struct iommu_domain *domain, unsigned long iova,
 	void *unit;
 
 	for (done = 0; done != length; done += UNIT) {
+		fake_unmap_large(fake, iova + done, pgsize);
 		unit = xa_erase(&fake->ptes, (iova + done) / UNIT);
 		if (!unit)
 			break;
@@ -239,7 +265,7 @@ static void fake_init(struct fake_domain *fake, struct kunit *test,
 	fake->test = test;
 	fake->domain.type = IOMMU_DOMAIN_UNMANAGED;
 	fake->domain.ops = &fake_ops;
-	fake->domain.pgsize_bitmap = UNIT | PAGE_SIZE | 8 * PAGE_SIZE;
+	fake->domain.pgsize_bitmap = UNIT | PAGE_SIZE | LARGE;
 	fake->domain.geometry.aperture_end = ULONG_MAX;
 	if (small_aperture) {
 		fake->domain.geometry.aperture_start = BASE;
@@ -267,7 +293,7 @@ static bool has_domain(struct model_space *s)
 
 static unsigned long alignment(struct model_space *s)
 {
-	if (s->small_pages || s->has_user)
+	if (s->can_cut || s->has_user)
 		return PAGE_SIZE;
 	return has_domain(s) ? UNIT : 1;
 }
@@ -783,7 +809,7 @@ static int want_cut(struct model_space *s, unsigned long iova)
 
 	if (!a || a->iova == iova)
 		return 0;
-	if (!s->small_pages)
+	if (!s->can_cut)
 		return -EOPNOTSUPP;
 	if ((iova | (a->offset + iova - a->iova)) % alignment(s))
 		return -EINVAL;
@@ -794,11 +820,18 @@ static int want_cut(struct model_space *s, unsigned long iova)
 	return 0;
 }
 
+static unsigned int count_large(struct model_space *s)
+{
+	return s->domains[0].nlarge + s->domains[1].nlarge;
+}
+
 static void do_cut(struct model *m)
 {
 	struct model_area *a = pick_area(m), left;
 	struct model_space *s = pick_space(m);
 	unsigned long iova = pick_iova(m);
+	unsigned int nlarge;
+	int rc, want;
 
 	if (!count_free_areas(m))
 		return;
@@ -807,10 +840,17 @@ static void do_cut(struct model *m)
 		iova = a->iova + pick_up_to(m, a->last - a->iova + 1,
 					    m->granule);
 	}
-	expect(m, iopt_cut(&s->iopt, &iova, 1), want_cut(s, iova));
+	want = want_cut(s, iova);
+	nlarge = count_large(s);
+	arm(s);
+	rc = iopt_cut(&s->iopt, &iova, 1);
+	if (disarm(s))
+		want = -ENOMEM;
+	expect(m, rc, want);
 	a = area_at(s, iova);
-	if (!a || a->iova == iova || want_cut(s, iova))
+	if (rc || !a || a->iova == iova)
 		return;
+	m->done[DONE_SPLIT] += nlarge != count_large(s);
 	m->done[DONE_CUT]++;
 	left = *a;
 	a->last = iova - 1;
@@ -1069,28 +1109,49 @@ static void do_allow(struct model *m)
 		memcpy(s->allowed, ranges, sizeof(ranges));
 }
 
+/* Unless mappings can be cut already */
+static int want_cuts(struct model_space *s)
+{
+	if (s->can_cut)
+		return 0;
+	if (has_domain(s) && meets_area(s, 0, ULONG_MAX))
+		return -EINVAL;
+	return all_conform(s, PAGE_SIZE) ? 0 : -EADDRINUSE;
+}
+
 static void do_huge_pages(struct model *m)
 {
 	struct model_space *s = pick_space(m);
 	bool enable = pick(m, 4) == 0;
-	int want = 0;
+	int want = enable ? 0 : want_cuts(s);
 
-	if (!enable && !s->small_pages) {
-		if (has_domain(s) && meets_area(s, 0, ULONG_MAX))
-			want = -EINVAL;
-		else if (!all_conform(s, PAGE_SIZE))
-			want = -EADDRINUSE;
-	}
 	expect(m, iopt_set_huge_pages(&s->iopt, enable), want);
-	if (!want)
+	if (!want) {
 		s->small_pages = !enable;
+		s->can_cut = !enable;
+	}
+}
+
+static void do_cuts(struct model *m)
+{
+	struct model_space *s = pick_space(m);
+	int want = want_cuts(s);
+
+	if (pick(m, 4) == 0) {
+		iopt_forbid_cuts(&s->iopt);
+		s->can_cut = s->small_pages;
+		return;
+	}
+	expect(m, iopt_allow_cuts(&s->iopt), want);
+	if (!want)
+		s->can_cut = true;
 }
 
 static void (*const operations[])(struct model *m) = {
 	do_map, do_map, do_map, do_map, do_map, do_copy, do_copy, do_copy,
 	do_unmap, do_unmap, do_unmap, do_cut, do_cut, do_domain, do_pin, do_pin,
 	do_pin, do_pin, do_rw, do_rw, do_user, do_reserve, do_allow,
-	do_huge_pages,
+	do_huge_pages, do_cuts,
 };
 
 /* From time to time all is empty, and the next mappings are of another kind */
@@ -1107,16 +1168,17 @@ static void new_phase(struct model *m)
 	for (i = 0; i != MAX_AREAS; i++)
 		m->areas[i].used = false;
 	do_huge_pages(m);
+	do_cuts(m);
 }
 
 /* Has the test met what it is about? */
 static void report(struct model *m)
 {
 	kunit_info(m->test,
-		   "%u mapped, %u copied, %u unmapped, %u cut, %u pinned, %u read or written, %u undone\n",
+		   "%u mapped, %u copied, %u unmapped, %u cut, %u of them large, %u pinned, %u read or written, %u undone\n",
 		   m->done[DONE_MAP], m->done[DONE_COPY], m->done[DONE_UNMAP],
-		   m->done[DONE_CUT], m->done[DONE_PIN], m->done[DONE_RW],
-		   m->done[DONE_UNDO]);
+		   m->done[DONE_CUT], m->done[DONE_SPLIT], m->done[DONE_PIN],
+		   m->done[DONE_RW], m->done[DONE_UNDO]);
 }
 
 static void space_destroy(struct model_space *s)
@@ -1163,6 +1225,55 @@ static void space_init(struct model_space *s, struct model *m)
 	s->user.alignment = PAGE_SIZE;
 }
 
+/* Half of it is contiguous and goes into large pages, and nothing of the rest */
+static int memory_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	struct page *memory = file->private_data;
+	unsigned long i, at;
+	int rc = 0;
+
+	for (i = 0; !rc && i != MEM_PAGES; i++) {
+		at = i < MEM_PAGES / 2 ? i : MEM_PAGES * 3 / 2 - 1 - i;
+		rc = vm_insert_page(vma, vma->vm_start + i * PAGE_SIZE,
+				    memory + at);
+	}
+	return rc;
+}
+
+static int memory_release(struct inode *inode, struct file *file)
+{
+	struct page *memory = file->private_data;
+	unsigned long i;
+
+	for (i = 0; i != MEM_PAGES; i++)
+		__free_page(memory + i);
+	return 0;
+}
+
+static const struct file_operations memory_fops = {
+	.mmap = memory_mmap,
+	.release = memory_release,
+};
+
+/* The mapping keeps the file */
+static unsigned long map_memory(struct kunit *test)
+{
+	unsigned int order = get_order(MEM_BYTES);
+	unsigned long uaddr;
+	struct page *memory;
+	struct file *file;
+
+	memory = alloc_pages(GFP_KERNEL | __GFP_ZERO, order);
+	KUNIT_ASSERT_NOT_NULL(test, memory);
+	split_page(memory, order);
+	file = anon_inode_getfile("iommufd_kunit", &memory_fops, memory,
+				  O_RDWR);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
+	uaddr = test_user_memory(test, file, MEM_BYTES);
+	fput(file);
+	return uaddr;
+}
+
 static int io_pagetable_test_init(struct kunit *test)
 {
 	struct model *m = kunit_kzalloc(test, sizeof(*m), GFP_KERNEL);
@@ -1175,7 +1286,7 @@ static int io_pagetable_test_init(struct kunit *test)
 	m->buf = kunit_kzalloc(test, MEM_BYTES, GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, m->shadow);
 	KUNIT_ASSERT_NOT_NULL(test, m->buf);
-	m->uaddr = test_user_memory(test, NULL, MEM_BYTES);
+	m->uaddr = map_memory(test);
 	for (i = 0; i != NSPACES; i++)
 		space_init(&m->spaces[i], m);
 	test_seed(test, &m->rnd);
@@ -1208,8 +1319,95 @@ static void io_pagetable_random(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, test_pinned_vm(), 0);
 }
 
+static void expect_pages_mapped(struct model *m, struct fake_domain *fake,
+				unsigned long first, unsigned long end)
+{
+	phys_addr_t phys;
+
+	for (; first != end; first++) {
+		phys = page_to_phys(test_page_at(m->test, m->uaddr +
+						 first * PAGE_SIZE));
+		KUNIT_EXPECT_EQ(m->test,
+				fake_iova_to_phys(&fake->domain,
+						  BASE + first * PAGE_SIZE),
+				phys);
+	}
+}
+
+/* With each unit of memory failing to be mapped on the way, until none does */
+static void cut_failing(struct model *m, struct model_space *s,
+			const unsigned long *iovas)
+{
+	struct fake_domain *fake = &s->domains[0];
+	unsigned int n, nlarge = fake->nlarge;
+	int rc;
+
+	for (n = 1;; n++) {
+		fake->fail_in = n;
+		fake->failed = false;
+		rc = iopt_cut(&s->iopt, iovas, 2);
+		fake->fail_in = 0;
+		if (!fake->failed)
+			break;
+		KUNIT_EXPECT_EQ(m->test, rc, -ENOMEM);
+		/* What is split stays so, but all is there */
+		KUNIT_EXPECT_GE(m->test, fake->nlarge, nlarge - 1);
+		expect_pages_mapped(m, fake, 0, MEM_PAGES / 2);
+	}
+	KUNIT_EXPECT_EQ(m->test, rc, 0);
+	KUNIT_EXPECT_GT(m->test, n, LARGE / UNIT);
+}
+
+/* Any two cuts of a large page, or one and one behind it */
+static void io_pagetable_cut_large(struct kunit *test)
+{
+	const unsigned long pages = MEM_PAGES / 2;
+	const unsigned long nlarge = pages * PAGE_SIZE / LARGE;
+	struct model *m = test->priv;
+	struct model_space *s = &m->spaces[0];
+	struct fake_domain *fake = &s->domains[0];
+	unsigned long i, j, iova, unmapped;
+
+	KUNIT_ASSERT_EQ(test, iopt_allow_cuts(&s->iopt), 0);
+	KUNIT_ASSERT_EQ(test, iopt_add_domain(&s->iopt, &fake->idom), 0);
+	fake->linked = true;
+	for (i = 1; i != LARGE / PAGE_SIZE; i++) {
+		for (j = i + 1; j <= LARGE / PAGE_SIZE; j++) {
+			const unsigned long iovas[] = {
+				BASE + i * PAGE_SIZE, BASE + j * PAGE_SIZE,
+			};
+
+			iova = BASE;
+			KUNIT_ASSERT_EQ(test,
+					iopt_map_user(&s->iopt, &iova,
+						      (void __user *)m->uaddr,
+						      pages * PAGE_SIZE,
+						      IOMMU_READ, true,
+						      &test_map_policy), 0);
+			KUNIT_ASSERT_EQ(test, fake->nlarge, nlarge);
+			cut_failing(m, s, iovas);
+			KUNIT_EXPECT_EQ(test, fake->nlarge, nlarge - 1);
+			expect_pages_mapped(m, fake, 0, pages);
+			KUNIT_EXPECT_EQ(test,
+					iopt_unmap(&s->iopt, iovas[0],
+						   iovas[1] - iovas[0],
+						   &unmapped), 0);
+			KUNIT_EXPECT_EQ(test, unmapped, iovas[1] - iovas[0]);
+			KUNIT_EXPECT_EQ(test, test_pinned_vm(),
+					pages - (j - i));
+			expect_pages_mapped(m, fake, 0, i);
+			expect_pages_mapped(m, fake, j, pages);
+			KUNIT_EXPECT_EQ(test,
+					iopt_unmap_all(&s->iopt, &unmapped),
+					0);
+			KUNIT_EXPECT_TRUE(test, xa_empty(&fake->ptes));
+		}
+	}
+}
+
 static struct kunit_case io_pagetable_cases[] = {
 	KUNIT_CASE_SLOW(io_pagetable_random),
+	KUNIT_CASE(io_pagetable_cut_large),
 	{}
 };
 

@@ -34,6 +34,9 @@ struct ctx {
 	__u64 offset, length, bits;
 };
 
+/* A huge page, for those who need one */
+static __u8 *large_buf;
+
 /* @op returns 0 or errno; the others 0 or a line number */
 struct walk {
 	const char *name;
@@ -452,6 +455,27 @@ static int with_type1(struct ctx *c)
 	TRY(with_container(c));
 	TRY(iommu_cmd(c->fd, VFIO_SET_IOMMU, (void *)VFIO_TYPE1_IOMMU));
 	TRY(dma_map(c));
+	return 0;
+}
+
+/* The same with an IOPTE that has to be split, in each of two domains */
+static int with_type1_large(struct ctx *c)
+{
+	struct vfio_iommu_type1_dma_map map = {
+		.argsz = sizeof(map),
+		.flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
+		.iova = BASE,
+		.size = MOCK_HUGE_PAGE_SIZE,
+	};
+
+	TRY(with_container(c));
+	TRY(hwpt_alloc_huge(c->fd, c->dev.idev, c->ioas, 0, &c->nested));
+	TRY(iommu_cmd(c->fd, VFIO_SET_IOMMU, (void *)VFIO_TYPE1_IOMMU));
+	if (!large_buf)
+		large_buf = buf_alloc_hugetlb(MOCK_HUGE_PAGE_SIZE);
+	TRY(!large_buf);
+	map.vaddr = (uintptr_t)large_buf;
+	TRY(iommu_cmd(c->fd, VFIO_IOMMU_MAP_DMA, &map));
 	return 0;
 }
 
@@ -1104,6 +1128,38 @@ static int check_dma_cut(struct ctx *c)
 	return 0;
 }
 
+/* 0 if both domains map an interval of pages */
+static int large_is_mapped(struct ctx *c, __u64 first, __u64 end)
+{
+	__u64 start = first * PAGE, length = (end - first) * PAGE;
+
+	return mock_check_map(c->fd, c->hwpt, BASE + start, large_buf + start,
+			      length) ?:
+	       mock_check_map(c->fd, c->nested, BASE + start,
+			      large_buf + start, length);
+}
+
+/* Two cuts of one IOPTE; all is there when it fails */
+static int op_dma_cut_large(struct ctx *c)
+{
+	int rc = op_dma_cut(c);
+
+	if (rc && large_is_mapped(c, 0, MOCK_HUGE_PAGE_SIZE / PAGE))
+		c->bits = 1;
+	return rc;
+}
+
+static int check_dma_cut_large(struct ctx *c)
+{
+	TRY(c->bits);
+	TRY(large_is_mapped(c, 0, 5));
+	TRY(large_is_mapped(c, 5, 6) != EINVAL);
+	TRY(large_is_mapped(c, 7, 8) != EINVAL);
+	TRY(large_is_mapped(c, 8, MOCK_HUGE_PAGE_SIZE / PAGE));
+	TRY(vm_pin(0) != MOCK_HUGE_PAGE_SIZE / PAGE - 3);
+	return 0;
+}
+
 static int op_dma_unmap_dirty(struct ctx *c)
 {
 	struct {
@@ -1332,6 +1388,8 @@ static const struct walk walks[] = {
 	  .op = op_dma_unmap, .check = check_unmapped, .always = true },
 	{ "vfio_cut", .setup = with_type1, .op = op_dma_cut,
 	  .check = check_dma_cut, .fails = 1 },
+	{ "vfio_cut_large", .setup = with_type1_large, .op = op_dma_cut_large,
+	  .check = check_dma_cut_large, .fails = 2 },
 	{ "vfio_dirty_start", .setup = with_container_mapping,
 	  .op = op_dirty_start },
 	{ "vfio_dirty_get", .setup = with_dirty_container, .op = op_dirty_get,
@@ -1542,7 +1600,7 @@ WALKS(destroy, "destroy_hwpt", "destroy_nested", "destroy_viommu",
 	"destroy_queue", "close_access", "reserve")
 WALKS(events, "event", "read_event", "iopf", "mmap", "nested_invalidate")
 WALKS(vfio, "vfio_ioas", "vfio_info", "vfio_set_iommu", "vfio_map",
-	"vfio_unmap", "vfio_cut")
+	"vfio_unmap", "vfio_cut", "vfio_cut_large")
 WALKS(vfio_dirty, "vfio_dirty_start", "vfio_dirty_get", "vfio_dirty_unmap",
 	"vfio_dirty_stop")
 

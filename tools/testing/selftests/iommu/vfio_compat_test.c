@@ -1273,6 +1273,229 @@ TEST_F(type1, hugetlb)
 	munmap(huge, huge_size);
 }
 
+/*
+ * How many pages the IOPTE has that maps an IOVA of two huge pages at BASE, or 0.
+ * A device that writes to it makes just these dirty.
+ */
+static unsigned int iopte_pages(int fd, __u32 hwpt, __u64 iova, __u64 *bitmap)
+{
+	size_t pages = 2 * MOCK_HUGE_PAGE_SIZE / PAGE;
+	unsigned int found = 0;
+	__u64 one = 1;
+
+	memset(bitmap, 0, pages / 8);
+	if (hwpt_set_dirty(fd, hwpt, true) ||
+	    mock_dirty(fd, hwpt, iova, PAGE, PAGE, &one, NULL) ||
+	    hwpt_get_dirty(fd, hwpt, 0, BASE, pages * PAGE, PAGE, bitmap) ||
+	    hwpt_set_dirty(fd, hwpt, false))
+		return 0;
+	for (size_t i = 0; i < pages; i++)
+		found += bit_get(bitmap, i);
+	return found;
+}
+
+/* Two huge pages, mapped in a domain that has IOPTEs of this size and small ones */
+FIXTURE(large)
+{
+	int fd;
+	__u32 ioas, plain, hwpt;
+	struct mock_dev dev;
+	__u8 *buf;
+	__u64 *bitmap;
+	unsigned int nr;
+};
+
+FIXTURE_SETUP(large)
+{
+	OPEN_MOCK_OR_SKIP(self->fd);
+	self->nr = MOCK_HUGE_PAGE_SIZE / PAGE;
+	self->buf = buf_alloc_hugetlb(2 * MOCK_HUGE_PAGE_SIZE);
+	if (!self->buf)
+		SKIP(return, "no huge pages: write to nr_hugepages");
+	self->bitmap = calloc(2 * self->nr / 64, 8);
+	ASSERT_NE(NULL, self->bitmap);
+	ASSERT_EQ(0, ioas_alloc(self->fd, &self->ioas));
+	ASSERT_EQ(0, vfio_ioas_set(self->fd, self->ioas));
+	ASSERT_EQ(0, mock_attach(self->fd, self->ioas, 0, &self->dev));
+	/* One has pages of all sizes */
+	self->plain = self->dev.hwpt;
+	ASSERT_EQ(0, hwpt_alloc_huge(self->fd, self->dev.idev, self->ioas,
+				     IOMMU_HWPT_ALLOC_DIRTY_TRACKING,
+				     &self->hwpt));
+}
+
+FIXTURE_TEARDOWN(large)
+{
+	EXPECT_EQ(0, close(self->fd));
+	EXPECT_EQ(0, vm_pin(0));
+	free(self->bitmap);
+	if (self->buf)
+		munmap(self->buf, 2 * MOCK_HUGE_PAGE_SIZE);
+}
+
+#define LARGE_MAP()                                                            \
+	ASSERT_EQ(0, dma_map(self->fd, self->buf, BASE, 2 * MOCK_HUGE_PAGE_SIZE))
+#define LARGE_IS(want, page, n)                                                \
+	do {                                                                   \
+		for (__u64 __i = page; __i < (page) + (n); __i++) {            \
+			__u64 __o = __i * PAGE;                                \
+			EXPECT_EQ(want, mock_check_map(self->fd, self->plain,  \
+						       BASE + __o,             \
+						       self->buf + __o, PAGE)) \
+				TH_LOG("page %llu", (unsigned long long)__i);  \
+			EXPECT_EQ(want, mock_check_map(self->fd, self->hwpt,   \
+						       BASE + __o,             \
+						       self->buf + __o, PAGE)) \
+				TH_LOG("page %llu", (unsigned long long)__i);  \
+		}                                                              \
+	} while (0)
+#define IOPTE_PAGES(page)                                                      \
+	iopte_pages(self->fd, self->hwpt, BASE + (page) * PAGE, self->bitmap)
+
+/* Type 1 does as type 1 v2, until something is cut; and then no more than that */
+TEST_F(large, cut)
+{
+	unsigned int nr = self->nr;
+	__u64 val;
+
+	ASSERT_EQ(0, set_iommu(self->fd, VFIO_TYPE1_IOMMU));
+	LARGE_MAP();
+	EXPECT_EQ(nr, IOPTE_PAGES(0));
+	EXPECT_EQ(nr, IOPTE_PAGES(nr));
+	/* As ever */
+	EXPECT_EQ(0, option_get(self->fd, IOMMU_OPTION_HUGE_PAGES, self->ioas,
+				&val));
+	EXPECT_EQ(0, val);
+
+	/* Both ends in the same one */
+	EXPECT_UNMAP(0, BASE + 5 * PAGE, 3 * PAGE, 3 * PAGE);
+	LARGE_IS(0, 0, 5);
+	LARGE_IS(EINVAL, 5, 3);
+	LARGE_IS(0, 8, 2 * nr - 8);
+	EXPECT_EQ(1, IOPTE_PAGES(0));
+	EXPECT_EQ(1, IOPTE_PAGES(nr - 1));
+	EXPECT_EQ(nr, IOPTE_PAGES(nr));
+	EXPECT_EQ(2 * nr - 3, vm_pin(0));
+
+	/* In one that was cut before, and in another one */
+	EXPECT_UNMAP(0, BASE + (nr - 1) * PAGE, 2 * PAGE, 2 * PAGE);
+	LARGE_IS(0, 8, nr - 9);
+	LARGE_IS(EINVAL, nr - 1, 2);
+	LARGE_IS(0, nr + 1, nr - 1);
+	EXPECT_EQ(1, IOPTE_PAGES(nr + 1));
+	EXPECT_UNMAP(0, 0, UINT64_MAX, (2 * nr - 5) * PAGE);
+	LARGE_IS(EINVAL, 0, 2 * nr);
+
+	/* Where nothing was unmapped before, it is as large again */
+	LARGE_MAP();
+	EXPECT_EQ(nr, IOPTE_PAGES(0));
+}
+
+/* Between two of them there is nothing to be cut */
+TEST_F(large, cut_between)
+{
+	unsigned int nr = self->nr;
+
+	ASSERT_EQ(0, set_iommu(self->fd, VFIO_TYPE1_IOMMU));
+	LARGE_MAP();
+	EXPECT_UNMAP(0, BASE, MOCK_HUGE_PAGE_SIZE, MOCK_HUGE_PAGE_SIZE);
+	LARGE_IS(EINVAL, 0, nr);
+	LARGE_IS(0, nr, nr);
+	EXPECT_EQ(nr, IOPTE_PAGES(nr));
+	EXPECT_EQ(nr, vm_pin(0));
+}
+
+/* Whoever forbade large ones has none, before the type is chosen or after */
+TEST_F(large, forbidden)
+{
+	ASSERT_EQ(0, option_set(self->fd, IOMMU_OPTION_HUGE_PAGES, self->ioas,
+				0));
+	ASSERT_EQ(0, set_iommu(self->fd, VFIO_TYPE1_IOMMU));
+	LARGE_MAP();
+	EXPECT_EQ(1, IOPTE_PAGES(0));
+	EXPECT_UNMAP(0, BASE + PAGE, PAGE, PAGE);
+	LARGE_IS(0, 0, 1);
+	LARGE_IS(EINVAL, 1, 1);
+	LARGE_IS(0, 2, 2 * self->nr - 2);
+}
+
+/* It counts for what is mapped then; what is large already can be cut still */
+TEST_F(large, forbidden_later)
+{
+	unsigned int nr = self->nr;
+
+	ASSERT_EQ(0, set_iommu(self->fd, VFIO_TYPE1_IOMMU));
+	ASSERT_EQ(0, dma_map(self->fd, self->buf, BASE, MOCK_HUGE_PAGE_SIZE));
+	ASSERT_EQ(0, option_set(self->fd, IOMMU_OPTION_HUGE_PAGES, self->ioas,
+				0));
+	ASSERT_EQ(0, dma_map(self->fd, self->buf + nr * PAGE,
+			     BASE + nr * PAGE, MOCK_HUGE_PAGE_SIZE));
+	EXPECT_EQ(nr, IOPTE_PAGES(0));
+	EXPECT_EQ(1, IOPTE_PAGES(nr));
+	EXPECT_UNMAP(0, BASE + PAGE, PAGE, PAGE);
+	LARGE_IS(0, 0, 1);
+	LARGE_IS(EINVAL, 1, 1);
+	LARGE_IS(0, 2, 2 * nr - 2);
+}
+
+/* What is dirty is so after a cut */
+TEST_F(large, dirty)
+{
+	__u64 all = 2 * MOCK_HUGE_PAGE_SIZE, one = 1;
+	unsigned int nr = self->nr;
+
+	ASSERT_EQ(0, set_iommu(self->fd, VFIO_TYPE1_IOMMU));
+	LARGE_MAP();
+	ASSERT_EQ(0, hwpt_set_dirty(self->fd, self->hwpt, true));
+	ASSERT_EQ(0, mock_dirty(self->fd, self->hwpt, BASE + 100 * PAGE, PAGE,
+				PAGE, &one, NULL));
+	EXPECT_UNMAP(0, BASE + 5 * PAGE, 3 * PAGE, 3 * PAGE);
+	ASSERT_EQ(0, hwpt_get_dirty(self->fd, self->hwpt, 0, BASE, all, PAGE,
+				    self->bitmap));
+	EXPECT_TRUE(bit_get(self->bitmap, 0));
+	EXPECT_FALSE(bit_get(self->bitmap, 5));
+	EXPECT_TRUE(bit_get(self->bitmap, 100));
+	EXPECT_TRUE(bit_get(self->bitmap, nr - 1));
+	EXPECT_FALSE(bit_get(self->bitmap, nr));
+	/* And clean once that was told; from now on by the page */
+	memset(self->bitmap, 0, 2 * nr / 8);
+	ASSERT_EQ(0, mock_dirty(self->fd, self->hwpt, BASE + 9 * PAGE, PAGE,
+				PAGE, &one, NULL));
+	ASSERT_EQ(0, hwpt_get_dirty(self->fd, self->hwpt, 0, BASE, all, PAGE,
+				    self->bitmap));
+	for (unsigned int i = 0; i < 2 * nr; i++)
+		EXPECT_EQ(i == 9, bit_get(self->bitmap, i));
+}
+
+/* At any page, in a domain of all sizes */
+TEST_F(large, random)
+{
+	__u64 seed = rnd_seed(), state = seed;
+	unsigned int nr = 2 * self->nr, gone = 0;
+	bool *is_gone = calloc(nr, 1);
+
+	TH_LOG("TEST_SEED=%llu", (unsigned long long)seed);
+	ASSERT_NE(NULL, is_gone);
+	ASSERT_EQ(0, set_iommu(self->fd, VFIO_TYPE1_IOMMU));
+	LARGE_MAP();
+	for (unsigned int i = 0; i < 24; i++) {
+		unsigned int page = rnd(&state) % nr;
+		unsigned int n = 1 + rnd(&state) % (nr - page) % 64;
+		unsigned int here = 0;
+
+		for (unsigned int j = page; j < page + n; j++) {
+			here += !is_gone[j];
+			is_gone[j] = true;
+		}
+		gone += here;
+		EXPECT_UNMAP(0, BASE + page * PAGE, n * PAGE, here * PAGE);
+		EXPECT_EQ(nr - gone, vm_pin(0));
+	}
+	for (unsigned int i = 0; i < nr; i++)
+		LARGE_IS(is_gone[i] ? EINVAL : 0, i, 1);
+	free(is_gone);
+}
+
 /* Nothing is cut for an unmap that something else refuses */
 TEST_F(compat, v1_refused)
 {

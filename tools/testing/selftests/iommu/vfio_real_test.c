@@ -1200,6 +1200,55 @@ TEST_F(container, left_while_open)
 	EXPECT_EQ(0x33, self->buf[PAGE]);
 }
 
+/*
+ * A huge page loses a few of its pages, and is what it was but for them. At an odd
+ * IOVA it is no large IOPTE, and yet an IOMMU may have been given it as a whole.
+ */
+static void cut_huge_page(struct __test_metadata *_metadata,
+			  FIXTURE_DATA(container) *self, __u8 *huge, __u64 iova)
+{
+	__u64 len = 3 * PAGE;
+
+	ASSERT_EQ(0, MAP_DMA(huge, iova, huge_size, DMA_RW));
+	memset(huge, 0x51, LEN);
+	ASSERT_TRUE(edu_copy(&self->edu, iova, iova + 6 * PAGE, LEN));
+	EXPECT_EQ(0x51, huge[6 * PAGE]);
+
+	ASSERT_EQ(0, container_unmap(self->container, iova + 5 * PAGE, &len));
+	EXPECT_EQ(3 * PAGE, len);
+	EXPECT_EQ((long)(huge_size / PAGE) - 3, vm_pin(0));
+	memset(huge + 6 * PAGE, 0x52, LEN);
+	ASSERT_TRUE(edu_copy(&self->edu, iova, iova + 6 * PAGE, LEN));
+	EXPECT_EQ(0x52, huge[6 * PAGE]);
+	ASSERT_TRUE(edu_copy(&self->edu, iova, iova + 4 * PAGE, LEN));
+	EXPECT_EQ(0x51, huge[4 * PAGE]);
+	ASSERT_TRUE(edu_copy(&self->edu, iova, iova + 8 * PAGE, LEN));
+	EXPECT_EQ(0x51, huge[8 * PAGE]);
+	ASSERT_TRUE(edu_copy(&self->edu, iova + 8 * PAGE,
+			     iova + huge_size - PAGE, LEN));
+	EXPECT_EQ(0x51, huge[huge_size - PAGE]);
+
+	len = huge_size;
+	ASSERT_EQ(0, container_unmap(self->container, iova, &len));
+	EXPECT_EQ(huge_size - 3 * PAGE, len);
+	EXPECT_EQ(0, vm_pin(0));
+	memset(huge, 0, huge_size);
+}
+
+TEST_F(container, cuts_a_huge_page)
+{
+	__u8 *huge;
+
+	huge = huge_size ? buf_alloc_hugetlb(huge_size) : NULL;
+	if (!huge)
+		SKIP(return, "no huge page: write to nr_hugepages");
+	memset(huge, 0, huge_size);
+	ASSERT_EQ(0, ioctl(self->container, VFIO_SET_IOMMU, VFIO_TYPE1_IOMMU));
+	cut_huge_page(_metadata, self, huge, IOVA);
+	cut_huge_page(_metadata, self, huge, IOVA + PAGE);
+	munmap(huge, huge_size);
+}
+
 /* The device and the group leave */
 #define LEAVE()                                                                \
 	do {                                                                   \
