@@ -6,6 +6,8 @@
  */
 #include <linux/capability.h>
 #include <linux/vfio.h>
+#include <signal.h>
+#include <sys/wait.h>
 
 #include "kselftest_harness.h"
 #include "iommu_utils.h"
@@ -1603,6 +1605,169 @@ TEST_F(compat, pinned)
 	EXPECT_EQ(0, mock_check_pins(self->fd, self->buf, 4 * PAGE, 0));
 	EXPECT_EQ(0, close(file));
 }
+
+#ifdef __x86_64__
+/*
+ * A 32-bit program. Its structures are as they are here, but for what it is not
+ * told of: the bitmap of the dirty log, which it has a shorter pointer to, and the
+ * migration capability, where nothing is aligned to 8.
+ */
+
+typedef __u64 u64_of_32 __attribute__((aligned(4)));
+
+struct migration_of_32 {
+	struct vfio_info_cap_header header;
+	__u32 flags;
+	u64_of_32 pgsize_bitmap;
+	u64_of_32 max_dirty_bitmap_size;
+};
+
+struct map_of_32 {
+	__u32 argsz, flags;
+	u64_of_32 vaddr, iova, size;
+};
+
+struct unmap_of_32 {
+	__u32 argsz, flags;
+	u64_of_32 iova, size;
+};
+
+struct info_of_32 {
+	__u32 argsz, flags;
+	u64_of_32 iova_pgsizes;
+	__u32 cap_offset, pad;
+};
+
+struct ranges_of_32 {
+	struct vfio_info_cap_header header;
+	__u32 nr_iovas, reserved;
+	struct {
+		u64_of_32 start, end;
+	} iova_ranges[];
+};
+
+#define SAME_LAYOUT(a, b, last)                                              \
+	static_assert(sizeof(struct a) == sizeof(struct b) &&                \
+		      offsetof(struct a, last) == offsetof(struct b, last), #a)
+
+SAME_LAYOUT(map_of_32, vfio_iommu_type1_dma_map, size);
+SAME_LAYOUT(unmap_of_32, vfio_iommu_type1_dma_unmap, size);
+SAME_LAYOUT(info_of_32, vfio_iommu_type1_info, cap_offset);
+SAME_LAYOUT(ranges_of_32, vfio_iommu_type1_info_cap_iova_range, iova_ranges);
+static_assert(sizeof(*((struct ranges_of_32 *)0)->iova_ranges) ==
+	      sizeof(struct vfio_iova_range), "ranges");
+static_assert(sizeof(struct migration_of_32) !=
+	      sizeof(struct vfio_iommu_type1_info_cap_migration), "same now");
+
+/* The result, or a negative errno */
+static int ioctl32(int fd, unsigned int cmd, unsigned long arg)
+{
+	long rc;
+
+	asm volatile("int $0x80"
+		     : "=a"(rc)
+		     : "0"(54L), "b"((long)fd), "c"((long)cmd), "d"(arg)
+		     : "memory", "r8", "r9", "r10", "r11");
+	return (int)rc;
+}
+
+/* Without CONFIG_IA32_EMULATION that is a fault */
+static bool has_ioctl32(void)
+{
+	int status = 1;
+	pid_t pid;
+
+	pid = fork();
+	if (!pid) {
+		signal(SIGSEGV, SIG_DFL);
+		ioctl32(-1, 0, 0);
+		_exit(0);
+	}
+	return pid > 0 && waitpid(pid, &status, 0) == pid && !status;
+}
+
+static int dma_unmap32(int fd, struct vfio_iommu_type1_dma_unmap *unmap,
+		       __u32 argsz, __u64 iova, __u64 size, __u32 flags)
+{
+	*unmap = (struct vfio_iommu_type1_dma_unmap){
+		.argsz = argsz,
+		.flags = flags,
+		.iova = iova,
+		.size = size,
+	};
+	return ioctl32(fd, VFIO_IOMMU_UNMAP_DMA, (uintptr_t)unmap);
+}
+
+TEST_F(compat, caller_of_32_bits)
+{
+	struct vfio_iommu_type1_info_cap_iova_range *ranges;
+	struct vfio_iommu_type1_dma_unmap *unmap;
+	struct vfio_iommu_type1_dma_map *map;
+	struct vfio_iommu_type1_info *info;
+	void *low;
+
+	if (!has_ioctl32())
+		SKIP(return, "kernel without CONFIG_IA32_EMULATION");
+	low = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+	ASSERT_NE(MAP_FAILED, low);
+	info = low;
+	map = low;
+	unmap = low;
+
+	EXPECT_EQ(VFIO_API_VERSION,
+		  ioctl32(self->fd, VFIO_GET_API_VERSION, 0));
+	EXPECT_EQ(1, ioctl32(self->fd, VFIO_CHECK_EXTENSION,
+			     VFIO_TYPE1v2_IOMMU));
+	EXPECT_EQ(0, ioctl32(self->fd, VFIO_SET_IOMMU, variant->type));
+	EXPECT_EQ(-EINVAL, ioctl32(self->fd, VFIO_SET_IOMMU,
+				   VFIO_SPAPR_TCE_IOMMU));
+	EXPECT_EQ(-EFAULT, ioctl32(self->fd, VFIO_IOMMU_MAP_DMA, 0));
+
+	*map = (struct vfio_iommu_type1_dma_map){
+		.argsz = sizeof(*map),
+		.flags = DMA_RW,
+		.vaddr = (uintptr_t)self->buf,
+		.iova = BASE,
+		.size = 4 * PAGE,
+	};
+	ASSERT_EQ(0, ioctl32(self->fd, VFIO_IOMMU_MAP_DMA, (uintptr_t)map));
+	EXPECT_EQ(-EEXIST, ioctl32(self->fd, VFIO_IOMMU_MAP_DMA,
+				   (uintptr_t)map));
+	EXPECT_MAPPED(0, BASE, self->buf, 4 * PAGE);
+	EXPECT_PINS(1, self->buf, 4 * PAGE);
+
+	/* The chain begins with what it can read */
+	*info = (struct vfio_iommu_type1_info){ .argsz = PAGE };
+	ASSERT_EQ(0, ioctl32(self->fd, VFIO_IOMMU_GET_INFO, (uintptr_t)info));
+	EXPECT_LE(INFO_SIZE, info->cap_offset);
+	EXPECT_EQ(NULL, info_cap(info, VFIO_IOMMU_TYPE1_INFO_CAP_MIGRATION));
+	EXPECT_NE(NULL, info_cap(info, VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL));
+	ranges = info_cap(info, VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE);
+	ASSERT_NE(NULL, ranges);
+	EXPECT_EQ(1, ranges->nr_iovas);
+	EXPECT_EQ(variant->domains ? TOP : ULONG_MAX,
+		  ranges->iova_ranges[0].end);
+
+	/* Nothing comes of what it would mean something else with */
+	memset(low, 0, PAGE);
+	*(__u32 *)low = 64;
+	((__u32 *)low)[1] = VFIO_IOMMU_DIRTY_PAGES_FLAG_START;
+	EXPECT_EQ(-ENOTTY, ioctl32(self->fd, VFIO_IOMMU_DIRTY_PAGES,
+				   (uintptr_t)low));
+	EXPECT_EQ(-EINVAL,
+		  dma_unmap32(self->fd, unmap, 64, BASE, 4 * PAGE,
+			      VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP));
+
+	EXPECT_EQ(IS_V1 ? 0 : -ENOENT,
+		  dma_unmap32(self->fd, unmap, sizeof(*unmap), BASE, PAGE, 0));
+	EXPECT_EQ(0, dma_unmap32(self->fd, unmap, sizeof(*unmap), 0, 0,
+				 DMA_ALL));
+	EXPECT_EQ((IS_V1 ? 3 : 4) * PAGE, unmap->size);
+	EXPECT_PINS(0, self->buf, 4 * PAGE);
+	munmap(low, PAGE);
+}
+#endif
 
 /*
  * The dirty log
