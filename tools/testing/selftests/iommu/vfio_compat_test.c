@@ -6,6 +6,7 @@
  */
 #include <linux/capability.h>
 #include <linux/vfio.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -1496,6 +1497,79 @@ TEST_F(large, random)
 	for (unsigned int i = 0; i < nr; i++)
 		LARGE_IS(is_gone[i] ? EINVAL : 0, i, 1);
 	free(is_gone);
+}
+
+struct cutter {
+	int fd;
+	__u32 hwpt[2];
+	__u8 *buf;
+	__u64 iova, state;
+	unsigned int nr;
+	int line;	/* where it went wrong, or 0 */
+};
+
+#define CUTTER_TRY(expr)                                                       \
+	do {                                                                   \
+		if (expr) {                                                    \
+			c->line = __LINE__;                                    \
+			return NULL;                                           \
+		}                                                              \
+	} while (0)
+
+/* Maps, cuts in two places, and looks at what is left, all the time */
+static void *cutter_run(void *arg)
+{
+	struct cutter *c = arg;
+	__u64 size;
+
+	for (unsigned int round = 0; round < 40; round++) {
+		unsigned int page = 1 + rnd(&c->state) % (c->nr - 2);
+		unsigned int n = 1 + rnd(&c->state) % (c->nr - page - 1);
+		__u64 start = page * PAGE, end = (page + n) * PAGE;
+
+		CUTTER_TRY(dma_map(c->fd, c->buf, c->iova, c->nr * PAGE));
+		CUTTER_TRY(dma_unmap(c->fd, c->iova + start, end - start,
+				     &size));
+		CUTTER_TRY(size != end - start);
+		for (unsigned int i = 0; i < 2; i++) {
+			CUTTER_TRY(mock_check_map(c->fd, c->hwpt[i], c->iova,
+						  c->buf, start));
+			CUTTER_TRY(mock_check_map(c->fd, c->hwpt[i],
+						  c->iova + end, c->buf + end,
+						  c->nr * PAGE - end));
+		}
+		CUTTER_TRY(dma_unmap(c->fd, c->iova, c->nr * PAGE, &size));
+		CUTTER_TRY(size != c->nr * PAGE - (end - start));
+	}
+	return NULL;
+}
+
+/* Two at a time, with neighbours in the same table */
+TEST_F(large, threads)
+{
+	__u64 seed = rnd_seed();
+	struct cutter cutters[2];
+	pthread_t threads[2];
+
+	TH_LOG("TEST_SEED=%llu", (unsigned long long)seed);
+	ASSERT_EQ(0, set_iommu(self->fd, VFIO_TYPE1_IOMMU));
+	for (unsigned int i = 0; i < 2; i++) {
+		cutters[i] = (struct cutter){
+			.fd = self->fd,
+			.hwpt = { self->plain, self->hwpt },
+			.buf = self->buf + i * self->nr * PAGE,
+			.iova = BASE + i * self->nr * PAGE,
+			.state = seed + i ?: 1,
+			.nr = self->nr,
+		};
+		ASSERT_EQ(0, pthread_create(&threads[i], NULL, cutter_run,
+					    &cutters[i]));
+	}
+	for (unsigned int i = 0; i < 2; i++) {
+		ASSERT_EQ(0, pthread_join(threads[i], NULL));
+		EXPECT_EQ(0, cutters[i].line);
+	}
+	EXPECT_EQ(0, vm_pin(0));
 }
 
 /* Nothing is cut for an unmap that something else refuses */
