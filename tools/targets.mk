@@ -18,6 +18,8 @@ iommufd: the Linux I/O address-space subsystem behind /dev/iommu
                STAGE='static debug real demo' picks stages,
                TESTS='ioas map' picks test programs
   make bench   measures cost in guest instructions
+  make profile tells which functions they go to, for small maps and unmaps
+               THAN=build/bench/intel-profile.csv compares with a former run
   make shell   an interactive shell in the VM
                CONFIG=release (default) debug arm64, IOMMU=as above
   make kernel  builds the kernel, CONFIG=as above
@@ -44,6 +46,9 @@ check:
 bench:
 	@$(tools)/bench/run
 
+profile:
+	@$(tools)/bench/run profile $(if $(THAN),than "$(THAN)")
+
 shell:
 	@$(tools)/vm/run --shell $(CONFIG)
 
@@ -57,4 +62,4 @@ clean:
 	rm -rf $(or $(IOMMUFD_BUILD),$(repo)/build)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check bench shell kernel fetch clean
+.PHONY: help demo check bench profile shell kernel fetch clean

@@ -6,6 +6,7 @@
  *	iommufd-bench counted [ROW...]	instructions, in a VM run with -icount
  *					shift=0; default: all rows
  *	iommufd-bench threads		wall time, in a VM with two CPUs
+ *	iommufd-bench profile		for profile-plugin.c, which does the rest
  */
 #include "floor-client.h"
 #include "report.h"
@@ -95,16 +96,22 @@ static bool is_wanted(const char *name, char **wanted)
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
+	bool is_threads = !strcmp(what, "threads");
+	bool is_profile = !strcmp(what, "profile");
 	struct subjects subjects = {};
 	size_t i;
 
-	if (strcmp(what, "counted") && (strcmp(what, "threads") || argc > 2)) {
-		fprintf(stderr, "usage: %s counted [ROW...]|threads\n", argv[0]);
+	if (strcmp(what, "counted") &&
+	    ((!is_threads && !is_profile) || argc > 2)) {
+		fprintf(stderr, "usage: %s counted [ROW...]|threads|profile\n",
+			argv[0]);
 		return 2;
 	}
 	set_up(&subjects);
-	if (!strcmp(what, "threads"))
+	if (is_threads)
 		rows_threads(&subjects);
+	if (is_profile)
+		rows_profile(&subjects);
 	for (i = 0; !strcmp(what, "counted") && i != ARRAY_SIZE(counted); i++) {
 		if (is_wanted(counted[i].name, argv + 2))
 			counted[i].measure(&subjects);

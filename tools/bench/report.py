@@ -22,6 +22,7 @@ NAMES = {
     'memfd-4k': 'memfd, 4 KiB pages',
     'memfd-hugetlb': 'memfd on hugetlb',
     'small': 'small (4 KiB per ioctl)',
+    'many': 'the same, 2,048 areas',
 }
 # The parts that anybody who maps or unmaps has to pay for
 PARTS = {
@@ -126,7 +127,8 @@ def print_table(out, head, rows):
 
 
 def print_main(out, rows):
-    print('Guest instructions per 4 KiB page (small: per call)\n', file=out)
+    print('Guest instructions per 4 KiB page (small, many: per call)\n',
+          file=out)
     table = []
     for row in rows:
         spread = '' if row['spread'] is None else f'{row["spread"]:.1f} %'

@@ -242,7 +242,7 @@ static void small_nothing(int fd, struct sample *sample)
 	sample_add(sample, ticks() - start);
 }
 
-void rows_small(struct subjects *subjects)
+static void row_small(struct subjects *subjects)
 {
 	int rc_type1 = 0, rc_iommufd = 0, rc_floor = 0;
 	struct pair type1 = {}, iommufd = {};
@@ -288,4 +288,109 @@ void rows_small(struct subjects *subjects)
 	if (rc_iommufd)
 		report_missing("map", "small", "iommufd", "%s",
 			       strerror(rc_iommufd));
+}
+
+/*
+ * One page per call with many areas: all are mapped, and then unmapped in the
+ * same order.
+ */
+#define MANY_CALLS 2048
+
+/**
+ * struct mapper - who maps a page
+ * @subject: struct type1 or struct iommufd_space
+ * @map: a page of memory
+ * @unmap: it
+ */
+struct mapper {
+	void *subject;
+	int (*map)(void *subject, uint64_t iova, void *start);
+	int (*unmap)(void *subject, uint64_t iova);
+};
+
+static int mapper_type1_map(void *subject, uint64_t iova, void *start)
+{
+	return type1_map(subject, iova, start, BENCH_PAGE);
+}
+
+static int mapper_type1_unmap(void *subject, uint64_t iova)
+{
+	return type1_unmap(subject, iova, BENCH_PAGE);
+}
+
+static int mapper_iommufd_map(void *subject, uint64_t iova, void *start)
+{
+	return iommufd_map_user(subject, iova, start, BENCH_PAGE);
+}
+
+static int mapper_iommufd_unmap(void *subject, uint64_t iova)
+{
+	return iommufd_unmap(subject, iova, BENCH_PAGE);
+}
+
+static int measure_many(const struct mapper *mapper,
+			const struct memory *memory, struct pair *pair)
+{
+	uint64_t start, middle;
+	size_t offset;
+	int rc = 0;
+
+	start = ticks();
+	for (offset = 0; !rc && offset != memory->bytes; offset += BENCH_PAGE)
+		rc = mapper->map(mapper->subject, BENCH_IOVA + offset,
+				 memory->start + offset);
+	middle = ticks();
+	for (offset = 0; !rc && offset != memory->bytes; offset += BENCH_PAGE)
+		rc = mapper->unmap(mapper->subject, BENCH_IOVA + offset);
+	if (!rc) {
+		sample_add(&pair->map, middle - start);
+		sample_add(&pair->unmap, ticks() - middle);
+	}
+	return rc;
+}
+
+static void row_many(const char *who, const struct mapper *mapper,
+		     const struct memory *memory)
+{
+	struct pair pair = {};
+	int rc = 0, i;
+
+	for (i = 0; !rc && i != BENCH_REPEAT; i++)
+		rc = measure_many(mapper, memory, &pair);
+	report_pair("map", "many", who, &pair, MANY_CALLS, "insn/call");
+	if (rc)
+		report_missing("map", "many", who, "%s", strerror(rc));
+}
+
+static void rows_many(struct subjects *subjects)
+{
+	const struct mapper type1 = {
+		.subject = &subjects->type1,
+		.map = mapper_type1_map,
+		.unmap = mapper_type1_unmap,
+	};
+	const struct mapper iommufd = {
+		.subject = &subjects->space,
+		.map = mapper_iommufd_map,
+		.unmap = mapper_iommufd_unmap,
+	};
+	struct memory memory;
+	const char *error;
+
+	error = memory_alloc(&memory, MEMORY_ANON, MANY_CALLS * BENCH_PAGE, 0);
+	if (error) {
+		report_missing("map", "many", "all", "%s", error);
+		return;
+	}
+	if (subjects->have_type1)
+		row_many("native", &type1, &memory);
+	if (subjects->have_iommufd)
+		row_many("iommufd", &iommufd, &memory);
+	memory_free(&memory);
+}
+
+void rows_small(struct subjects *subjects)
+{
+	row_small(subjects);
+	rows_many(subjects);
 }

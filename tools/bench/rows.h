@@ -42,6 +42,9 @@ void rows_memory(struct subjects *subjects);
 /* Wall time, two CPUs: threads.c */
 void rows_threads(struct subjects *subjects);
 
+/* Marks for the plugin that counts instructions by function: profile.c */
+void rows_profile(struct subjects *subjects);
+
 /* Where everything is mapped: away from what platforms reserve */
 #define BENCH_IOVA (1ull << 32)
 #define BENCH_REPEAT 3
