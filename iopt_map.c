@@ -86,7 +86,8 @@ static int iopt_find_iova(struct iopt_map *map, unsigned long *iova)
 			       offset_in_page(map->addr), iova);
 }
 
-static int iopt_check_iova(struct iopt_map *map, unsigned long iova)
+static int iopt_check_iova(struct iopt_map *map, unsigned long iova,
+			   struct iova_slot *slot)
 {
 	unsigned long last;
 
@@ -94,7 +95,7 @@ static int iopt_check_iova(struct iopt_map *map, unsigned long iova)
 		return -EINVAL;
 	if (check_add_overflow(iova, map->length - 1, &last))
 		return -EOVERFLOW;
-	return iova_space_check(&map->iopt->space, iova, last);
+	return iova_space_find_slot(&map->iopt->space, iova, last, slot);
 }
 
 /* Each piece has to be mappable by itself */
@@ -129,6 +130,7 @@ static int iopt_map_insert(struct iopt_map *map, unsigned long *iova,
 	struct io_pagetable *iopt = map->iopt;
 	unsigned long start = *iova;
 	struct iopt_area *area;
+	struct iova_slot slot;
 	int rc;
 
 	/* Fits nowhere, whatever the alignment is at the moment */
@@ -139,7 +141,7 @@ static int iopt_map_insert(struct iopt_map *map, unsigned long *iova,
 	if (map->length & (iopt->iova_alignment - 1))
 		return -EINVAL;
 	if (fixed)
-		rc = iopt_check_iova(map, start);
+		rc = iopt_check_iova(map, start, &slot);
 	else
 		rc = iopt_find_iova(map, &start);
 	if (!rc)
@@ -154,7 +156,12 @@ static int iopt_map_insert(struct iopt_map *map, unsigned long *iova,
 	list_for_each_entry(area, &map->areas, item) {
 		area->node.iova += start;
 		area->node.last += start;
-		iova_space_insert(&iopt->space, &area->node);
+		if (fixed) {
+			iova_space_insert_at(&iopt->space, &slot, &area->node);
+			fixed = false;
+		} else {
+			iova_space_insert(&iopt->space, &area->node);
+		}
 	}
 	*iova = start;
 	return 0;

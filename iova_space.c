@@ -32,6 +32,8 @@ RB_DECLARE_CALLBACKS_MAX(static, iova_gap_callbacks, struct iova_node, rb,
 void iova_space_init(struct iova_space *space)
 {
 	space->nodes = RB_ROOT;
+	space->lowest = NULL;
+	space->highest = NULL;
 	space->nr_nodes = 0;
 	space->reserved = RB_ROOT_CACHED;
 	space->allowed = RB_ROOT_CACHED;
@@ -50,6 +52,10 @@ struct iova_node *iova_space_first(const struct iova_space *space,
 {
 	struct rb_node *rb = space->nodes.rb_node;
 	struct iova_node *found = NULL;
+
+	/* What was mapped first is often unmapped first */
+	if (space->lowest && space->lowest->last >= iova)
+		return space->lowest->iova <= last ? space->lowest : NULL;
 
 	while (rb) {
 		struct iova_node *node = to_node(rb);
@@ -81,6 +87,110 @@ struct iova_node *iova_space_next(const struct iova_node *node,
 	return next && next->iova <= last ? next : NULL;
 }
 
+/*
+ * Where an interval would go that begins at an address. IOVA is often handed out
+ * in order, and then there is no need to look at the tree.
+ */
+static void find_slot(const struct iova_space *space, unsigned long iova,
+		      struct iova_slot *slot)
+{
+	struct iova_node *prev = NULL, *next = NULL, *parent = NULL;
+	struct rb_node *rb = space->nodes.rb_node;
+
+	if (space->highest && iova > space->highest->last) {
+		prev = space->highest;
+		parent = prev;
+		rb = NULL;
+	}
+	while (rb) {
+		parent = to_node(rb);
+		if (iova < parent->iova) {
+			next = parent;
+			rb = rb->rb_left;
+		} else {
+			prev = parent;
+			rb = rb->rb_right;
+		}
+	}
+	slot->parent = parent;
+	slot->prev = prev;
+	slot->next = next;
+}
+
+/* A gap has grown: so may have the largest one of the subtrees it is in */
+static void raise_max_gap(struct rb_node *rb, unsigned long gap)
+{
+	for (; rb && to_node(rb)->max_gap < gap; rb = rb_parent(rb))
+		to_node(rb)->max_gap = gap;
+}
+
+/* With a subtree below the node that is right already */
+static void set_gap(struct iova_node *node, unsigned long gap)
+{
+	unsigned long old = node->gap;
+
+	node->gap = gap;
+	if (gap > old)
+		raise_max_gap(&node->rb, gap);
+	else if (gap < old)
+		iova_gap_callbacks.propagate(&node->rb, NULL);
+}
+
+/**
+ * iova_space_find_slot() - find the place for an interval that can be taken
+ * @space: the space
+ * @iova: first byte
+ * @last: last byte
+ * @slot: gets the place for iova_space_insert_at()
+ *
+ * Return: -EINVAL when it meets a reserved range, -EEXIST when it meets a node,
+ * in this order, or 0.
+ */
+int iova_space_find_slot(const struct iova_space *space, unsigned long iova,
+			 unsigned long last, struct iova_slot *slot)
+{
+	if (interval_tree_iter_first((struct rb_root_cached *)&space->reserved,
+				     iova, last))
+		return -EINVAL;
+	find_slot(space, iova, slot);
+	if ((slot->prev && slot->prev->last >= iova) ||
+	    (slot->next && slot->next->iova <= last))
+		return -EEXIST;
+	return 0;
+}
+
+/**
+ * iova_space_insert_at() - take an interval whose place is known
+ * @space: the space
+ * @slot: of iova_space_find_slot() for this interval, with nothing changed since
+ * @node: has @iova and @last set
+ */
+void iova_space_insert_at(struct iova_space *space,
+			  const struct iova_slot *slot, struct iova_node *node)
+{
+	struct iova_node *prev = slot->prev, *next = slot->next;
+	struct rb_node **link = &space->nodes.rb_node;
+	struct rb_node *parent = NULL;
+
+	if (slot->parent) {
+		parent = &slot->parent->rb;
+		link = slot->parent == prev ? &parent->rb_right :
+					      &parent->rb_left;
+	}
+	node->gap = prev ? node->iova - (prev->last + 1) : 0;
+	node->max_gap = node->gap;
+	rb_link_node(&node->rb, parent, link);
+	raise_max_gap(parent, node->gap);
+	if (next)
+		set_gap(next, next->iova - (node->last + 1));
+	else
+		space->highest = node;
+	if (!prev)
+		space->lowest = node;
+	rb_insert_augmented(&node->rb, &space->nodes, &iova_gap_callbacks);
+	space->nr_nodes++;
+}
+
 /**
  * iova_space_insert() - take an interval
  * @space: the space
@@ -88,32 +198,10 @@ struct iova_node *iova_space_next(const struct iova_node *node,
  */
 void iova_space_insert(struct iova_space *space, struct iova_node *node)
 {
-	struct rb_node **link = &space->nodes.rb_node;
-	struct iova_node *prev = NULL, *next = NULL;
-	struct rb_node *parent = NULL;
+	struct iova_slot slot;
 
-	while (*link) {
-		parent = *link;
-		if (node->last < to_node(parent)->iova) {
-			next = to_node(parent);
-			link = &parent->rb_left;
-		} else {
-			prev = to_node(parent);
-			link = &parent->rb_right;
-		}
-	}
-
-	node->gap = node->iova - (prev ? prev->last + 1 : 0);
-	node->max_gap = node->gap;
-	rb_link_node(&node->rb, parent, link);
-	iova_gap_callbacks.propagate(parent, NULL);
-	rb_insert_augmented(&node->rb, &space->nodes, &iova_gap_callbacks);
-	space->nr_nodes++;
-
-	if (next) {
-		next->gap = next->iova - (node->last + 1);
-		iova_gap_callbacks.propagate(&next->rb, NULL);
-	}
+	find_slot(space, node->iova, &slot);
+	iova_space_insert_at(space, &slot, node);
 }
 
 /**
@@ -123,34 +211,27 @@ void iova_space_insert(struct iova_space *space, struct iova_node *node)
  */
 void iova_space_erase(struct iova_space *space, struct iova_node *node)
 {
-	struct iova_node *next = to_node(rb_next(&node->rb));
+	struct iova_node *next = NULL;
 
+	if (node == space->highest)
+		space->highest = to_node(rb_prev(&node->rb));
+	else
+		next = to_node(rb_next(&node->rb));
+
+	/*
+	 * The gap that it leaves is larger than those it was between. Whoever
+	 * has that below already need not be told that the others are gone.
+	 */
+	if (node == space->lowest) {
+		space->lowest = next;
+		if (next)
+			set_gap(next, 0);
+	} else if (next) {
+		set_gap(next, next->gap + node->gap +
+			      (node->last - node->iova) + 1);
+	}
 	rb_erase_augmented(&node->rb, &space->nodes, &iova_gap_callbacks);
 	space->nr_nodes--;
-	if (next) {
-		next->gap += node->gap + (node->last - node->iova) + 1;
-		iova_gap_callbacks.propagate(&next->rb, NULL);
-	}
-}
-
-/**
- * iova_space_check() - can an interval be taken
- * @space: the space
- * @iova: first byte
- * @last: last byte
- *
- * Return: -EINVAL when it meets a reserved range, -EEXIST when it meets a node,
- * in this order, or 0.
- */
-int iova_space_check(const struct iova_space *space, unsigned long iova,
-		     unsigned long last)
-{
-	if (interval_tree_iter_first((struct rb_root_cached *)&space->reserved,
-				     iova, last))
-		return -EINVAL;
-	if (iova_space_first(space, iova, last))
-		return -EEXIST;
-	return 0;
 }
 
 /* The leftmost node of a subtree that is known to have one with that gap */
@@ -233,26 +314,32 @@ static bool fit_gap(struct iova_space *space, const struct iova_fit *fit,
 	return false;
 }
 
+/* Where the gap before a node begins */
+static unsigned long gap_start(const struct iova_space *space,
+			       const struct iova_node *node)
+{
+	return node == space->lowest ? 0 : node->iova - node->gap;
+}
+
 /* Find a place in an interval */
 static bool fit_range(struct iova_space *space, const struct iova_fit *fit,
 		      unsigned long start, unsigned long last,
 		      unsigned long *iova)
 {
 	struct iova_node *node = iova_space_first(space, start, ULONG_MAX);
-	unsigned long gap_start;
+	unsigned long from;
 
 	/* Only nodes with room before them are looked at, except the first */
 	for (; node; node = next_gap(node, fit->length)) {
-		gap_start = max(start, node->iova - node->gap);
-		if (gap_start > last)
+		from = max(start, gap_start(space, node));
+		if (from > last)
 			return false;
-		if (node->iova > gap_start &&
-		    fit_gap(space, fit, gap_start,
-			    min(last, node->iova - 1), iova))
+		if (node->iova > from &&
+		    fit_gap(space, fit, from, min(last, node->iova - 1), iova))
 			return true;
 	}
 
-	node = to_node(rb_last(&space->nodes));
+	node = space->highest;
 	if (node && node->last >= start) {
 		if (node->last >= last)
 			return false;

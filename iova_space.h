@@ -16,7 +16,9 @@
  * @rb: in iova_space.nodes, in ascending order, no two intersect
  * @iova: first byte
  * @last: last byte
- * @gap: free bytes between the node before, or 0, and @iova
+ * @gap: free bytes between the node before and @iova; 0 of the first node, before
+ *	which is free all there is, so that it does not change the whole path to
+ *	the root when areas go in the order of their IOVA
  * @max_gap: the largest @gap in the subtree of @rb
  */
 struct iova_node {
@@ -30,6 +32,8 @@ struct iova_node {
 /**
  * struct iova_space - one IOVA space, 0 to ULONG_MAX
  * @nodes: struct iova_node
+ * @lowest: the first of them, or NULL
+ * @highest: the last of them, or NULL
  * @nr_nodes: how many
  * @reserved: struct iova_reserved; may intersect each other, never a node or
  *	an allowed range
@@ -38,9 +42,23 @@ struct iova_node {
  */
 struct iova_space {
 	struct rb_root nodes;
+	struct iova_node *lowest;
+	struct iova_node *highest;
 	unsigned long nr_nodes;
 	struct rb_root_cached reserved;
 	struct rb_root_cached allowed;
+};
+
+/**
+ * struct iova_slot - a place for an interval among those that are taken
+ * @parent: the node it will be below; one of @prev and @next, or NULL
+ * @prev: the node before, or NULL
+ * @next: the node after, or NULL
+ */
+struct iova_slot {
+	struct iova_node *parent;
+	struct iova_node *prev;
+	struct iova_node *next;
 };
 
 /**
@@ -70,11 +88,29 @@ struct iova_node *iova_space_first(const struct iova_space *space,
 				   unsigned long iova, unsigned long last);
 struct iova_node *iova_space_next(const struct iova_node *node,
 				  unsigned long last);
+int iova_space_find_slot(const struct iova_space *space, unsigned long iova,
+			 unsigned long last, struct iova_slot *slot);
+void iova_space_insert_at(struct iova_space *space,
+			  const struct iova_slot *slot, struct iova_node *node);
 void iova_space_insert(struct iova_space *space, struct iova_node *node);
 void iova_space_erase(struct iova_space *space, struct iova_node *node);
 
-int iova_space_check(const struct iova_space *space, unsigned long iova,
-		     unsigned long last);
+/**
+ * iova_space_check() - can an interval be taken
+ * @space: the space
+ * @iova: first byte
+ * @last: last byte
+ *
+ * Return: 0 or an errno as of iova_space_find_slot().
+ */
+static inline int iova_space_check(const struct iova_space *space,
+				   unsigned long iova, unsigned long last)
+{
+	struct iova_slot slot;
+
+	return iova_space_find_slot(space, iova, last, &slot);
+}
+
 int iova_space_find(struct iova_space *space, unsigned long length,
 		    unsigned long align, unsigned long offset,
 		    unsigned long *iova);

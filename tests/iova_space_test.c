@@ -334,6 +334,139 @@ static void iova_space_random(struct kunit *test)
 	}
 }
 
+/* Whether what is kept in the tree is what one sees by walking it */
+static bool gaps_are_right(const struct iova_space *space)
+{
+	struct rb_node *rb = rb_first(&space->nodes);
+	struct iova_node *prev = NULL;
+	unsigned int nr = 0;
+
+	if (rb && space->lowest != rb_entry(rb, struct iova_node, rb))
+		return false;
+	for (; rb; rb = rb_next(rb)) {
+		struct iova_node *node = rb_entry(rb, struct iova_node, rb);
+		unsigned long max_gap = node->gap;
+
+		if (node->gap != (prev ? node->iova - prev->last - 1 : 0))
+			return false;
+		if (rb->rb_left)
+			max_gap = max(max_gap, rb_entry(rb->rb_left,
+							struct iova_node,
+							rb)->max_gap);
+		if (rb->rb_right)
+			max_gap = max(max_gap, rb_entry(rb->rb_right,
+							struct iova_node,
+							rb)->max_gap);
+		if (node->max_gap != max_gap)
+			return false;
+		prev = node;
+		nr++;
+	}
+	return space->highest == prev && space->nr_nodes == nr;
+}
+
+/* Which node has a slot of the model, as said by looking at each of them */
+static struct iova_node *model_first(struct iova_space_ctx *ctx,
+				     unsigned long iova, unsigned long last)
+{
+	struct iova_node *found = NULL;
+	unsigned int i;
+
+	for (i = 0; i != ARRAY_SIZE(ctx->nodes); i++) {
+		struct iova_node *node = &ctx->nodes[i];
+
+		if (node->last && node->iova <= last && node->last >= iova &&
+		    (!found || node->iova < found->iova))
+			found = node;
+	}
+	return found;
+}
+
+/* Random places: in order, in reverse, in any order, in turns */
+static void iova_space_random_places(struct kunit *test)
+{
+	struct iova_space_ctx *ctx = test->priv;
+	struct iova_space *space = &ctx->space;
+	u64 seed = get_random_u64();
+	unsigned int step, place = 0, i;
+	unsigned long iova, last;
+	struct iova_node *node;
+	struct rnd_state rnd;
+	int rc;
+
+	kunit_info(test, "seed 0x%llx", seed);
+	prandom_seed_state(&rnd, seed);
+	for (step = 0; step != 5000; step++) {
+		i = prandom_u32_state(&rnd);
+		switch (step / 500 % 3) {
+		case 0:
+			place = (place + 1) % MODEL_SLOTS;
+			break;
+		case 1:
+			place = (place ?: MODEL_SLOTS) - 1;
+			break;
+		default:
+			place = i / 256 % MODEL_SLOTS;
+			break;
+		}
+		iova = place * PAGE_SIZE;
+		last = iova + (1 + i / 128 % 4) * (PAGE_SIZE / 2) - 1;
+		node = model_first(ctx, iova, last);
+		KUNIT_ASSERT_PTR_EQ(test, iova_space_first(space, iova, last),
+				    node);
+		rc = iova_space_check(space, iova, last);
+		KUNIT_ASSERT_EQ(test, rc, node ? -EEXIST : 0);
+		if (node) {
+			iova_space_erase(space, node);
+			node->last = 0;
+		} else {
+			node = &ctx->nodes[i % ARRAY_SIZE(ctx->nodes)];
+			if (node->last)
+				continue;
+			node->iova = iova;
+			node->last = last;
+			iova_space_insert(space, node);
+		}
+		KUNIT_ASSERT_TRUE(test, gaps_are_right(space));
+	}
+	for (i = 0; i != ARRAY_SIZE(ctx->nodes); i++) {
+		if (!ctx->nodes[i].last)
+			continue;
+		iova_space_erase(space, &ctx->nodes[i]);
+		KUNIT_ASSERT_TRUE(test, gaps_are_right(space));
+	}
+	KUNIT_EXPECT_NULL(test, space->lowest);
+	KUNIT_EXPECT_NULL(test, space->highest);
+}
+
+/* What goes at either end is not searched for, and is refused all the same */
+static void iova_space_ends(struct kunit *test)
+{
+	struct iova_space_ctx *ctx = test->priv;
+	struct iova_node *low, *high;
+
+	high = take(test, SZ_2M, SZ_4M - 1);
+	low = take(test, SZ_64K, SZ_1M - 1);
+	KUNIT_EXPECT_EQ(test, iova_space_check(&ctx->space, SZ_4M - 1, SZ_8M),
+			-EEXIST);
+	KUNIT_EXPECT_EQ(test, iova_space_check(&ctx->space, 0, SZ_64K),
+			-EEXIST);
+	KUNIT_EXPECT_EQ(test, iova_space_check(&ctx->space, 0, SZ_8M), -EEXIST);
+	KUNIT_EXPECT_PTR_EQ(test, iova_space_first(&ctx->space, 0, SZ_64K),
+			    low);
+	KUNIT_EXPECT_NULL(test, iova_space_first(&ctx->space, 0, SZ_64K - 1));
+
+	/* The room before the first node is found, and after the last one */
+	expect_find(test, SZ_32K, SZ_32K, 0, SZ_32K);
+	expect_find(test, SZ_2M, SZ_4K, 0, SZ_4M);
+	iova_space_erase(&ctx->space, low);
+	expect_find(test, SZ_1M, SZ_4K, 0, SZ_4K);
+	expect_find(test, SZ_2M, SZ_4K, 0, SZ_4M);
+	iova_space_erase(&ctx->space, high);
+	expect_find(test, SZ_2M, SZ_4K, 0, SZ_4K);
+	KUNIT_EXPECT_TRUE(test, gaps_are_right(&ctx->space));
+}
+
 static struct kunit_case iova_space_cases[] = {
 	KUNIT_CASE(iova_space_edges),
 	KUNIT_CASE(iova_space_whole),
@@ -343,6 +476,8 @@ static struct kunit_case iova_space_cases[] = {
 	KUNIT_CASE(iova_space_allowed_against_reserved),
 	KUNIT_CASE(iova_space_usable),
 	KUNIT_CASE(iova_space_random),
+	KUNIT_CASE(iova_space_random_places),
+	KUNIT_CASE(iova_space_ends),
 	{}
 };
 
