@@ -199,6 +199,58 @@ static int ioctl_check_tail(const void __user *uptr, size_t len)
 	return 0;
 }
 
+/* Read the structure of a call, whatever its size; checks the command, too */
+static noinline int ioctl_read_any(const struct iommufd_ioctl_op *op,
+				   unsigned int cmd, struct iommufd_ucmd *ucmd)
+{
+	int rc;
+
+	/* Every structure starts with its size as the caller knows it */
+	if (get_user(ucmd->user_size, (u32 __user *)ucmd->ubuffer))
+		return -EFAULT;
+	if (op->cmd != cmd)
+		return -ENOIOCTLCMD;
+	if (ucmd->user_size < op->min_size)
+		return -EINVAL;
+	if (ucmd->user_size > PAGE_SIZE) {
+		rc = ioctl_check_tail(ucmd->ubuffer + op->size,
+				      ucmd->user_size - op->size);
+		if (rc)
+			return rc;
+		/* The rest is zero: the caller means what this kernel knows */
+		ucmd->user_size = op->size;
+	}
+	return copy_struct_from_user(ucmd->cmd, op->size, ucmd->ubuffer,
+				     ucmd->user_size);
+}
+
+/*
+ * Read a structure that is as large as this kernel's, and a multiple of a word.
+ * Others and what goes wrong are left to ioctl_read_any(). Calls come by the
+ * million, and to copy a few words one by one costs least.
+ */
+static __always_inline bool ioctl_read_words(const struct iommufd_ioctl_op *op,
+					     struct iommufd_ucmd *ucmd)
+{
+	const unsigned long __user *from = ucmd->ubuffer;
+	unsigned long *to = ucmd->cmd;
+	unsigned int nr = op->size / sizeof(*to);
+	unsigned int i;
+
+	if (op->size % sizeof(*to))
+		return false;
+	scoped_user_read_access_size(from, op->size, efault) {
+		unsafe_get_user(ucmd->user_size, (u32 __user *)from, efault);
+		if (ucmd->user_size != op->size)
+			return false;
+		for (i = 0; i != nr; i++)
+			unsafe_get_user(to[i], from + i, efault);
+	}
+	return true;
+efault:
+	return false;
+}
+
 static long iommufd_fops_ioctl(struct file *filp, unsigned int cmd,
 			       unsigned long arg)
 {
@@ -219,28 +271,12 @@ static long iommufd_fops_ioctl(struct file *filp, unsigned int cmd,
 		return iommufd_vfio_ioctl(ictx, cmd, arg);
 	nr = array_index_nospec(nr, ARRAY_SIZE(iommufd_ioctl_ops));
 
-	/* Every structure starts with its size as the caller knows it */
-	if (get_user(ucmd.user_size, (u32 __user *)ucmd.ubuffer))
-		return -EFAULT;
-
 	op = &iommufd_ioctl_ops[nr];
-	if (op->cmd != cmd)
-		return -ENOIOCTLCMD;
-	if (ucmd.user_size < op->min_size)
-		return -EINVAL;
-	if (ucmd.user_size > PAGE_SIZE) {
-		ret = ioctl_check_tail(ucmd.ubuffer + op->size,
-				       ucmd.user_size - op->size);
+	if (unlikely(op->cmd != cmd || !ioctl_read_words(op, &ucmd))) {
+		ret = ioctl_read_any(op, cmd, &ucmd);
 		if (ret)
 			return ret;
-		/* The rest is zero: the caller means what this kernel knows */
-		ucmd.user_size = op->size;
 	}
-
-	ret = copy_struct_from_user(&buf, op->size, ucmd.ubuffer,
-				    ucmd.user_size);
-	if (ret)
-		return ret;
 
 	ret = op->execute(&ucmd);
 	if (ucmd.new_obj) {
