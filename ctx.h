@@ -110,8 +110,12 @@ struct file;
 struct file_operations;
 struct inode;
 struct iommufd_ioas;
+struct iommufd_object;
 struct iommufd_object_ops;
 struct vm_area_struct;
+
+/* IDs are given out from the lowest on; most contexts need no more than these */
+#define IOMMUFD_LOW_OBJECTS 64
 
 /**
  * struct iommufd_ctx - everything reached from one open file
@@ -120,6 +124,8 @@ struct vm_area_struct;
  *	an access. User space has the others.
  * @object_ops: how to take an object down, by its type; constant
  * @objects: ID to object; see object.h for its rules
+ * @low_objects: those of them with the lowest IDs, which are found without a walk
+ *	through @objects; changes with it, under its xa_lock
  * @groups: iommufd_group.key to struct iommufd_group; own lock, see group.c
  * @ioas_creation_lock: write side excludes IOAS creation, for operations over
  *	every IOAS of the context
@@ -141,6 +147,7 @@ struct iommufd_ctx {
 	atomic_t holders;
 	const struct iommufd_object_ops *object_ops;
 	struct xarray objects;
+	struct iommufd_object __rcu *low_objects[IOMMUFD_LOW_OBJECTS];
 	struct xarray groups;
 	struct rw_semaphore ioas_creation_lock;
 	struct sw_msi_ctx sw_msi;

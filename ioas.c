@@ -221,7 +221,7 @@ int iommufd_ioas_map(struct iommufd_ucmd *ucmd)
 			   &ucmd->ictx->map_policy);
 	if (rc)
 		return rc;
-	return put_user(iova, &ucmd_map->iova);
+	return put_user_inline(iova, &ucmd_map->iova);
 }
 
 /* IOMMU_IOAS_MAP_FILE */
@@ -310,7 +310,7 @@ int iommufd_ioas_unmap(struct iommufd_ucmd *ucmd)
 		rc = iopt_unmap(&ioas->iopt, cmd->iova, cmd->length, &unmapped);
 	if (rc)
 		return rc;
-	return put_user(unmapped, &ucmd_unmap->length);
+	return put_user_inline(unmapped, &ucmd_unmap->length);
 }
 
 /* IOMMU_IOAS_CHANGE_PROCESS */

@@ -7,6 +7,8 @@
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/list.h>
+#include <linux/nospec.h>
+#include <linux/rcupdate.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/wait_bit.h>
@@ -81,6 +83,8 @@ void iommufd_object_finalize(struct iommufd_ctx *ictx,
 
 	xa_lock(&ictx->objects);
 	old = xas_store(&xas, obj);
+	if (obj->id < IOMMUFD_LOW_OBJECTS)
+		rcu_assign_pointer(ictx->low_objects[obj->id], obj);
 	xa_unlock(&ictx->objects);
 	WARN_ON_ONCE(!xa_is_zero(old));
 }
@@ -130,6 +134,16 @@ void iommufd_object_abort_and_destroy(struct iommufd_ctx *ictx,
 	iommufd_object_abort(ictx, obj);
 }
 
+/* Under RCU; NULL when no object with that ID can be found */
+static struct iommufd_object *iommufd_object_load(struct iommufd_ctx *ictx,
+						  u32 id)
+{
+	if (id >= IOMMUFD_LOW_OBJECTS)
+		return xa_load(&ictx->objects, id);
+	id = array_index_nospec(id, IOMMUFD_LOW_OBJECTS);
+	return rcu_dereference(ictx->low_objects[id]);
+}
+
 /**
  * iommufd_get_object() - look an object up for the duration of an operation
  * @ictx: context
@@ -148,7 +162,7 @@ struct iommufd_object *iommufd_get_object(struct iommufd_ctx *ictx, u32 id,
 		return ERR_PTR(-ENOENT);
 
 	guard(rcu)();
-	obj = xa_load(&ictx->objects, id);
+	obj = iommufd_object_load(ictx, id);
 	if (!obj || (type != IOMMUFD_OBJ_ANY && obj->type != type) ||
 	    !iommufd_lock_obj(obj))
 		return ERR_PTR(-ENOENT);
@@ -164,6 +178,8 @@ static void iommufd_object_set_slot(struct iommufd_ctx *ictx,
 
 	if (ictx->vfio_ioas && (void *)ictx->vfio_ioas == obj)
 		WRITE_ONCE(ictx->vfio_ioas, NULL);
+	if (obj->id < IOMMUFD_LOW_OBJECTS)
+		RCU_INIT_POINTER(ictx->low_objects[obj->id], NULL);
 	if (entry)
 		xas_store(&xas, entry);
 	else
