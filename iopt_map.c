@@ -98,29 +98,19 @@ static int iopt_check_iova(struct iopt_map *map, unsigned long iova,
 	return iova_space_find_slot(&map->iopt->space, iova, last, slot);
 }
 
-/* Each piece has to be mappable by itself */
+/* Each piece has to be mappable by itself, and then, writable if asked for */
 static int iopt_check_pieces(struct iopt_map *map)
 {
 	struct iopt_area *area;
+	int rc = 0;
 
 	list_for_each_entry(area, &map->areas, item) {
 		if (!area_is_aligned(area, map->iopt->iova_alignment))
 			return -EINVAL;
+		if ((map->prot & IOMMU_WRITE) && !area->pages->writable)
+			rc = -EPERM;
 	}
-	return 0;
-}
-
-static int iopt_check_writable(struct iopt_map *map)
-{
-	struct iopt_area *area;
-
-	if (!(map->prot & IOMMU_WRITE))
-		return 0;
-	list_for_each_entry(area, &map->areas, item) {
-		if (!area->pages->writable)
-			return -EPERM;
-	}
-	return 0;
+	return rc;
 }
 
 /* Take the IOVA up, with areas that nobody can use yet */
@@ -146,8 +136,6 @@ static int iopt_map_insert(struct iopt_map *map, unsigned long *iova,
 		rc = iopt_find_iova(map, &start);
 	if (!rc)
 		rc = iopt_check_pieces(map);
-	if (!rc)
-		rc = iopt_check_writable(map);
 	if (!rc && iopt->space.nr_nodes >= map->policy->max_areas)
 		rc = -ENOSPC;
 	if (rc)
@@ -186,7 +174,7 @@ static int iopt_map_finish(struct iopt_map *map, unsigned long *iova,
 
 	down_write(&iopt->iova_rwsem);
 	list_for_each_entry(area, &map->areas, item) {
-		if (rc)
+		if (unlikely(rc))
 			iova_space_erase(&iopt->space, &area->node);
 		else
 			area->state = AREA_LIVE;

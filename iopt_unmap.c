@@ -19,12 +19,17 @@
 /* An unmap gives accesses this many chances to drop their pins */
 #define UNMAP_MAX_ROUNDS 100
 
+/*
+ * An unmap mostly is one of a single small area, and they come by the million:
+ * what each of them goes through is one function in the end.
+ */
+
 /* Mark everything in an interval as leaving, or nothing of it */
-static int iopt_unmap_begin(struct io_pagetable *iopt, unsigned long iova,
-			    unsigned long last, struct list_head *areas)
+static __always_inline int
+iopt_unmap_begin(struct io_pagetable *iopt, unsigned long iova,
+		 unsigned long last, struct list_head *areas)
 {
 	struct iopt_area *area;
-
 	int rc = 0;
 
 	guard(rwsem_write)(&iopt->iova_rwsem);
@@ -49,14 +54,13 @@ static int iopt_unmap_begin(struct io_pagetable *iopt, unsigned long iova,
 	return rc;
 }
 
-/* Wait for those who work on the area, and have accesses drop their pins */
-static int iopt_unmap_drain(struct io_pagetable *iopt, struct iopt_area *area)
+static noinline int iopt_unmap_wait(struct io_pagetable *iopt,
+				    struct iopt_area *area)
 {
 	unsigned int rounds = 0;
 	int rc;
 
-	/* Nothing starts any more, except to unpin */
-	while (!area_is_idle(area)) {
+	do {
 		if (wait_var_event_killable(&area->busy,
 					    !atomic_read_acquire(&area->busy)))
 			return -EINTR;
@@ -70,12 +74,33 @@ static int iopt_unmap_drain(struct io_pagetable *iopt, struct iopt_area *area)
 			return rc;
 		if (rounds > 1)
 			usleep_range(10, 100);
+	} while (!area_is_idle(area));
+	return 0;
+}
+
+/*
+ * Wait for those who work on the areas, and have accesses drop their pins.
+ * Nothing starts any more, except to unpin.
+ */
+static __always_inline int iopt_unmap_drain(struct io_pagetable *iopt,
+					    struct list_head *areas)
+{
+	struct iopt_area *area;
+	int rc;
+
+	list_for_each_entry(area, areas, item) {
+		if (likely(area_is_idle(area)))
+			continue;
+		rc = iopt_unmap_wait(iopt, area);
+		if (rc)
+			return rc;
 	}
 	return 0;
 }
 
 /* Make areas that do not leave usable again */
-static void iopt_unmap_abort(struct io_pagetable *iopt, struct list_head *areas)
+static noinline void iopt_unmap_abort(struct io_pagetable *iopt,
+				      struct list_head *areas)
 {
 	struct iopt_area *area;
 
@@ -84,8 +109,8 @@ static void iopt_unmap_abort(struct io_pagetable *iopt, struct list_head *areas)
 		area->state = AREA_LIVE;
 }
 
-static void iopt_unmap_remove(struct io_pagetable *iopt,
-			      struct list_head *areas)
+static __always_inline void iopt_unmap_remove(struct io_pagetable *iopt,
+					      struct list_head *areas)
 {
 	struct iopt_area *area;
 
@@ -117,7 +142,6 @@ static unsigned long iopt_unmap_free(struct list_head *areas)
 static int iopt_unmap_range(struct io_pagetable *iopt, unsigned long iova,
 			    unsigned long last, unsigned long *unmapped)
 {
-	struct iopt_area *area;
 	LIST_HEAD(areas);
 	int rc;
 
@@ -126,12 +150,9 @@ static int iopt_unmap_range(struct io_pagetable *iopt, unsigned long iova,
 	if (rc || list_empty(&areas))
 		return rc;
 
-	list_for_each_entry(area, &areas, item) {
-		rc = iopt_unmap_drain(iopt, area);
-		if (rc)
-			goto err_abort;
-	}
-	rc = down_read_killable(&iopt->domains_rwsem);
+	rc = iopt_unmap_drain(iopt, &areas);
+	if (!rc)
+		rc = down_read_killable(&iopt->domains_rwsem);
 	if (rc)
 		goto err_abort;
 	iopt_unmap_remove(iopt, &areas);
@@ -198,7 +219,6 @@ int iopt_unmap_report(struct io_pagetable *iopt, unsigned long iova,
 		      unsigned long length, u64 __user *data,
 		      unsigned long *unmapped)
 {
-	struct iopt_area *area;
 	LIST_HEAD(areas);
 	int rc;
 
@@ -209,13 +229,10 @@ int iopt_unmap_report(struct io_pagetable *iopt, unsigned long iova,
 	rc = iopt_unmap_begin(iopt, iova, iova + (length - 1), &areas);
 	if (rc)
 		return rc;
-	list_for_each_entry(area, &areas, item) {
-		rc = iopt_unmap_drain(iopt, area);
-		if (rc)
-			goto err_abort;
-	}
-	rc = iopt_log_report(iopt, iova, length, data, iopt_unmap_reported,
-			     &areas);
+	rc = iopt_unmap_drain(iopt, &areas);
+	if (!rc)
+		rc = iopt_log_report(iopt, iova, length, data,
+				     iopt_unmap_reported, &areas);
 	if (rc)
 		goto err_abort;
 	*unmapped = iopt_unmap_free(&areas);
@@ -261,7 +278,7 @@ void iopt_unmap_container(struct io_pagetable *iopt)
 		}
 	}
 	list_for_each_entry_safe(area, next, &areas, item) {
-		if (iopt_unmap_drain(iopt, area))
+		if (!area_is_idle(area) && iopt_unmap_wait(iopt, area))
 			list_move_tail(&area->item, &kept);
 	}
 	iopt_unmap_abort(iopt, &kept);
