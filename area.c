@@ -30,7 +30,7 @@ static struct iopt_area *own_area(struct iopt_pages *pages)
 
 /**
  * iopt_area_init() - describe a mapping that is not there yet
- * @area: the area, zeroed
+ * @area: the area, with any content; the caller sets its @node and @item
  * @iopt: the IOVA space it will be in
  * @pages: its backing; takes over a reference
  * @offset: bytes from the start of @pages
@@ -43,6 +43,14 @@ void iopt_area_init(struct iopt_area *area, struct io_pagetable *iopt,
 	area->pages = pages;
 	area->offset = offset;
 	area->prot = prot | pages->ops->prot;
+	area->state = AREA_BUILDING;
+	area->pinned = false;
+	area->large = false;
+	area->container = false;
+	atomic_set(&area->busy, 0);
+	atomic_set(&area->pins, 0);
+	atomic_set(&area->locks, 0);
+	atomic_set(&area->all_dirty, 0);
 	area->access_pins = RB_ROOT_CACHED;
 	INIT_LIST_HEAD(&area->maps);
 }
@@ -60,7 +68,7 @@ struct iopt_area *iopt_area_alloc(struct io_pagetable *iopt,
 				  struct iopt_pages *pages,
 				  unsigned long offset, int prot)
 {
-	struct iopt_area *area = kzalloc_obj(*area, GFP_KERNEL_ACCOUNT);
+	struct iopt_area *area = kmalloc_obj(*area, GFP_KERNEL_ACCOUNT);
 
 	if (!area)
 		return NULL;

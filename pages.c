@@ -12,7 +12,7 @@
 
 /**
  * iopt_pages_init() - make a backing, for those who know where it comes from
- * @pages: the backing, zeroed
+ * @pages: the backing, with any content
  * @ops: where that is
  * @mode: where its pages are counted, see account_mode_of_caller()
  * @start: address or offset of the first byte
@@ -38,7 +38,13 @@ int iopt_pages_init(struct iopt_pages *pages, const struct iopt_pages_ops *ops,
 	pages->npages = DIV_ROUND_UP(bytes, PAGE_SIZE);
 	pages->start = start & PAGE_MASK;
 	pages->writable = writable;
+	pages->frames = NULL;
 	pages->extents = RB_ROOT_CACHED;
+	/* Not in use; whoever uses them sets the rest */
+	pages->first_extent.store = NULL;
+	pages->first_store.extents = 0;
+	pages->apart_first = 0;
+	pages->apart_last = 0;
 	pages_owner_init(&pages->owner, account_mode_of_caller(mode));
 	return 0;
 }
@@ -51,7 +57,8 @@ void iopt_pages_free(struct iopt_pages *pages)
 {
 	WARN_ON(!RB_EMPTY_ROOT(&pages->extents.rb_root));
 
-	pages->ops->free(pages);
+	if (pages->ops->free)
+		pages->ops->free(pages);
 	pages_owner_put(&pages->owner);
 	mutex_destroy(&pages->mutex);
 	kfree(pages);

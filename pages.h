@@ -92,7 +92,7 @@ struct pages_window {
  * @prot: IOMMU_CACHE for memory, IOMMU_MMIO for a device's
  * @any_owner: the memory is of no address space, so that any process can be
  *	made its owner
- * @free: let go of the source; nothing of it is pinned or mapped
+ * @free: optional: let go of the source; nothing of it is pinned or mapped
  * @pin: memory: pin pages from index @first on, at most @npages of them, and add
  *	at least one to pages_pin.runs. Called with iopt_pages.mutex held, as
  *	often as it takes.

@@ -181,13 +181,8 @@ static int user_copy(struct pages_copy *copy)
 	return pages_copy_by_pin(copy, user_pin_few);
 }
 
-static void user_free(struct iopt_pages *pages)
-{
-}
-
 static const struct iopt_pages_ops user_memory_ops = {
 	.prot = IOMMU_CACHE,
-	.free = user_free,
 	.pin = user_pin,
 	.refused = user_refused,
 	.copy = user_copy,
@@ -195,7 +190,7 @@ static const struct iopt_pages_ops user_memory_ops = {
 
 /**
  * iopt_user_memory_init() - make a backing of the caller's memory
- * @pages: the backing, zeroed
+ * @pages: the backing, with any content
  * @mode: where its pages are counted, see account_mode_of_caller()
  * @uaddr: address of the first byte; does not have to be mapped yet
  * @length: bytes, more than 0; @uaddr + @length does not wrap
