@@ -47,7 +47,7 @@ static int map_small(const struct pages_window *window, unsigned long iova,
 	return 0;
 }
 
-static int map_range(const struct pages_window *window, unsigned long iova,
+static __always_inline int map_range(const struct pages_window *window, unsigned long iova,
 		     phys_addr_t phys, unsigned long length)
 {
 	if (!window->large)
@@ -70,24 +70,11 @@ static int walk_part(struct pages_walk *walk, struct iopt_pages *pages,
 	return 0;
 }
 
-/**
- * iopt_pages_map() - map a part of a backing in a domain
- * @pages: the backing, with its page frames there to be read: acquired, under
- *	iopt_pages.mutex, or of a revocable source that is frozen
- * @window: the part, where nothing is mapped yet
- *
- * What is contiguous goes in one call, so that large IOPTEs can form.
- *
- * Return: 0, or with nothing mapped -EINTR when the caller is killed, and errors
- * of iommu_map().
- */
-int iopt_pages_map(struct iopt_pages *pages, const struct pages_window *window)
+static int map_runs(struct iopt_pages *pages, const struct pages_window *window,
+		    unsigned long index, unsigned long last)
 {
 	unsigned long last_byte = window->iova + (window->length - 1);
 	unsigned long skip = offset_in_page(window->offset);
-	unsigned long index = window->offset >> PAGE_SHIFT;
-	unsigned long last = (window->offset + (window->length - 1)) >>
-			     PAGE_SHIFT;
 	unsigned long iova = window->iova;
 	struct pages_walk walk __uninitialized;
 	unsigned long pfn, nr, length;
@@ -134,4 +121,33 @@ err_unmap:
 	if (iova != window->iova)
 		iommu_unmap(window->domain, window->iova, iova - window->iova);
 	return rc;
+}
+
+/**
+ * iopt_pages_map() - map a part of a backing in a domain
+ * @pages: the backing, with its page frames there to be read: acquired, under
+ *	iopt_pages.mutex, or of a revocable source that is frozen
+ * @window: the part, where nothing is mapped yet
+ *
+ * What is contiguous goes in one call, so that large IOPTEs can form.
+ *
+ * Return: 0, or with nothing mapped -EINTR when the caller is killed, and errors
+ * of iommu_map().
+ */
+int iopt_pages_map(struct iopt_pages *pages, const struct pages_window *window)
+{
+	unsigned long index = window->offset >> PAGE_SHIFT;
+	unsigned long last = (window->offset + (window->length - 1)) >>
+			     PAGE_SHIFT;
+	unsigned long pfn;
+	int rc;
+
+	if (!iopt_pages_one_run(pages, index, last, &pfn))
+		return map_runs(pages, window, index, last);
+	rc = look();
+	if (rc)
+		return rc;
+	return map_range(window, window->iova,
+			 PFN_PHYS(pfn) + offset_in_page(window->offset),
+			 window->length);
 }

@@ -72,15 +72,6 @@ static const u32 *run_unpack(const u32 *word, unsigned long *pfn,
 }
 
 /**
- * pfn_runs_init() - make an empty sequence
- * @runs: the sequence
- */
-void pfn_runs_init(struct pfn_runs *runs)
-{
-	*runs = (struct pfn_runs){};
-}
-
-/**
  * pfn_runs_free() - free a sequence's memory
  * @runs: the sequence, of no use until it is made anew
  */

@@ -61,7 +61,28 @@ struct pfn_cursor {
 	const struct pfn_chunk *next;
 };
 
-void pfn_runs_init(struct pfn_runs *runs);
+/**
+ * pfn_runs_init() - make an empty sequence
+ * @runs: the sequence
+ */
+static inline void pfn_runs_init(struct pfn_runs *runs)
+{
+	*runs = (struct pfn_runs){};
+}
+
+/**
+ * pfn_runs_is_one() - are all page frames consecutive
+ * @runs: the sequence
+ *
+ * Then they begin with @runs->tail_pfn, and there is no need for a cursor.
+ *
+ * Return: whether they are.
+ */
+static inline bool pfn_runs_is_one(const struct pfn_runs *runs)
+{
+	return runs->npages == runs->tail_npages;
+}
+
 void pfn_runs_free(struct pfn_runs *runs);
 void pfn_runs_drop(struct pfn_runs *runs, unsigned long index,
 		   unsigned long npages);

@@ -107,6 +107,11 @@ void pages_unpin(struct pfn_runs *runs, unsigned long first,
 	struct pfn_cursor cur __uninitialized;
 	unsigned long pfn, nr;
 
+	if (likely(npages && pfn_runs_is_one(runs))) {
+		unpin_run(runs->tail_pfn + first, npages, dirty);
+		cond_resched();
+		return;
+	}
 	pfn_cursor_seek(&cur, runs, first, npages);
 	while ((nr = pfn_cursor_next(&cur, &pfn))) {
 		unpin_run(pfn, nr, dirty);
