@@ -195,6 +195,29 @@ err_free:
 	return ERR_PTR(rc);
 }
 
+/* Whether an extent is exactly an interval, and there is no other one */
+static bool extent_is_all(const struct iopt_pages *pages,
+			  const struct pages_extent *extent,
+			  unsigned long first, unsigned long last)
+{
+	return pages->extents.rb_root.rb_node == &extent->node.rb &&
+	       !extent->node.rb.rb_left && !extent->node.rb.rb_right &&
+	       extent->node.start == first && extent->node.last == last;
+}
+
+/* Of an extent that is in no tree any more; what there was stays charged */
+static __always_inline void extent_drop(struct iopt_pages *pages,
+					struct pages_extent *extent)
+{
+	unsigned long npages = extent_npages(extent);
+
+	pages_unpin(&extent->store->runs,
+		    extent->node.start - extent->store->first, npages,
+		    pages->writable);
+	extent_leave(pages, extent);
+	extent_free(pages, extent);
+}
+
 /* Returns how many pages there were; they stay charged */
 static unsigned long extent_unpin(struct iopt_pages *pages,
 				  struct pages_extent *extent)
@@ -202,11 +225,7 @@ static unsigned long extent_unpin(struct iopt_pages *pages,
 	unsigned long npages = extent_npages(extent);
 
 	interval_tree_remove(&extent->node, &pages->extents);
-	pages_unpin(&extent->store->runs,
-		    extent->node.start - extent->store->first, npages,
-		    pages->writable);
-	extent_leave(pages, extent);
-	extent_free(pages, extent);
+	extent_drop(pages, extent);
 	return npages;
 }
 
@@ -487,22 +506,12 @@ static void extents_settle(struct iopt_pages *pages, unsigned long first,
 	pages->apart_last = last;
 }
 
-/**
- * iopt_pages_release() - give up an interval
- * @pages: the backing
- * @first: first page of what was acquired
- * @last: last page of what was acquired
- *
- * Unpins what nobody else has acquired. Cannot fail, and allocates nothing.
- */
-void iopt_pages_release(struct iopt_pages *pages, unsigned long first,
-			unsigned long last)
+static noinline void extents_release(struct iopt_pages *pages,
+				     unsigned long first, unsigned long last)
 {
 	struct pages_extent *extent, *next;
 	unsigned long unpinned = 0;
 	bool kept = false;
-
-	lockdep_assert_held(&pages->mutex);
 
 	for (extent = extent_first(pages, first, last); extent; extent = next) {
 		next = NULL;
@@ -523,6 +532,32 @@ void iopt_pages_release(struct iopt_pages *pages, unsigned long first,
 		extents_settle(pages, first, last);
 	if (unpinned)
 		pages_owner_uncharge(&pages->owner, unpinned);
+}
+
+/**
+ * iopt_pages_release() - give up an interval
+ * @pages: the backing
+ * @first: first page of what was acquired
+ * @last: last page of what was acquired
+ *
+ * Unpins what nobody else has acquired. Cannot fail, and allocates nothing.
+ */
+void iopt_pages_release(struct iopt_pages *pages, unsigned long first,
+			unsigned long last)
+{
+	struct pages_extent *extent = &pages->first_extent;
+
+	lockdep_assert_held(&pages->mutex);
+
+	/* A mapping that nobody shares */
+	if (likely(extent_is_all(pages, extent, first, last) &&
+		   extent->users == 1)) {
+		pages->extents = RB_ROOT_CACHED;
+		extent_drop(pages, extent);
+		pages_owner_uncharge(&pages->owner, last - first + 1);
+		return;
+	}
+	extents_release(pages, first, last);
 }
 
 /**
