@@ -146,16 +146,15 @@ static unsigned long count_contiguous(struct page **array, unsigned long nr)
 }
 
 /**
- * pages_pin_append() - note pages that are pinned
+ * pages_pin_append_many() - pages_pin_append() of any number
  * @pin: memory that is being pinned
  * @array: the pages
  * @nr: how many
  *
- * Return: 0, or an errno of pfn_runs_append() with those that were not noted
- * unpinned.
+ * Return: as there.
  */
-int pages_pin_append(struct pages_pin *pin, struct page **array,
-		     unsigned long nr)
+int pages_pin_append_many(struct pages_pin *pin, struct page **array,
+			  unsigned long nr)
 {
 	unsigned long part;
 	int rc;

@@ -34,8 +34,26 @@ void pages_unpin(struct pfn_runs *runs, unsigned long first,
 		 unsigned long npages, bool dirty);
 
 /* For iopt_pages_ops.pin */
-int pages_pin_append(struct pages_pin *pin, struct page **array,
-		     unsigned long nr);
+int pages_pin_append_many(struct pages_pin *pin, struct page **array,
+			  unsigned long nr);
+
+/**
+ * pages_pin_append() - note pages that are pinned
+ * @pin: memory that is being pinned
+ * @array: the pages
+ * @nr: how many
+ *
+ * Return: 0, or an errno of pfn_runs_append() with those that were not noted
+ * unpinned.
+ */
+static inline int pages_pin_append(struct pages_pin *pin, struct page **array,
+				   unsigned long nr)
+{
+	/* What goes wrong does so again there, and is undone */
+	if (nr == 1 && !pfn_runs_append(pin->runs, page_to_pfn(*array), 1))
+		return 0;
+	return pages_pin_append_many(pin, array, nr);
+}
 
 /**
  * pages_pin_append_folio() - pin a part of a folio and note that

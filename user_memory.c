@@ -65,6 +65,10 @@ static int user_pin(struct pages_pin *pin, unsigned long first,
 	if (unlikely(nr <= 0))
 		return nr ?: -EFAULT;
 
+	/* There is no next look for which to tell */
+	if (nr == npages && !pin->hugetlb)
+		return pages_pin_append(pin, array, nr);
+
 	folio = page_folio(array[nr - 1]);
 	if (pin->hugetlb && folio_test_hugetlb(folio)) {
 		first = folio_page_idx(folio, array[0]);
