@@ -30,9 +30,9 @@ static int iopt_reserve_aperture(struct io_pagetable *iopt,
 }
 
 /* The next one of some areas on a list, or without a list of all of the space */
-static struct iopt_area *iopt_next_area(struct io_pagetable *iopt,
-					struct list_head *areas,
-					struct iopt_area *area)
+static __always_inline struct iopt_area *
+iopt_next_area(struct io_pagetable *iopt, struct list_head *areas,
+	       struct iopt_area *area)
 {
 	struct list_head *next;
 
@@ -49,9 +49,9 @@ static struct iopt_area *iopt_next_area(struct io_pagetable *iopt,
 	     area = iopt_next_area(iopt, areas, area))
 
 /* Take areas out of a domain, those before @end, and flush */
-static void iopt_unfill_domain(struct io_pagetable *iopt,
-			       struct iopt_domain *idom,
-			       struct list_head *areas, struct iopt_area *end)
+static __always_inline void
+iopt_unfill_domain(struct io_pagetable *iopt, struct iopt_domain *idom,
+		   struct list_head *areas, struct iopt_area *end)
 {
 	struct iommu_iotlb_gather gather __uninitialized;
 	struct iopt_area *area;
@@ -66,8 +66,9 @@ static void iopt_unfill_domain(struct io_pagetable *iopt,
 	iommu_iotlb_sync(idom->domain, &gather);
 }
 
-static int iopt_fill_domain(struct io_pagetable *iopt, struct iopt_domain *idom,
-			    struct list_head *areas)
+static __always_inline int
+iopt_fill_domain(struct io_pagetable *iopt, struct iopt_domain *idom,
+		 struct list_head *areas)
 {
 	struct iopt_area *area;
 	int rc;
@@ -82,7 +83,8 @@ static int iopt_fill_domain(struct io_pagetable *iopt, struct iopt_domain *idom,
 	return 0;
 }
 
-static void iopt_unpin_areas(struct io_pagetable *iopt, struct list_head *areas)
+static __always_inline void iopt_unpin_areas(struct io_pagetable *iopt,
+					     struct list_head *areas)
 {
 	struct iopt_area *area;
 
