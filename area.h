@@ -37,7 +37,8 @@ enum iopt_area_state {
  * @pages: the backing, referenced
  * @offset: bytes from the start of @pages to the first byte
  * @prot: IOMMU_READ, IOMMU_WRITE, IOMMU_CACHE or IOMMU_MMIO
- * @state: under io_pagetable.iova_rwsem
+ * @state: under io_pagetable.iova_rwsem, but AREA_BUILDING ends without it: see
+ *	area_set_live()
  * @pinned: its pages are acquired on behalf of the domains of @iopt; under
  *	io_pagetable.domains_rwsem
  * @large: a domain may have large IOPTEs of it, or was given more than a page of
@@ -107,6 +108,27 @@ static inline unsigned long area_index(const struct iopt_area *area,
 				       unsigned long iova)
 {
 	return area_offset(area, iova) >> PAGE_SHIFT;
+}
+
+/**
+ * area_set_live() - an area is there for everybody
+ * @area: an area that the caller was building; others may unmap and free it now
+ *
+ * Nobody else touches the state of an area that is being built. So this takes no
+ * lock, which all who map and unmap would contend for. Who finds it live sees all
+ * that was done to it before.
+ */
+static inline void area_set_live(struct iopt_area *area)
+{
+	/* Pairs with area_is_live() */
+	smp_store_release(&area->state, AREA_LIVE);
+}
+
+/* With io_pagetable.iova_rwsem held; it may become so meanwhile */
+static inline bool area_is_live(struct iopt_area *area)
+{
+	/* Pairs with area_set_live() */
+	return smp_load_acquire(&area->state) == AREA_LIVE;
 }
 
 static inline bool area_is_aligned(const struct iopt_area *area,

@@ -315,7 +315,7 @@ int iopt_noiommu_get_pa(struct io_pagetable *iopt, unsigned long iova,
 		return rc;
 	scoped_guard(rwsem_read, &iopt->iova_rwsem) {
 		area = to_area(iova_space_first(&iopt->space, iova, iova));
-		if (area && area->state == AREA_LIVE)
+		if (area && area_is_live(area))
 			atomic_inc(&area->busy);
 		else
 			area = NULL;
@@ -366,7 +366,7 @@ bool iopt_is_busy(struct io_pagetable *iopt, unsigned long iova,
 
 	guard(rwsem_read)(&iopt->iova_rwsem);
 	iopt_for_each_area(iopt, area, iova, last) {
-		if (area->state != AREA_LIVE || atomic_read(&area->locks))
+		if (!area_is_live(area) || atomic_read(&area->locks))
 			return true;
 	}
 	return false;

@@ -155,12 +155,22 @@ static int iopt_map_insert(struct iopt_map *map, unsigned long *iova,
 	return 0;
 }
 
+static noinline void iopt_map_remove(struct iopt_map *map)
+{
+	struct io_pagetable *iopt = map->iopt;
+	struct iopt_area *area;
+
+	guard(rwsem_write)(&iopt->iova_rwsem);
+	list_for_each_entry(area, &map->areas, item)
+		iova_space_erase(&iopt->space, &area->node);
+}
+
 /* Consumes the areas */
 static int iopt_map_finish(struct iopt_map *map, unsigned long *iova,
 			   bool fixed)
 {
 	struct io_pagetable *iopt = map->iopt;
-	struct iopt_area *area;
+	struct iopt_area *area, *next;
 	int rc;
 
 	rc = down_read_killable(&iopt->domains_rwsem);
@@ -171,15 +181,13 @@ static int iopt_map_finish(struct iopt_map *map, unsigned long *iova,
 		goto out_unlock;
 
 	rc = iopt_fill(iopt, &map->areas);
-
-	down_write(&iopt->iova_rwsem);
-	list_for_each_entry(area, &map->areas, item) {
-		if (unlikely(rc))
-			iova_space_erase(&iopt->space, &area->node);
-		else
-			area->state = AREA_LIVE;
+	if (rc) {
+		iopt_map_remove(map);
+		goto out_unlock;
 	}
-	up_write(&iopt->iova_rwsem);
+	/* Others may unmap each of them from then on */
+	list_for_each_entry_safe(area, next, &map->areas, item)
+		area_set_live(area);
 out_unlock:
 	up_read(&iopt->domains_rwsem);
 out_free:
@@ -408,7 +416,7 @@ static int iopt_copy_source(struct iopt_map *map, struct io_pagetable *src,
 	guard(rwsem_read)(&src->iova_rwsem);
 	for (;;) {
 		area = to_area(iova_space_first(&src->space, iova, iova));
-		if (!area || area->state != AREA_LIVE)
+		if (!area || !area_is_live(area))
 			return -ENOENT;
 		end = min(last, area->node.last);
 		if (!map->length)

@@ -35,7 +35,7 @@ iopt_unmap_begin(struct io_pagetable *iopt, unsigned long iova,
 	guard(rwsem_write)(&iopt->iova_rwsem);
 	for (area = to_area(iova_space_first(&iopt->space, iova, last)); area;
 	     area = to_area(iova_space_next(&area->node, last))) {
-		if (area->state != AREA_LIVE || atomic_read(&area->locks))
+		if (!area_is_live(area) || atomic_read(&area->locks))
 			rc = -EBUSY;
 		else if (area->node.iova < iova || area->node.last > last)
 			rc = -ENOENT;
@@ -270,7 +270,7 @@ void iopt_unmap_container(struct io_pagetable *iopt)
 
 	scoped_guard(rwsem_write, &iopt->iova_rwsem) {
 		iopt_for_each_area(iopt, area, 0, ULONG_MAX) {
-			if (!area->container || area->state != AREA_LIVE ||
+			if (!area->container || !area_is_live(area) ||
 			    atomic_read(&area->locks))
 				continue;
 			area->state = AREA_LEAVING;
@@ -354,7 +354,7 @@ static struct iopt_area *iopt_cut_find(struct io_pagetable *iopt,
 static int iopt_cut_check(struct io_pagetable *iopt, struct iopt_area *area,
 			  unsigned long iova, int holds)
 {
-	if (area->state != AREA_LIVE || atomic_read(&area->locks))
+	if (!area_is_live(area) || atomic_read(&area->locks))
 		return -EBUSY;
 	if (!iopt_pages_is_memory(area->pages) || !iopt->can_cut)
 		return -EOPNOTSUPP;

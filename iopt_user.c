@@ -87,10 +87,11 @@ static struct iopt_area *area_get(struct io_pagetable *iopt, unsigned long iova,
 	lockdep_assert_held(&iopt->iova_rwsem);
 
 	area = to_area(iova_space_first(&iopt->space, iova, iova));
-	if (!area || area->state == AREA_BUILDING)
+	if (!area)
 		return ERR_PTR(-ENOENT);
-	if (area->state == AREA_LEAVING)
-		return ERR_PTR(-EINVAL);
+	if (!area_is_live(area))
+		return ERR_PTR(READ_ONCE(area->state) == AREA_LEAVING ?
+				       -EINVAL : -ENOENT);
 	if (!(area->prot &
 	      (use == AREA_USE_WRITE ? IOMMU_WRITE : IOMMU_READ)))
 		return ERR_PTR(-EPERM);
