@@ -102,10 +102,9 @@ static int area_map_memory(struct iopt_area *area,
 	struct iopt_pages *pages = area->pages;
 	int rc;
 
-	ACQUIRE(mutex_kill, lock)(&pages->mutex);
-	rc = ACQUIRE_ERR(mutex_kill, &lock);
-	if (rc)
-		return rc;
+	/* Not ACQUIRE(), which costs more than the lock */
+	if (mutex_lock_killable(&pages->mutex))
+		return -EINTR;
 	if (!area->pinned) {
 		rc = iopt_pages_acquire(pages,
 					area_index(area, area->node.iova),

@@ -234,17 +234,19 @@ static __always_inline bool ioctl_read_words(const struct iommufd_ioctl_op *op,
 {
 	const unsigned long __user *from = ucmd->ubuffer;
 	unsigned long *to = ucmd->cmd;
-	unsigned int nr = op->size / sizeof(*to);
-	unsigned int i;
+	const u32 size = op->size;
+	u32 i;
 
-	if (op->size % sizeof(*to))
+	if (size % sizeof(*to))
 		return false;
-	scoped_user_read_access_size(from, op->size, efault) {
+	scoped_user_read_access_size(from, size, efault) {
 		unsafe_get_user(ucmd->user_size, (u32 __user *)from, efault);
-		if (ucmd->user_size != op->size)
+		if (ucmd->user_size != size)
 			return false;
-		for (i = 0; i != nr; i++)
+		i = 0;
+		do
 			unsafe_get_user(to[i], from + i, efault);
+		while (++i != size / sizeof(*to));
 	}
 	return true;
 efault:

@@ -150,9 +150,13 @@ static void extent_leave(struct iopt_pages *pages, struct pages_extent *extent)
 	store_free(pages, store);
 }
 
-/* Pages that nobody has pinned yet, first to last, with one user */
+/*
+ * Pages that nobody has pinned yet, first to last, with one user, whose interval
+ * ends there or not
+ */
 static struct pages_extent *extent_pin(struct iopt_pages *pages,
-				       unsigned long first, unsigned long last)
+				       unsigned long first, unsigned long last,
+				       u32 ends)
 {
 	unsigned long npages = last - first + 1;
 	struct pages_extent *extent;
@@ -180,7 +184,7 @@ static struct pages_extent *extent_pin(struct iopt_pages *pages,
 	store->extents = 1;
 	extent->store = store;
 	extent->users = 1;
-	extent->ends = 0;
+	extent->ends = ends;
 	extent->node.start = first;
 	extent->node.last = last;
 	interval_tree_insert(&extent->node, &pages->extents);
@@ -408,8 +412,8 @@ static int extents_gather(struct iopt_pages *pages, struct pages_extent *left,
 }
 
 /* With extents that begin and end where the interval does */
-static int extents_acquire(struct iopt_pages *pages, unsigned long first,
-			   unsigned long last)
+static int extents_pin(struct iopt_pages *pages, unsigned long first,
+		       unsigned long last)
 {
 	struct pages_extent *extent = extent_first(pages, first, last);
 	struct pages_extent *left = NULL, *right = NULL;
@@ -420,7 +424,7 @@ static int extents_acquire(struct iopt_pages *pages, unsigned long first,
 		if (!extent || extent->node.start != index)
 			extent = extent_pin(pages, index,
 					    extent ? extent->node.start - 1 :
-						     last);
+						     last, 0);
 		else if (extent->users == U32_MAX)
 			extent = ERR_PTR(-EOVERFLOW);
 		else
@@ -449,6 +453,23 @@ static int extents_acquire(struct iopt_pages *pages, unsigned long first,
 	return rc;
 }
 
+static noinline int extents_acquire(struct iopt_pages *pages,
+				    unsigned long first, unsigned long last)
+{
+	int rc;
+
+	rc = extent_split(pages, first);
+	if (!rc)
+		rc = extent_split(pages, last + 1);
+	if (!rc)
+		rc = extents_pin(pages, first, last);
+	if (rc) {
+		extent_join(pages, first);
+		extent_join(pages, last + 1);
+	}
+	return rc;
+}
+
 /**
  * iopt_pages_acquire() - have an interval pinned
  * @pages: the backing
@@ -465,29 +486,11 @@ static int extents_acquire(struct iopt_pages *pages, unsigned long first,
 int iopt_pages_acquire(struct iopt_pages *pages, unsigned long first,
 		       unsigned long last)
 {
-	struct pages_extent *extent;
-	int rc;
-
 	lockdep_assert_held(&pages->mutex);
 
-	if (RB_EMPTY_ROOT(&pages->extents.rb_root)) {
-		extent = extent_pin(pages, first, last);
-		if (IS_ERR(extent))
-			return PTR_ERR(extent);
-		extent->ends = 1;
-		return 0;
-	}
-
-	rc = extent_split(pages, first);
-	if (!rc)
-		rc = extent_split(pages, last + 1);
-	if (!rc)
-		rc = extents_acquire(pages, first, last);
-	if (rc) {
-		extent_join(pages, first);
-		extent_join(pages, last + 1);
-	}
-	return rc;
+	if (RB_EMPTY_ROOT(&pages->extents.rb_root))
+		return PTR_ERR_OR_ZERO(extent_pin(pages, first, last, 1));
+	return extents_acquire(pages, first, last);
 }
 
 /*

@@ -25,8 +25,9 @@ static int look(void)
 }
 
 /* Page by page; maps nothing when it fails */
-static int map_small(const struct pages_window *window, unsigned long iova,
-		     phys_addr_t phys, unsigned long length)
+static noinline int map_small(const struct pages_window *window,
+			      unsigned long iova, phys_addr_t phys,
+			      unsigned long length)
 {
 	const unsigned long step = pages_between_looks() * PAGE_SIZE;
 	unsigned long done;
@@ -47,8 +48,9 @@ static int map_small(const struct pages_window *window, unsigned long iova,
 	return 0;
 }
 
-static __always_inline int map_range(const struct pages_window *window, unsigned long iova,
-		     phys_addr_t phys, unsigned long length)
+static __always_inline int map_range(const struct pages_window *window,
+				     unsigned long iova, phys_addr_t phys,
+				     unsigned long length)
 {
 	if (!window->large)
 		return map_small(window, iova, phys, length);
@@ -70,8 +72,9 @@ static int walk_part(struct pages_walk *walk, struct iopt_pages *pages,
 	return 0;
 }
 
-static int map_runs(struct iopt_pages *pages, const struct pages_window *window,
-		    unsigned long index, unsigned long last)
+static noinline int map_runs(struct iopt_pages *pages,
+			     const struct pages_window *window,
+			     unsigned long index, unsigned long last)
 {
 	unsigned long last_byte = window->iova + (window->length - 1);
 	unsigned long skip = offset_in_page(window->offset);

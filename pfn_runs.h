@@ -67,7 +67,14 @@ struct pfn_cursor {
  */
 static inline void pfn_runs_init(struct pfn_runs *runs)
 {
-	*runs = (struct pfn_runs){};
+	/* Assigning all of it makes the compiler use a string instruction */
+	runs->npages = 0;
+	runs->tail_pfn = 0;
+	runs->tail_npages = 0;
+	runs->word = NULL;
+	runs->end = NULL;
+	runs->chunks = RB_ROOT;
+	runs->last = NULL;
 }
 
 /**

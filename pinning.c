@@ -34,12 +34,53 @@ static int pin_batch(struct pages_pin *pin, unsigned long first,
 	return pin->pages->ops->pin(pin, first, npages);
 }
 
+static __always_inline int pin_all(struct pages_pin *pin, unsigned long first,
+				   unsigned long npages)
+{
+	struct pfn_runs *runs = pin->runs;
+	int rc;
+
+	do {
+		rc = pin_batch(pin, first + runs->npages,
+			       npages - runs->npages);
+		cond_resched();
+	} while (!rc && runs->npages != npages);
+	if (unlikely(rc)) {
+		pages_unpin(runs, 0, runs->npages, false);
+		pfn_runs_free(runs);
+	}
+	return rc;
+}
+
+static noinline int pages_pin_many(struct iopt_pages *pages,
+				   struct pfn_runs *runs, unsigned long first,
+				   unsigned long npages)
+{
+	struct pages_pin pin = {
+		.pages = pages,
+		.runs = runs,
+		.max = pin_max(npages),
+		/* Which a look ahead tells */
+		.hugetlb = true,
+	};
+	int rc;
+
+	if (iommufd_should_fail())
+		return -ENOMEM;
+	pin.array = kvmalloc_array(pin.max, sizeof(*pin.array), GFP_KERNEL);
+	if (!pin.array)
+		return -ENOMEM;
+	rc = pin_all(&pin, first, npages);
+	kvfree(pin.array);
+	return rc;
+}
+
 /**
  * pages_pin() - pin an interval of a backing
  * @pages: the backing, which is memory
  * @runs: gets the page frames
  * @first: first page
- * @npages: how many
+ * @npages: how many, more than 0
  *
  * Return: 0, or with nothing pinned -ENOMEM, -EFAULT, -EINTR when the caller is
  * killed, and other errors of iopt_pages_ops.pin.
@@ -54,32 +95,12 @@ int pages_pin(struct iopt_pages *pages, struct pfn_runs *runs,
 		.array = on_stack,
 		.max = pin_max(ARRAY_SIZE(on_stack)),
 	};
-	int rc = 0;
 
 	pfn_runs_init(runs);
 	/* A look ahead is not worth it when it all fits in one call */
-	if (npages > ARRAY_SIZE(on_stack)) {
-		if (iommufd_should_fail())
-			return -ENOMEM;
-		pin.hugetlb = true;
-		pin.max = pin_max(npages);
-		pin.array = kvmalloc_array(pin.max, sizeof(*pin.array),
-					   GFP_KERNEL);
-		if (!pin.array)
-			return -ENOMEM;
-	}
-	while (!rc && runs->npages != npages) {
-		rc = pin_batch(&pin, first + runs->npages,
-			       npages - runs->npages);
-		cond_resched();
-	}
-	if (pin.array != on_stack)
-		kvfree(pin.array);
-	if (rc) {
-		pages_unpin(runs, 0, runs->npages, false);
-		pfn_runs_free(runs);
-	}
-	return rc;
+	if (npages > ARRAY_SIZE(on_stack))
+		return pages_pin_many(pages, runs, first, npages);
+	return pin_all(&pin, first, npages);
 }
 
 static void unpin_run(unsigned long pfn, unsigned long nr, bool dirty)
