@@ -12,7 +12,6 @@
 #include <linux/slab.h>
 
 #include "accounting.h"
-#include "selftest.h"
 
 /**
  * account_mode_of_caller() - what a way to count memory means for the caller
@@ -96,49 +95,29 @@ static void uncharge_mm(struct pages_owner *owner, unsigned long npages)
 }
 
 /**
- * pages_owner_charge() - account for pages about to be pinned
- * @owner: who pays
+ * pages_owner_charge_limit() - pages_owner_charge() for who has a limit
+ * @owner: who pays, not IOMMUFD_ACCOUNT_NONE
  * @npages: how many
  *
- * Return: 0, -ENOMEM when the owner's RLIMIT_MEMLOCK would be exceeded, or -EINTR
- * when the caller is killed while somebody else works on the owner's memory.
+ * Return: as there.
  */
-int pages_owner_charge(struct pages_owner *owner, unsigned long npages)
+int pages_owner_charge_limit(struct pages_owner *owner, unsigned long npages)
 {
-	int rc = 0;
-
-	if (iommufd_should_fail())
-		return -ENOMEM;
-
-	switch (owner->mode) {
-	case IOMMUFD_ACCOUNT_USER:
-		rc = charge_user(owner, npages);
-		break;
-	case IOMMUFD_ACCOUNT_MM:
-	case IOMMUFD_ACCOUNT_TYPE1:
-		rc = charge_mm(owner, npages);
-		break;
-	}
-	if (!rc)
-		atomic64_add(npages, &owner->mm->pinned_vm);
-	return rc;
+	if (owner->mode == IOMMUFD_ACCOUNT_USER)
+		return charge_user(owner, npages);
+	return charge_mm(owner, npages);
 }
 
 /**
- * pages_owner_uncharge() - the reverse of pages_owner_charge()
- * @owner: who paid
+ * pages_owner_uncharge_limit() - pages_owner_uncharge() for who has a limit
+ * @owner: who paid, not IOMMUFD_ACCOUNT_NONE
  * @npages: how many
  */
-void pages_owner_uncharge(struct pages_owner *owner, unsigned long npages)
+void pages_owner_uncharge_limit(struct pages_owner *owner,
+				unsigned long npages)
 {
-	switch (owner->mode) {
-	case IOMMUFD_ACCOUNT_USER:
+	if (owner->mode == IOMMUFD_ACCOUNT_USER)
 		atomic_long_sub(npages, &owner->user->locked_vm);
-		break;
-	case IOMMUFD_ACCOUNT_MM:
-	case IOMMUFD_ACCOUNT_TYPE1:
+	else
 		uncharge_mm(owner, npages);
-		break;
-	}
-	atomic64_sub(npages, &owner->mm->pinned_vm);
 }

@@ -5,9 +5,11 @@
 #ifndef __IOMMUFD_ACCOUNTING_H
 #define __IOMMUFD_ACCOUNTING_H
 
+#include <linux/mm_types.h>
 #include <linux/types.h>
 
-struct mm_struct;
+#include "selftest.h"
+
 struct task_struct;
 struct user_struct;
 
@@ -45,7 +47,45 @@ account_mode_of_caller(enum iommufd_account_mode mode);
 void pages_owner_init(struct pages_owner *owner,
 		      enum iommufd_account_mode mode);
 void pages_owner_put(struct pages_owner *owner);
-int pages_owner_charge(struct pages_owner *owner, unsigned long npages);
-void pages_owner_uncharge(struct pages_owner *owner, unsigned long npages);
+
+/* For the two below only */
+int pages_owner_charge_limit(struct pages_owner *owner, unsigned long npages);
+void pages_owner_uncharge_limit(struct pages_owner *owner,
+				unsigned long npages);
+
+/**
+ * pages_owner_charge() - account for pages about to be pinned
+ * @owner: who pays
+ * @npages: how many
+ *
+ * Return: 0, -ENOMEM when the owner's RLIMIT_MEMLOCK would be exceeded, or -EINTR
+ * when the caller is killed while somebody else works on the owner's memory.
+ */
+static inline int pages_owner_charge(struct pages_owner *owner,
+				     unsigned long npages)
+{
+	int rc = 0;
+
+	if (iommufd_should_fail())
+		return -ENOMEM;
+	if (owner->mode != IOMMUFD_ACCOUNT_NONE)
+		rc = pages_owner_charge_limit(owner, npages);
+	if (!rc)
+		atomic64_add(npages, &owner->mm->pinned_vm);
+	return rc;
+}
+
+/**
+ * pages_owner_uncharge() - the reverse of pages_owner_charge()
+ * @owner: who paid
+ * @npages: how many
+ */
+static inline void pages_owner_uncharge(struct pages_owner *owner,
+					unsigned long npages)
+{
+	if (owner->mode != IOMMUFD_ACCOUNT_NONE)
+		pages_owner_uncharge_limit(owner, npages);
+	atomic64_sub(npages, &owner->mm->pinned_vm);
+}
 
 #endif
