@@ -110,10 +110,13 @@ static int area_map_memory(struct iopt_area *area,
 					area_index(area, area->node.iova),
 					area_index(area, area->node.last));
 		if (rc)
-			return rc;
+			goto out_unlock;
 		area->pinned = true;
 	}
-	return iopt_pages_map(pages, window);
+	rc = iopt_pages_map(pages, window);
+out_unlock:
+	mutex_unlock(&pages->mutex);
+	return rc;
 }
 
 /**
@@ -167,24 +170,6 @@ void iopt_area_unmap(struct iopt_area *area, struct iommu_domain *domain,
 	else
 		WARN_ON(iommu_unmap_fast(domain, area->node.iova, length,
 					 gather) != length);
-}
-
-/**
- * iopt_area_unpin() - give up what was pinned for domains
- * @area: an area that is in no domain any more, IOTLBs flushed
- *
- * Cannot fail.
- */
-void iopt_area_unpin(struct iopt_area *area)
-{
-	lockdep_assert_held(&area->iopt->domains_rwsem);
-
-	if (!area->pinned)
-		return;
-	guard(mutex)(&area->pages->mutex);
-	area->pinned = false;
-	iopt_pages_release(area->pages, area_index(area, area->node.iova),
-			   area_index(area, area->node.last));
 }
 
 /* Is an interval in physical memory that is as contiguous and aligned as it? */

@@ -180,7 +180,25 @@ static inline bool area_is_idle(struct iopt_area *area)
 int iopt_area_map(struct iopt_area *area, struct iommu_domain *domain);
 void iopt_area_unmap(struct iopt_area *area, struct iommu_domain *domain,
 		     struct iommu_iotlb_gather *gather);
-void iopt_area_unpin(struct iopt_area *area);
+
+/**
+ * iopt_area_unpin() - give up what was pinned for domains
+ * @area: an area that is in no domain any more, IOTLBs flushed
+ *
+ * Cannot fail.
+ */
+static inline void iopt_area_unpin(struct iopt_area *area)
+{
+	lockdep_assert_held(&area->iopt->domains_rwsem);
+
+	if (!area->pinned)
+		return;
+	guard(mutex)(&area->pages->mutex);
+	area->pinned = false;
+	iopt_pages_release(area->pages, area_index(area, area->node.iova),
+			   area_index(area, area->node.last));
+}
+
 int iopt_area_block_across(struct iopt_area *area, struct iommu_domain *domain,
 			   unsigned long iova, unsigned long *first,
 			   unsigned long *last);

@@ -139,8 +139,9 @@ static unsigned long iopt_unmap_free(struct list_head *areas)
 	return unmapped;
 }
 
-static int iopt_unmap_range(struct io_pagetable *iopt, unsigned long iova,
-			    unsigned long last, unsigned long *unmapped)
+static __always_inline int
+iopt_unmap_range(struct io_pagetable *iopt, unsigned long iova,
+		 unsigned long last, unsigned long *unmapped)
 {
 	LIST_HEAD(areas);
 	int rc;

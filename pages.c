@@ -137,7 +137,8 @@ static void store_free(struct iopt_pages *pages, struct pages_store *store)
 }
 
 /* What an extent has in its store is not needed there any more */
-static void extent_leave(struct iopt_pages *pages, struct pages_extent *extent)
+static __always_inline void extent_leave(struct iopt_pages *pages,
+					 struct pages_extent *extent)
 {
 	struct pages_store *store = extent->store;
 

@@ -72,16 +72,13 @@ static const u32 *run_unpack(const u32 *word, unsigned long *pfn,
 }
 
 /**
- * pfn_runs_free() - free a sequence's memory
- * @runs: the sequence, of no use until it is made anew
+ * pfn_runs_free_chunks() - pfn_runs_free() of a sequence that has some
+ * @runs: the sequence
  */
-void pfn_runs_free(struct pfn_runs *runs)
+void pfn_runs_free_chunks(struct pfn_runs *runs)
 {
 	struct pfn_chunk *chunk, *next;
 
-	/* Mostly, one run is all there is */
-	if (RB_EMPTY_ROOT(&runs->chunks))
-		return;
 	rbtree_postorder_for_each_entry_safe(chunk, next, &runs->chunks, rb)
 		kfree(chunk);
 }

@@ -90,7 +90,20 @@ static inline bool pfn_runs_is_one(const struct pfn_runs *runs)
 	return runs->npages == runs->tail_npages;
 }
 
-void pfn_runs_free(struct pfn_runs *runs);
+/* For pfn_runs_free() only */
+void pfn_runs_free_chunks(struct pfn_runs *runs);
+
+/**
+ * pfn_runs_free() - free a sequence's memory
+ * @runs: the sequence, of no use until it is made anew
+ */
+static inline void pfn_runs_free(struct pfn_runs *runs)
+{
+	/* Mostly, one run is all there is */
+	if (!RB_EMPTY_ROOT(&runs->chunks))
+		pfn_runs_free_chunks(runs);
+}
+
 void pfn_runs_drop(struct pfn_runs *runs, unsigned long index,
 		   unsigned long npages);
 size_t pfn_runs_memory(const struct pfn_runs *runs);
