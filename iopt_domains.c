@@ -29,14 +29,17 @@ static int iopt_reserve_aperture(struct io_pagetable *iopt,
 	return 0;
 }
 
-/* The next one of some areas on a list, or without a list of all of the space */
+/*
+ * The next one of the areas on a list, or of all of the space. What all of these
+ * functions do is decided when they are compiled.
+ */
 static __always_inline struct iopt_area *
 iopt_next_area(struct io_pagetable *iopt, struct list_head *areas,
-	       struct iopt_area *area)
+	       const bool all, struct iopt_area *area)
 {
 	struct list_head *next;
 
-	if (!areas)
+	if (all)
 		return to_area(area ? iova_space_next(&area->node, ULONG_MAX) :
 				      iova_space_first(&iopt->space, 0,
 						       ULONG_MAX));
@@ -44,20 +47,21 @@ iopt_next_area(struct io_pagetable *iopt, struct list_head *areas,
 	return next == areas ? NULL : list_entry(next, struct iopt_area, item);
 }
 
-#define iopt_for_each_of(iopt, areas, area)                                  \
-	for (area = iopt_next_area(iopt, areas, NULL); area;                 \
-	     area = iopt_next_area(iopt, areas, area))
+#define iopt_for_each_of(iopt, areas, all, area)                             \
+	for (area = iopt_next_area(iopt, areas, all, NULL); area;            \
+	     area = iopt_next_area(iopt, areas, all, area))
 
 /* Take areas out of a domain, those before @end, and flush */
 static __always_inline void
 iopt_unfill_domain(struct io_pagetable *iopt, struct iopt_domain *idom,
-		   struct list_head *areas, struct iopt_area *end)
+		   struct list_head *areas, const bool all,
+		   struct iopt_area *end)
 {
 	struct iommu_iotlb_gather gather __uninitialized;
 	struct iopt_area *area;
 
 	iommu_iotlb_gather_init(&gather);
-	iopt_for_each_of(iopt, areas, area) {
+	iopt_for_each_of(iopt, areas, all, area) {
 		if (area == end)
 			break;
 		iopt_area_unmap(area, idom->domain, &gather);
@@ -68,15 +72,15 @@ iopt_unfill_domain(struct io_pagetable *iopt, struct iopt_domain *idom,
 
 static __always_inline int
 iopt_fill_domain(struct io_pagetable *iopt, struct iopt_domain *idom,
-		 struct list_head *areas)
+		 struct list_head *areas, const bool all)
 {
 	struct iopt_area *area;
 	int rc;
 
-	iopt_for_each_of(iopt, areas, area) {
+	iopt_for_each_of(iopt, areas, all, area) {
 		rc = iopt_area_map(area, idom->domain);
 		if (rc) {
-			iopt_unfill_domain(iopt, idom, areas, area);
+			iopt_unfill_domain(iopt, idom, areas, all, area);
 			return rc;
 		}
 	}
@@ -84,11 +88,12 @@ iopt_fill_domain(struct io_pagetable *iopt, struct iopt_domain *idom,
 }
 
 static __always_inline void iopt_unpin_areas(struct io_pagetable *iopt,
-					     struct list_head *areas)
+					     struct list_head *areas,
+					     const bool all)
 {
 	struct iopt_area *area;
 
-	iopt_for_each_of(iopt, areas, area)
+	iopt_for_each_of(iopt, areas, all, area)
 		iopt_area_unpin(area);
 }
 
@@ -108,7 +113,7 @@ int iopt_fill(struct io_pagetable *iopt, struct list_head *areas)
 	int rc;
 
 	list_for_each_entry(idom, &iopt->domains, item) {
-		rc = iopt_fill_domain(iopt, idom, areas);
+		rc = iopt_fill_domain(iopt, idom, areas, false);
 		if (rc)
 			goto err_unfill;
 	}
@@ -116,8 +121,8 @@ int iopt_fill(struct io_pagetable *iopt, struct list_head *areas)
 
 err_unfill:
 	list_for_each_entry_continue_reverse(idom, &iopt->domains, item)
-		iopt_unfill_domain(iopt, idom, areas, NULL);
-	iopt_unpin_areas(iopt, areas);
+		iopt_unfill_domain(iopt, idom, areas, false, NULL);
+	iopt_unpin_areas(iopt, areas, false);
 	return rc;
 }
 
@@ -133,8 +138,8 @@ void iopt_unfill(struct io_pagetable *iopt, struct list_head *areas)
 	struct iopt_domain *idom;
 
 	list_for_each_entry(idom, &iopt->domains, item)
-		iopt_unfill_domain(iopt, idom, areas, NULL);
-	iopt_unpin_areas(iopt, areas);
+		iopt_unfill_domain(iopt, idom, areas, false, NULL);
+	iopt_unpin_areas(iopt, areas, false);
 }
 
 /**
@@ -173,7 +178,7 @@ int iopt_add_domain(struct io_pagetable *iopt, struct iopt_domain *idom)
 	}
 
 	iopt_log_add_domain(iopt, idom);
-	rc = iopt_fill_domain(iopt, idom, NULL);
+	rc = iopt_fill_domain(iopt, idom, NULL, true);
 	if (!rc) {
 		list_add_tail(&idom->item, &iopt->domains);
 		return 0;
@@ -181,7 +186,7 @@ int iopt_add_domain(struct io_pagetable *iopt, struct iopt_domain *idom)
 
 	/* The other domains still need the pages */
 	if (list_empty(&iopt->domains))
-		iopt_unpin_areas(iopt, NULL);
+		iopt_unpin_areas(iopt, NULL, true);
 	guard(rwsem_write)(&iopt->iova_rwsem);
 	iova_space_unreserve(&iopt->space, idom);
 	iopt_update_alignment(iopt);
@@ -200,9 +205,9 @@ void iopt_remove_domain(struct io_pagetable *iopt, struct iopt_domain *idom)
 	guard(rwsem_write)(&iopt->domains_rwsem);
 	iopt_log_forget(iopt);
 	list_del(&idom->item);
-	iopt_unfill_domain(iopt, idom, NULL, NULL);
+	iopt_unfill_domain(iopt, idom, NULL, true, NULL);
 	if (list_empty(&iopt->domains))
-		iopt_unpin_areas(iopt, NULL);
+		iopt_unpin_areas(iopt, NULL, true);
 
 	guard(rwsem_write)(&iopt->iova_rwsem);
 	iova_space_unreserve(&iopt->space, idom);
