@@ -29,33 +29,6 @@ static struct iopt_area *own_area(struct iopt_pages *pages)
 }
 
 /**
- * iopt_area_init() - describe a mapping that is not there yet
- * @area: the area, with any content; the caller sets its @node and @item
- * @iopt: the IOVA space it will be in
- * @pages: its backing; takes over a reference
- * @offset: bytes from the start of @pages
- * @prot: IOMMU_READ, IOMMU_WRITE
- */
-void iopt_area_init(struct iopt_area *area, struct io_pagetable *iopt,
-		    struct iopt_pages *pages, unsigned long offset, int prot)
-{
-	area->iopt = iopt;
-	area->pages = pages;
-	area->offset = offset;
-	area->prot = prot | pages->ops->prot;
-	area->state = AREA_BUILDING;
-	area->pinned = false;
-	area->large = false;
-	area->container = false;
-	atomic_set(&area->busy, 0);
-	atomic_set(&area->pins, 0);
-	atomic_set(&area->locks, 0);
-	atomic_set(&area->all_dirty, 0);
-	area->access_pins = RB_ROOT_CACHED;
-	INIT_LIST_HEAD(&area->maps);
-}
-
-/**
  * iopt_area_alloc() - allocate another area of a backing
  * @iopt: the IOVA space it will be in
  * @pages: its backing; takes a reference
@@ -147,29 +120,6 @@ int iopt_area_map(struct iopt_area *area, struct iommu_domain *domain)
 	if (unlikely(pages->ops->map))
 		return pages->ops->map(pages, &window, &area->maps);
 	return area_map_memory(area, &window);
-}
-
-/**
- * iopt_area_unmap() - take an area out of a domain
- * @area: an area that is mapped there
- * @domain: the domain
- * @gather: collects what to flush
- *
- * The pages may be reached by devices until iommu_iotlb_sync() of @gather.
- */
-void iopt_area_unmap(struct iopt_area *area, struct iommu_domain *domain,
-		     struct iommu_iotlb_gather *gather)
-{
-	struct iopt_pages *pages = area->pages;
-	size_t length = area_length(area);
-
-	lockdep_assert_held(&area->iopt->domains_rwsem);
-
-	if (unlikely(pages->ops->unmap))
-		pages->ops->unmap(pages, domain, &area->maps);
-	else
-		WARN_ON(iommu_unmap_fast(domain, area->node.iova, length,
-					 gather) != length);
 }
 
 /* Is an interval in physical memory that is as contiguous and aligned as it? */

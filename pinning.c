@@ -23,8 +23,8 @@ static unsigned long pin_max(unsigned long entries)
 }
 
 /* One batch, at least a page */
-static int pin_batch(struct pages_pin *pin, unsigned long first,
-		     unsigned long npages)
+static __always_inline int pin_batch(struct pages_pin *pin, unsigned long first,
+				     unsigned long npages)
 {
 	if (iommufd_should_fail())
 		return -EFAULT;
@@ -103,7 +103,13 @@ int pages_pin(struct iopt_pages *pages, struct pfn_runs *runs,
 	return pin_all(&pin, first, npages);
 }
 
-static void unpin_run(unsigned long pfn, unsigned long nr, bool dirty)
+/**
+ * pages_unpin_run() - give back consecutive page frames
+ * @pfn: the first one
+ * @nr: how many
+ * @dirty: devices may have written to them
+ */
+void pages_unpin_run(unsigned long pfn, unsigned long nr, bool dirty)
 {
 	struct page *page = pfn_to_page(pfn);
 
@@ -116,26 +122,21 @@ static void unpin_run(unsigned long pfn, unsigned long nr, bool dirty)
 }
 
 /**
- * pages_unpin() - give back a part of what is pinned
+ * pages_unpin_runs() - pages_unpin() of any number of runs
  * @runs: the page frames
  * @first: index in @runs of the first one
  * @npages: how many
  * @dirty: devices may have written to them
  */
-void pages_unpin(struct pfn_runs *runs, unsigned long first,
-		 unsigned long npages, bool dirty)
+void pages_unpin_runs(struct pfn_runs *runs, unsigned long first,
+		      unsigned long npages, bool dirty)
 {
 	struct pfn_cursor cur __uninitialized;
 	unsigned long pfn, nr;
 
-	if (likely(npages && pfn_runs_is_one(runs))) {
-		unpin_run(runs->tail_pfn + first, npages, dirty);
-		cond_resched();
-		return;
-	}
 	pfn_cursor_seek(&cur, runs, first, npages);
 	while ((nr = pfn_cursor_next(&cur, &pfn))) {
-		unpin_run(pfn, nr, dirty);
+		pages_unpin_run(pfn, nr, dirty);
 		cond_resched();
 	}
 }

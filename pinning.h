@@ -30,8 +30,26 @@ struct pages_pin {
 
 int pages_pin(struct iopt_pages *pages, struct pfn_runs *runs,
 	      unsigned long first, unsigned long npages);
-void pages_unpin(struct pfn_runs *runs, unsigned long first,
-		 unsigned long npages, bool dirty);
+/* For pages_unpin() only */
+void pages_unpin_run(unsigned long pfn, unsigned long nr, bool dirty);
+void pages_unpin_runs(struct pfn_runs *runs, unsigned long first,
+		      unsigned long npages, bool dirty);
+
+/**
+ * pages_unpin() - give back a part of what is pinned
+ * @runs: the page frames
+ * @first: index in @runs of the first one
+ * @npages: how many
+ * @dirty: devices may have written to them
+ */
+static inline void pages_unpin(struct pfn_runs *runs, unsigned long first,
+			       unsigned long npages, bool dirty)
+{
+	if (likely(npages && pfn_runs_is_one(runs)))
+		pages_unpin_run(runs->tail_pfn + first, npages, dirty);
+	else
+		pages_unpin_runs(runs, first, npages, dirty);
+}
 
 /* For iopt_pages_ops.pin */
 int pages_pin_append_many(struct pages_pin *pin, struct page **array,
