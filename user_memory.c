@@ -8,12 +8,19 @@
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
+#include <linux/sizes.h>
 #include <linux/uaccess.h>
 
 #include "pages_rw.h"
 #include "pinning.h"
 #include "selftest.h"
 #include "user_memory.h"
+
+/*
+ * Pages of hugetlbfs that are pinned without a look at signals: allocating and
+ * zeroing them takes a fraction of a second.
+ */
+#define HUGETLB_STEP_PAGES (SZ_256M >> PAGE_SHIFT)
 
 /*
  * Pinning
@@ -41,42 +48,71 @@ static long pin_remote(struct mm_struct *mm, unsigned long uaddr,
 	return nr;
 }
 
-/*
- * hugetlbfs maps whole huge pages only, so one pinned page tells where the rest
- * of its huge page is. Where that can be, each look is at one page.
- */
-static int user_pin(struct pages_pin *pin, unsigned long first,
-		    unsigned long npages)
+/* Returns how many pages were pinned, at least 1, or an errno */
+static __always_inline long pin_some(struct iopt_pages *pages,
+				     unsigned long uaddr, unsigned long npages,
+				     struct page **array)
 {
-	struct iopt_pages *pages = pin->pages;
-	struct page **array = (struct page **)pin->array;
-	unsigned long uaddr = pages->start + first * PAGE_SIZE;
 	unsigned int gup_flags = FOLL_LONGTERM;
-	unsigned long max = pin->hugetlb ? 1 : min(npages, pin->max);
-	struct folio *folio;
 	long nr;
 
 	if (pages->writable)
 		gup_flags |= FOLL_WRITE;
 	if (likely(pages->owner.mm == current->mm))
-		nr = pin_user_pages_fast(uaddr, max, gup_flags, array);
+		nr = pin_user_pages_fast(uaddr, npages, gup_flags, array);
 	else
-		nr = pin_remote(pages->owner.mm, uaddr, max, gup_flags, array);
-	if (unlikely(nr <= 0))
-		return nr ?: -EFAULT;
+		nr = pin_remote(pages->owner.mm, uaddr, npages, gup_flags,
+				array);
+	return likely(nr) ? nr : -EFAULT;
+}
 
+/*
+ * hugetlbfs maps whole huge pages only, so one pinned page tells where the rest
+ * of its huge page is. That is tried as long as it is true.
+ */
+static int pin_hugetlb(struct pages_pin *pin, unsigned long uaddr,
+		       unsigned long npages)
+{
+	struct page **array = (struct page **)pin->array;
+	unsigned long left = min(npages, HUGETLB_STEP_PAGES);
+	unsigned long index, part;
+	struct folio *folio;
+	long nr;
+	int rc;
+
+	do {
+		nr = pin_some(pin->pages, uaddr, 1, array);
+		if (nr < 0)
+			return nr;
+		folio = page_folio(array[0]);
+		if (!folio_test_hugetlb(folio)) {
+			pin->hugetlb = false;
+			return pages_pin_append(pin, array, 1);
+		}
+		index = folio_page_idx(folio, array[0]);
+		part = min(left, folio_nr_pages(folio) - index);
+		rc = pages_pin_append_folio(pin, folio, index, part);
+		uaddr += part * PAGE_SIZE;
+		left -= part;
+	} while (!rc && left);
+	return rc;
+}
+
+static int user_pin(struct pages_pin *pin, unsigned long first,
+		    unsigned long npages)
+{
+	struct page **array = (struct page **)pin->array;
+	unsigned long uaddr = pin->pages->start + first * PAGE_SIZE;
+	long nr;
+
+	if (pin->hugetlb)
+		return pin_hugetlb(pin, uaddr, npages);
+	nr = pin_some(pin->pages, uaddr, min(npages, pin->max), array);
+	if (unlikely(nr < 0))
+		return nr;
 	/* There is no next look for which to tell */
-	if (nr == npages && !pin->hugetlb)
-		return pages_pin_append(pin, array, nr);
-
-	folio = page_folio(array[nr - 1]);
-	if (pin->hugetlb && folio_test_hugetlb(folio)) {
-		first = folio_page_idx(folio, array[0]);
-		return pages_pin_append_folio(pin, folio, first,
-					      min(npages, folio_nr_pages(folio) -
-							  first));
-	}
-	pin->hugetlb = folio_test_hugetlb(folio);
+	if (nr != npages)
+		pin->hugetlb = folio_test_hugetlb(page_folio(array[nr - 1]));
 	return pages_pin_append(pin, array, nr);
 }
 
