@@ -197,9 +197,10 @@ out_free:
 }
 
 /* The mapping is not to be freed by the caller any more */
-static void iopt_map_add_mapping(struct iopt_map *map,
-				 struct iopt_mapping *mapping,
-				 unsigned long start, unsigned long length)
+static __always_inline void iopt_map_add_mapping(struct iopt_map *map,
+						 struct iopt_mapping *mapping,
+						 unsigned long start,
+						 unsigned long length)
 {
 	iopt_area_init(&mapping->area, map->iopt, &mapping->pages,
 		       offset_in_page(start), map->prot);
@@ -218,8 +219,10 @@ static void iopt_map_align_to(struct iopt_map *map, struct iopt_pages *pages)
 	iopt_pages_thaw(pages);
 }
 
-static int iopt_map_add_user(struct iopt_map *map, unsigned long uaddr,
-			     unsigned long length, bool pfnmap)
+static __always_inline int iopt_map_add_user(struct iopt_map *map,
+					     unsigned long uaddr,
+					     unsigned long length,
+					     const bool pfnmap)
 {
 	bool writable = map->prot & IOMMU_WRITE;
 	struct iopt_mapping *mapping;
@@ -256,32 +259,28 @@ static int iopt_map_add_parts(struct iopt_map *map, unsigned long uaddr,
 		found = iopt_pfnmap_find(uaddr, length, &part);
 		if (found < 0)
 			return found;
-		rc = iopt_map_add_user(map, uaddr, part, found);
+		if (found)
+			rc = iopt_map_add_user(map, uaddr, part, true);
+		else
+			rc = iopt_map_add_user(map, uaddr, part, false);
 		if (rc)
 			return rc;
 	}
 	return 0;
 }
 
-/* @by_kind: look for memory of devices */
-static int iopt_map_uaddr(struct iopt_map *map, unsigned long *iova,
-			  unsigned long uaddr, unsigned long length, bool fixed,
-			  bool by_kind)
+/* Of the kind that shows where it is mapped in the process */
+static noinline int iopt_map_by_kind(struct iopt_map *map, unsigned long *iova,
+				     unsigned long uaddr, unsigned long length,
+				     bool fixed)
 {
 	int rc;
 
-	INIT_LIST_HEAD(&map->areas);
-	map->length = 0;
-	map->addr = uaddr;
-	if (by_kind)
-		rc = iopt_map_add_parts(map, uaddr, length);
-	else
-		rc = iopt_map_add_user(map, uaddr, length, false);
-	if (rc) {
-		iopt_map_free(map);
-		return rc;
-	}
-	return iopt_map_finish(map, iova, fixed);
+	rc = iopt_map_add_parts(map, uaddr, length);
+	if (!rc)
+		return iopt_map_finish(map, iova, fixed);
+	iopt_map_free(map);
+	return rc;
 }
 
 /**
@@ -305,16 +304,17 @@ int iopt_map_user(struct io_pagetable *iopt, unsigned long *iova,
 		  void __user *uptr, unsigned long length, int prot, bool fixed,
 		  const struct iopt_map_policy *policy)
 {
+	bool pfnmaps = READ_ONCE(pfnmap_maps) >= policy->pfnmaps;
+	unsigned long uaddr = (unsigned long)uptr;
+	unsigned long where = *iova, part;
 	struct iopt_map map = {
 		.iopt = iopt,
+		.areas = LIST_HEAD_INIT(map.areas),
+		.addr = uaddr,
 		.prot = prot,
 		.policy = policy,
 	};
-	unsigned long uaddr = (unsigned long)uptr;
-	bool pfnmaps = READ_ONCE(pfnmap_maps) >= policy->pfnmaps;
-	bool by_kind = pfnmaps && list_empty(&iopt->domains);
-	unsigned long where = *iova;
-	int rc;
+	int found, rc;
 
 	/* The end address is used as well, so it must not wrap to 0 */
 	if (uaddr + length < uaddr)
@@ -322,11 +322,25 @@ int iopt_map_user(struct io_pagetable *iopt, unsigned long *iova,
 	if (!length || length > SIZE_MAX - PAGE_SIZE)
 		return -EINVAL;
 
-	rc = iopt_map_uaddr(&map, iova, uaddr, length, fixed, by_kind);
-	if (likely(rc != -EFAULT) || !pfnmaps || by_kind)
+	if (pfnmaps && list_empty(&iopt->domains))
+		return iopt_map_by_kind(&map, iova, uaddr, length, fixed);
+	rc = iopt_map_add_user(&map, uaddr, length, false);
+	if (!rc)
+		rc = iopt_map_finish(&map, iova, fixed);
+	if (likely(rc != -EFAULT) || !pfnmaps)
 		return rc;
+
+	found = iopt_pfnmap_find(uaddr, length, &part);
+	if (found < 0)
+		return found;
+	/* It is all of one kind, and has just been tried */
+	if (!found && part == length)
+		return rc;
+	/* The area that failed is gone from the list */
+	INIT_LIST_HEAD(&map.areas);
+	map.length = 0;
 	*iova = where;
-	return iopt_map_uaddr(&map, iova, uaddr, length, fixed, true);
+	return iopt_map_by_kind(&map, iova, uaddr, length, fixed);
 }
 
 static int iopt_file_init(struct iopt_pages *pages, int fd, unsigned long start,
