@@ -380,6 +380,11 @@ static void area_list_pages(struct iopt_area *area, unsigned long first,
 	struct pages_walk walk;
 	unsigned long pfn, nr, i;
 
+	if (iopt_pages_one_run(area->pages, first, last, &pfn)) {
+		for (nr = last - first + 1; nr; nr--)
+			*out_pages++ = pfn_to_page(pfn++);
+		return;
+	}
 	iopt_pages_walk_start(&walk, area->pages, first, last);
 	while ((nr = iopt_pages_walk_next(&walk, &pfn))) {
 		for (i = 0; i != nr; i++)

@@ -52,6 +52,12 @@ static int copy_pinned(struct pages_copy *copy, unsigned long *unpinned)
 	rc = ACQUIRE_ERR(mutex_kill, &lock);
 	if (rc)
 		return rc;
+	if (iopt_pages_one_run(copy->pages, index, last, &pfn)) {
+		while (copy->length)
+			copy_one_page(copy, pfn_to_page(pfn++));
+		*unpinned = 0;
+		return 0;
+	}
 	while (copy->length) {
 		node = interval_tree_iter_first(&copy->pages->extents, index,
 						last);
