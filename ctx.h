@@ -70,6 +70,11 @@
  * mmap_lock of the owner of memory
  *	Taken to pin or to charge, and by copies to and from user memory. Those
  *	are made with io_mutex held, or iommufd_access.lock, or none.
+ * iopt_pfnmap.lock
+ *	Where the memory of a device is that a process has mapped, and what is
+ *	mapped of it. An MMU notifier takes it, below the mmap_lock, locks of
+ *	the device's driver, and reclaim. So whoever holds it takes none of
+ *	those, nor the locks above, and allocates without waiting for reclaim.
  * iommufd_fault.mutex
  *	What waits for an answer. Answers are given with it held, so whoever else
  *	holds it knows that none is under way. Never together with mmap_lock or
