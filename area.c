@@ -58,8 +58,8 @@ void iopt_area_free(struct iopt_area *area)
 {
 	struct iopt_pages *pages = area->pages;
 
-	WARN_ON(area->pinned || atomic_read(&area->pins) ||
-		!list_empty(&area->maps));
+	WARN_ON_ONCE(area->pinned || atomic_read(&area->pins) ||
+		     !list_empty(&area->maps));
 	if (area != own_area(pages))
 		kfree(area);
 	iopt_pages_put(pages);
@@ -247,7 +247,7 @@ static int split_map(struct iommu_domain *domain, unsigned long first,
 	size_t left = iova - first;
 	int rc;
 
-	if (WARN_ON(iommu_unmap(domain, first, size) != size))
+	if (WARN_ON_ONCE(iommu_unmap(domain, first, size) != size))
 		return -EINVAL;
 	rc = iommu_map(domain, first, phys, left, prot, GFP_KERNEL_ACCOUNT);
 	if (rc)
@@ -260,8 +260,8 @@ static int split_map(struct iommu_domain *domain, unsigned long first,
 
 err_restore:
 	/* A page table still has the tables that this takes */
-	WARN_ON(iommu_map(domain, first, phys, size, prot,
-			  GFP_KERNEL_ACCOUNT | __GFP_NOFAIL));
+	WARN_ON_ONCE(iommu_map(domain, first, phys, size, prot,
+			       GFP_KERNEL_ACCOUNT | __GFP_NOFAIL));
 	return rc;
 }
 
@@ -365,7 +365,7 @@ static bool area_del_pin(struct iopt_area *area, unsigned long first,
 {
 	struct area_pin *pin = area_find_pin(area, first, last);
 
-	if (WARN_ON(!pin))
+	if (WARN_ON_ONCE(!pin))
 		return false;
 	if (!--pin->users) {
 		rb_erase_cached(&pin->rb, &area->access_pins);

@@ -226,8 +226,8 @@ static inline void iopt_area_unmap(struct iopt_area *area,
 	if (unlikely(pages->ops->unmap))
 		pages->ops->unmap(pages, domain, &area->maps);
 	else
-		WARN_ON(iommu_unmap_fast(domain, area->node.iova, length,
-					 gather) != length);
+		WARN_ON_ONCE(iommu_unmap_fast(domain, area->node.iova, length,
+					      gather) != length);
 }
 
 /**

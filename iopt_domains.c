@@ -158,7 +158,7 @@ int iopt_add_domain(struct io_pagetable *iopt, struct iopt_domain *idom)
 	unsigned long alignment = iopt_domain_alignment(idom);
 	int rc;
 
-	if (WARN_ON(!idom->domain->pgsize_bitmap) || alignment > PAGE_SIZE)
+	if (WARN_ON_ONCE(!idom->domain->pgsize_bitmap) || alignment > PAGE_SIZE)
 		return -EINVAL;
 
 	ACQUIRE(rwsem_write_kill, domains)(&iopt->domains_rwsem);

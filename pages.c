@@ -55,7 +55,7 @@ int iopt_pages_init(struct iopt_pages *pages, const struct iopt_pages_ops *ops,
  */
 void iopt_pages_free(struct iopt_pages *pages)
 {
-	WARN_ON(!RB_EMPTY_ROOT(&pages->extents.rb_root));
+	WARN_ON_ONCE(!RB_EMPTY_ROOT(&pages->extents.rb_root));
 
 	if (pages->ops->free)
 		pages->ops->free(pages);
@@ -523,8 +523,8 @@ static noinline void extents_release(struct iopt_pages *pages,
 			extent->ends--;
 		else
 			next = extent_next(extent, first, last);
-		if (WARN_ON(extent->node.start < first ||
-			    extent->node.last > last))
+		if (WARN_ON_ONCE(extent->node.start < first ||
+				 extent->node.last > last))
 			continue;
 		if (--extent->users)
 			kept = true;
@@ -652,7 +652,7 @@ static void pages_phys(struct iopt_pages *pages, unsigned long offset,
 			break;
 		npages += nr;
 	}
-	if (WARN_ON(!npages)) {
+	if (WARN_ON_ONCE(!npages)) {
 		*length = 0;
 		return;
 	}

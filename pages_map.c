@@ -88,7 +88,7 @@ static noinline int map_runs(struct iopt_pages *pages,
 	if (rc)
 		return rc;
 	nr = iopt_pages_walk_next(&walk, &pfn);
-	if (WARN_ON(!nr))
+	if (WARN_ON_ONCE(!nr))
 		return -EINVAL;
 	phys = PFN_PHYS(pfn) + skip;
 	length = nr * PAGE_SIZE - skip;

@@ -46,14 +46,14 @@ void iopt_revocable_init(struct iopt_revocable *revocable,
  */
 void iopt_revocable_free(struct iopt_revocable *revocable)
 {
-	WARN_ON(!list_empty(&revocable->maps));
+	WARN_ON_ONCE(!list_empty(&revocable->maps));
 	pfn_runs_free(&revocable->runs);
 }
 
 static void revocable_take_out(struct pages_window *window)
 {
-	WARN_ON(iommu_unmap(window->domain, window->iova, window->length) !=
-		window->length);
+	WARN_ON_ONCE(iommu_unmap(window->domain, window->iova,
+				 window->length) != window->length);
 }
 
 /* Take out what is mapped, the maps before @end */
