@@ -349,19 +349,17 @@ static const struct mmu_interval_notifier_ops pfnmap_notifier_ops = {
 /* Have reclaim make some room for page tables, which are allocated without it */
 static int pfnmap_make_room(void)
 {
-	struct page *page, *next;
-	LIST_HEAD(pages);
-	unsigned int i;
+	struct page *pages[32];
+	unsigned int nr, i;
 
-	for (i = 0; i != 32; i++) {
-		page = alloc_page(GFP_KERNEL_ACCOUNT);
-		if (!page)
+	for (nr = 0; nr != ARRAY_SIZE(pages); nr++) {
+		pages[nr] = alloc_page(GFP_KERNEL_ACCOUNT);
+		if (!pages[nr])
 			break;
-		list_add(&page->lru, &pages);
 	}
-	list_for_each_entry_safe(page, next, &pages, lru)
-		__free_page(page);
-	return i ? 0 : -ENOMEM;
+	for (i = 0; i != nr; i++)
+		__free_page(pages[i]);
+	return nr ? 0 : -ENOMEM;
 }
 
 static int pfnmap_map(struct iopt_pages *pages,
