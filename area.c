@@ -322,7 +322,7 @@ static int area_pin_cmp(const struct area_pin *pin, unsigned long first,
 static struct area_pin *area_find_pin(struct iopt_area *area,
 				      unsigned long first, unsigned long last)
 {
-	struct rb_node *rb = area->access_pins.rb_root.rb_node;
+	struct rb_node *rb = area->access_pins.rb_node;
 
 	while (rb) {
 		struct area_pin *pin = rb_entry(rb, struct area_pin, rb);
@@ -349,12 +349,13 @@ static int area_add_pin(struct iopt_area *area, unsigned long first,
 	struct area_pin *pin = area_find_pin(area, first, last);
 
 	if (!pin) {
-		pin = kzalloc_obj(*pin, GFP_KERNEL_ACCOUNT);
+		pin = kmalloc_obj(*pin, GFP_KERNEL_ACCOUNT);
 		if (!pin)
 			return -ENOMEM;
 		pin->first = first;
 		pin->last = last;
-		rb_add_cached(&pin->rb, &area->access_pins, area_pin_less);
+		pin->users = 0;
+		rb_add(&pin->rb, &area->access_pins, area_pin_less);
 	}
 	pin->users++;
 	return 0;
@@ -368,7 +369,7 @@ static bool area_del_pin(struct iopt_area *area, unsigned long first,
 	if (WARN_ON_ONCE(!pin))
 		return false;
 	if (!--pin->users) {
-		rb_erase_cached(&pin->rb, &area->access_pins);
+		rb_erase(&pin->rb, &area->access_pins);
 		kfree(pin);
 	}
 	return true;
@@ -414,19 +415,19 @@ int iopt_area_pin_pages(struct iopt_area *area, unsigned long iova,
 	if (!iopt_pages_is_memory(pages))
 		return -EINVAL;
 
-	ACQUIRE(mutex_kill, lock)(&pages->mutex);
-	rc = ACQUIRE_ERR(mutex_kill, &lock);
-	if (!rc)
-		rc = area_add_pin(area, first_index, last_index);
+	if (mutex_lock_killable(&pages->mutex))
+		return -EINTR;
+	rc = area_add_pin(area, first_index, last_index);
 	if (rc)
-		return rc;
+		goto out_unlock;
 	rc = iopt_pages_acquire(pages, first_index, last_index);
-	if (rc) {
+	if (rc)
 		area_del_pin(area, first_index, last_index);
-		return rc;
-	}
-	area_list_pages(area, first_index, last_index, out_pages);
-	return 0;
+	else
+		area_list_pages(area, first_index, last_index, out_pages);
+out_unlock:
+	mutex_unlock(&pages->mutex);
+	return rc;
 }
 
 /**
@@ -469,7 +470,7 @@ int iopt_area_report_pins(struct iopt_area *area, struct iova_bitmap *bitmap)
 	rc = ACQUIRE_ERR(mutex_kill, &lock);
 	if (rc)
 		return rc;
-	for (rb = rb_first_cached(&area->access_pins); rb; rb = rb_next(rb)) {
+	for (rb = rb_first(&area->access_pins); rb; rb = rb_next(rb)) {
 		pin = rb_entry(rb, struct area_pin, rb);
 		iova_bitmap_set(bitmap,
 				area->node.iova +

@@ -69,7 +69,7 @@ struct iopt_area {
 	atomic_t pins;
 	atomic_t locks;
 	atomic_t all_dirty;
-	struct rb_root_cached access_pins;
+	struct rb_root access_pins;
 	struct list_head item;
 	struct list_head maps;
 };
@@ -167,7 +167,7 @@ static inline void iopt_area_init(struct iopt_area *area,
 	atomic_set(&area->pins, 0);
 	atomic_set(&area->locks, 0);
 	atomic_set(&area->all_dirty, 0);
-	area->access_pins = RB_ROOT_CACHED;
+	area->access_pins = RB_ROOT;
 	INIT_LIST_HEAD(&area->maps);
 }
 

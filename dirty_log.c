@@ -191,28 +191,17 @@ void iopt_log_forget(struct io_pagetable *iopt)
 }
 
 /**
- * area_log_write() - the CPU may have written to a part of an area
- * @area: the area, kept in place by the caller
+ * area_log_written() - area_log_write() while the log runs, or may have stopped
+ * @area: the area, which is busy
  * @iova: first byte
  * @last: last byte
  */
-void area_log_write(struct iopt_area *area, unsigned long iova,
-		    unsigned long last)
+void area_log_written(struct iopt_area *area, unsigned long iova,
+		      unsigned long last)
 {
 	struct io_pagetable *iopt = area->iopt;
 	unsigned long index;
 
-	might_lock_read(&iopt->iova_rwsem);
-
-	/*
-	 * Orders what was written before the look at the log. Whoever starts it
-	 * and then reads the memory sees the write, unless the log is seen here
-	 * to run. Pairs with the barrier of iopt_log_start(), and for the latch
-	 * below with atomic_cmpxchg() in log_read_latch().
-	 */
-	smp_mb();
-	if (!READ_ONCE(iopt->log_on))
-		return;
 	guard(rwsem_read)(&iopt->iova_rwsem);
 	/* The log may be started without this lock, but not be stopped */
 	if (!READ_ONCE(iopt->log_on))

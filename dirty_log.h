@@ -8,9 +8,7 @@
 
 #include <linux/types.h>
 
-struct io_pagetable;
-struct iopt_area;
-struct iopt_domain;
+#include "area.h"
 
 int iopt_log_start(struct io_pagetable *iopt);
 int iopt_log_stop(struct io_pagetable *iopt);
@@ -32,8 +30,30 @@ void iopt_log_add_domain(struct io_pagetable *iopt, struct iopt_domain *idom);
 void iopt_log_forget(struct io_pagetable *iopt);
 void iopt_log_drop(struct io_pagetable *iopt, struct iopt_area *area);
 
-/* For accesses: the CPU may have written to a part of the area until now */
-void area_log_write(struct iopt_area *area, unsigned long iova,
-		    unsigned long last);
+/* For area_log_write() only */
+void area_log_written(struct iopt_area *area, unsigned long iova,
+		      unsigned long last);
+
+/**
+ * area_log_write() - the CPU may have written to a part of an area until now
+ * @area: the area, which is busy
+ * @iova: first byte
+ * @last: last byte
+ */
+static inline void area_log_write(struct iopt_area *area, unsigned long iova,
+				  unsigned long last)
+{
+	might_lock_read(&area->iopt->iova_rwsem);
+
+	/*
+	 * Orders what was written before the look at the log. Whoever starts it
+	 * and then reads the memory sees the write, unless the log is seen here
+	 * to run. Pairs with the barrier of iopt_log_start(), and for the latch
+	 * of area_log_written() with atomic_cmpxchg() in log_read_latch().
+	 */
+	smp_mb();
+	if (unlikely(READ_ONCE(area->iopt->log_on)))
+		area_log_written(area, iova, last);
+}
 
 #endif

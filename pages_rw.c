@@ -39,24 +39,21 @@ static void copy_one_page(struct pages_copy *copy, struct page *page)
 }
 
 /* Copies what is pinned at the start, and tells the length of what then is not */
-static int copy_pinned(struct pages_copy *copy, unsigned long *unpinned)
+static void copy_pinned(struct pages_copy *copy, unsigned long *unpinned)
 {
 	unsigned long index = copy->start >> PAGE_SHIFT;
 	unsigned long last = (copy->start + copy->length - 1) >> PAGE_SHIFT;
 	struct interval_tree_node *node;
 	struct pages_walk walk;
 	unsigned long pfn, nr;
-	int rc;
 
-	ACQUIRE(mutex_kill, lock)(&copy->pages->mutex);
-	rc = ACQUIRE_ERR(mutex_kill, &lock);
-	if (rc)
-		return rc;
+	lockdep_assert_held(&copy->pages->mutex);
+
 	if (iopt_pages_one_run(copy->pages, index, last, &pfn)) {
 		while (copy->length)
 			copy_one_page(copy, pfn_to_page(pfn++));
 		*unpinned = 0;
-		return 0;
+		return;
 	}
 	while (copy->length) {
 		node = interval_tree_iter_first(&copy->pages->extents, index,
@@ -65,7 +62,7 @@ static int copy_pinned(struct pages_copy *copy, unsigned long *unpinned)
 			break;
 		if (node->start > index) {
 			*unpinned = (node->start << PAGE_SHIFT) - copy->start;
-			return 0;
+			return;
 		}
 
 		/* They are dirtied when they are unpinned */
@@ -78,7 +75,6 @@ static int copy_pinned(struct pages_copy *copy, unsigned long *unpinned)
 		index = node->last + 1;
 	}
 	*unpinned = copy->length;
-	return 0;
 }
 
 /**
@@ -146,9 +142,12 @@ int iopt_pages_rw(struct iopt_pages *pages, unsigned long start, void *data,
 	int rc;
 
 	for (;;) {
-		rc = copy_pinned(&copy, &length);
-		if (rc || !length)
-			return rc;
+		if (mutex_lock_killable(&pages->mutex))
+			return -EINTR;
+		copy_pinned(&copy, &length);
+		mutex_unlock(&pages->mutex);
+		if (!length)
+			return 0;
 		part = copy;
 		part.length = length;
 		rc = pages->ops->copy(&part);
