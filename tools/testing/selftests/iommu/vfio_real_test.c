@@ -1116,36 +1116,8 @@ FIXTURE_TEARDOWN(container)
 	EXPECT_EQ(0, vm_pin(0));
 }
 
-static int container_map(int container, const void *va, __u64 iova, __u64 len,
-			 __u32 flags)
-{
-	struct vfio_iommu_type1_dma_map map = {
-		.argsz = sizeof(map),
-		.flags = flags,
-		.vaddr = (uintptr_t)va,
-		.iova = iova,
-		.size = len,
-	};
-
-	return iommu_cmd(container, VFIO_IOMMU_MAP_DMA, &map);
-}
-
-static int container_unmap(int container, __u64 iova, __u64 *len)
-{
-	struct vfio_iommu_type1_dma_unmap unmap = {
-		.argsz = sizeof(unmap),
-		.iova = iova,
-		.size = *len,
-	};
-	int rc = iommu_cmd(container, VFIO_IOMMU_UNMAP_DMA, &unmap);
-
-	*len = unmap.size;
-	return rc;
-}
-
 #define MAP_DMA(va, iova, len, flags) \
 	container_map(self->container, va, iova, len, flags)
-#define DMA_RW (VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE)
 
 TEST_F(container, copies)
 {
@@ -1259,19 +1231,6 @@ TEST_F(container, cuts_a_huge_page)
 #define JOIN()                                                                 \
 	ASSERT_EQ(0, iommu_cmd(self->group, VFIO_GROUP_SET_CONTAINER,          \
 			       &self->container))
-
-static int container_ioas(int container, __u16 op, __u32 *id)
-{
-	struct iommu_vfio_ioas cmd = {
-		.size = sizeof(cmd),
-		.ioas_id = *id,
-		.op = op,
-	};
-	int rc = iommu_cmd(container, IOMMU_VFIO_IOAS, &cmd);
-
-	*id = cmd.ioas_id;
-	return rc;
-}
 
 /* The last group takes with it what the container mapped, and nothing else */
 TEST_F(container, forgets)

@@ -6,6 +6,7 @@
 #ifndef __VFIO_UTILS_H
 #define __VFIO_UTILS_H
 
+#include <linux/iommufd.h>
 #include <linux/pci_regs.h>
 #include <linux/vfio.h>
 #include <sys/ioctl.h>
@@ -86,6 +87,61 @@ static inline int vfio_detach(int dev)
 	struct vfio_device_detach_iommufd_pt cmd = { .argsz = sizeof(cmd) };
 
 	return ioctl(dev, VFIO_DEVICE_DETACH_IOMMUFD_PT, &cmd) ? errno : 0;
+}
+
+/*
+ * A VFIO container. @len is an input, and afterwards what the call says that it was
+ * about.
+ */
+
+#define DMA_RW (VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE)
+
+static inline int container_map(int container, const void *va, __u64 iova,
+				__u64 len, __u32 flags)
+{
+	struct vfio_iommu_type1_dma_map map = {
+		.argsz = sizeof(map),
+		.flags = flags,
+		.vaddr = (uintptr_t)va,
+		.iova = iova,
+		.size = len,
+	};
+
+	return ioctl(container, VFIO_IOMMU_MAP_DMA, &map) ? errno : 0;
+}
+
+static inline int container_unmap_flags(int container, __u64 iova, __u64 *len,
+					__u32 flags)
+{
+	struct vfio_iommu_type1_dma_unmap unmap = {
+		.argsz = sizeof(unmap),
+		.flags = flags,
+		.iova = iova,
+		.size = *len,
+	};
+	int rc = ioctl(container, VFIO_IOMMU_UNMAP_DMA, &unmap) ? errno : 0;
+
+	*len = unmap.size;
+	return rc;
+}
+
+static inline int container_unmap(int container, __u64 iova, __u64 *len)
+{
+	return container_unmap_flags(container, iova, len, 0);
+}
+
+/* IOMMU_VFIO_IOAS: the IOAS that the container's ioctls act on */
+static inline int container_ioas(int container, __u16 op, __u32 *id)
+{
+	struct iommu_vfio_ioas cmd = {
+		.size = sizeof(cmd),
+		.ioas_id = *id,
+		.op = op,
+	};
+	int rc = ioctl(container, IOMMU_VFIO_IOAS, &cmd) ? errno : 0;
+
+	*id = cmd.ioas_id;
+	return rc;
 }
 
 #endif
