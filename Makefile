@@ -28,6 +28,7 @@ iommufd-y := \
 	iopt_map.o \
 	iopt_unmap.o \
 	iopt_user.o \
+	iopt_vaddr.o \
 	iova_space.o \
 	main.o \
 	object.o \
@@ -43,6 +44,7 @@ iommufd-y := \
 	veventq.o \
 	vfio_compat.o \
 	vfio_dirty.o \
+	vfio_vaddr.o \
 	viommu.o
 iommufd-$(CONFIG_DMA_SHARED_BUFFER) += dmabuf.o
 iommufd-$(CONFIG_IOMMUFD_NOIOMMU) += noiommu.o

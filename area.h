@@ -31,6 +31,18 @@ enum iopt_area_state {
 };
 
 /**
+ * enum iopt_area_vaddr - can the memory of an area be found by its address
+ * @AREA_VADDR_VALID: yes, or it is not needed
+ * @AREA_VADDR_INVALID: no; see iopt_invalidate_vaddr()
+ * @AREA_VADDR_CHANGING: no, but iopt_update_vaddr() is at it
+ */
+enum iopt_area_vaddr {
+	AREA_VADDR_VALID,
+	AREA_VADDR_INVALID,
+	AREA_VADDR_CHANGING,
+};
+
+/**
  * struct iopt_area - a mapping
  * @node: its IOVA, in io_pagetable.space
  * @iopt: the IOVA space
@@ -44,6 +56,8 @@ enum iopt_area_state {
  * @large: a domain may have large IOPTEs of it, or was given more than a page of
  *	it at once; as @pinned
  * @container: a VFIO container mapped it; constant
+ * @joined: it was mapped in one go with the area right before it; constant
+ * @vaddr: enum iopt_area_vaddr; under io_pagetable.iova_rwsem
  * @busy: operations that use it without a lock; raised under
  *	io_pagetable.iova_rwsem, and for all but an unpin only in AREA_LIVE
  * @pins: pins of accesses, from when one begins until its pages are released;
@@ -65,6 +79,8 @@ struct iopt_area {
 	bool pinned;
 	bool large;
 	bool container;
+	bool joined;
+	u8 vaddr;
 	atomic_t busy;
 	atomic_t pins;
 	atomic_t locks;
@@ -163,6 +179,8 @@ static inline void iopt_area_init(struct iopt_area *area,
 	area->pinned = false;
 	area->large = false;
 	area->container = false;
+	area->joined = false;
+	area->vaddr = AREA_VADDR_VALID;
 	atomic_set(&area->busy, 0);
 	atomic_set(&area->pins, 0);
 	atomic_set(&area->locks, 0);

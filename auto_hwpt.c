@@ -192,6 +192,9 @@ static int change_ioas(struct iommufd_change *change, struct iommufd_ioas *ioas,
 	rc = check_auto(change, &current_hwpt);
 	if (rc)
 		return rc;
+	/* As in a type1 container, it does not depend on what would be pinned */
+	if (!current_hwpt && READ_ONCE(ioas->iopt.invalid_vaddrs))
+		return -EBUSY;
 	rc = change_find_auto(change, ioas, current_hwpt, hwpt_id);
 	if (rc != -EINVAL)
 		return rc;

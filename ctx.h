@@ -50,10 +50,11 @@
  *	a HWPT is attached and filled with it held. It is put without.
  * io_pagetable.domains_rwsem
  *	Read: mappings come and go, in all domains alike, from when they take
- *	their IOVA up until all domains agree. Write: the set of domains or their
- *	dirty tracking changes, and no area is under construction. Domains are
- *	filled and memory is pinned with it held. CHANGE_PROCESS has that of each
- *	IOAS of a context, under the write side of ioas_creation_lock.
+ *	their IOVA up until all domains agree. Write: the set of domains, their
+ *	dirty tracking, or the address that mappings have changes, and no area is
+ *	under construction. Domains are filled and memory is pinned with it held.
+ *	CHANGE_PROCESS has that of each IOAS of a context, under the write side of
+ *	ioas_creation_lock.
  * iommufd_group.lock
  *	Attachments and vDEVICEs of the devices of a group. Never together with
  *	the former.
@@ -75,6 +76,8 @@
  *	mapped of it. An MMU notifier takes it, below the mmap_lock, locks of
  *	the device's driver, and reclaim. So whoever holds it takes none of
  *	those, nor the locks above, and allocates without waiting for reclaim.
+ *	Two are held where one source replaces another, that of the new one
+ *	inside the other.
  * iommufd_fault.mutex
  *	What waits for an answer. Answers are given with it held, so whoever else
  *	holds it knows that none is under way. Never together with mmap_lock or

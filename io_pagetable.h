@@ -28,6 +28,7 @@
  *	@iova_rwsem
  * @can_cut: mappings may be cut at page boundaries; implied by not
  *	@large_pages; under the same locks
+ * @invalid_vaddrs: areas that are not AREA_VADDR_VALID; under @iova_rwsem
  * @accesses: struct iopt_user by index; changed under @domains_rwsem and
  *	@iova_rwsem
  * @log_on: the dirty log runs; set under @domains_rwsem, and cleared under
@@ -44,6 +45,7 @@ struct io_pagetable {
 	unsigned long iova_alignment;
 	bool large_pages;
 	bool can_cut;
+	unsigned long invalid_vaddrs;
 
 	struct xarray accesses;
 

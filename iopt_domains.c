@@ -150,8 +150,9 @@ void iopt_unfill(struct io_pagetable *iopt, struct list_head *areas)
  * The set of areas stands still meanwhile, but lookups go on.
  *
  * Return: an errno with the domain empty again: -EINVAL when its pages are
- * larger than the kernel's, -EADDRINUSE when areas do not fit its aperture or
- * page size, -EINTR when the caller is killed, and errors of pinning and mapping.
+ * larger than the kernel's, -EBUSY while an area has no valid address to pin it
+ * by, -EADDRINUSE when areas do not fit its aperture or page size, -EINTR when
+ * the caller is killed, and errors of pinning and mapping.
  */
 int iopt_add_domain(struct io_pagetable *iopt, struct iopt_domain *idom)
 {
@@ -166,6 +167,8 @@ int iopt_add_domain(struct io_pagetable *iopt, struct iopt_domain *idom)
 	if (rc)
 		return rc;
 	scoped_guard(rwsem_write, &iopt->iova_rwsem) {
+		if (iopt->invalid_vaddrs)
+			return -EBUSY;
 		rc = iopt_check_alignment(iopt, alignment);
 		if (!rc)
 			rc = iopt_reserve_aperture(iopt, idom);

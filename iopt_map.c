@@ -252,6 +252,7 @@ static __always_inline int iopt_map_add_user(struct iopt_map *map,
 static int iopt_map_add_parts(struct iopt_map *map, unsigned long uaddr,
 			      unsigned long length)
 {
+	struct iopt_area *area;
 	unsigned long part;
 	int found, rc;
 
@@ -265,6 +266,8 @@ static int iopt_map_add_parts(struct iopt_map *map, unsigned long uaddr,
 			rc = iopt_map_add_user(map, uaddr, part, false);
 		if (rc)
 			return rc;
+		area = list_last_entry(&map->areas, struct iopt_area, item);
+		area->joined = !list_is_singular(&map->areas);
 	}
 	return 0;
 }
@@ -432,6 +435,8 @@ static int iopt_copy_source(struct iopt_map *map, struct io_pagetable *src,
 		area = to_area(iova_space_first(&src->space, iova, iova));
 		if (!area || !area_is_live(area))
 			return -ENOENT;
+		if (area->vaddr != AREA_VADDR_VALID)
+			return -EBUSY;
 		end = min(last, area->node.last);
 		if (!map->length)
 			map->addr = area->pages->start +

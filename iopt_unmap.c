@@ -109,6 +109,19 @@ static noinline void iopt_unmap_abort(struct io_pagetable *iopt,
 		area->state = AREA_LIVE;
 }
 
+/* Of areas that are gone; nobody works on them */
+static noinline void iopt_forget_vaddrs(struct io_pagetable *iopt,
+					struct list_head *areas)
+{
+	struct iopt_area *area;
+
+	list_for_each_entry(area, areas, item) {
+		if (area->vaddr != AREA_VADDR_VALID)
+			WRITE_ONCE(iopt->invalid_vaddrs,
+				   iopt->invalid_vaddrs - 1);
+	}
+}
+
 static __always_inline void iopt_unmap_remove(struct io_pagetable *iopt,
 					      struct list_head *areas)
 {
@@ -124,6 +137,8 @@ static __always_inline void iopt_unmap_remove(struct io_pagetable *iopt,
 	down_write(&iopt->iova_rwsem);
 	list_for_each_entry(area, areas, item)
 		iova_space_erase(&iopt->space, &area->node);
+	if (unlikely(iopt->invalid_vaddrs))
+		iopt_forget_vaddrs(iopt, areas);
 	up_write(&iopt->iova_rwsem);
 }
 
@@ -355,7 +370,8 @@ static struct iopt_area *iopt_cut_find(struct io_pagetable *iopt,
 static int iopt_cut_check(struct io_pagetable *iopt, struct iopt_area *area,
 			  unsigned long iova, int holds)
 {
-	if (!area_is_live(area) || atomic_read(&area->locks))
+	if (!area_is_live(area) || atomic_read(&area->locks) ||
+	    area->vaddr != AREA_VADDR_VALID)
 		return -EBUSY;
 	if (!iopt_pages_is_memory(area->pages) || !iopt->can_cut)
 		return -EOPNOTSUPP;
@@ -576,10 +592,10 @@ static int iopt_cut_areas(struct io_pagetable *iopt,
  * IOPTE on both sides of a cut, what that maps is gone from it for a moment, see
  * iopt_area_split_at(). Such an IOPTE may stay split when this fails.
  *
- * Return: 0, or an errno with nothing cut: -EBUSY for a mapping that comes or goes,
- * -EOPNOTSUPP for a dma-buf or a space without cuts, -EINVAL where alignment
- * or pins of an access forbid it, -ENOMEM, -EINTR when the caller is killed
- * while somebody works on the mapping.
+ * Return: 0, or an errno with nothing cut: -EBUSY for a mapping that comes or goes
+ * or has no valid address, -EOPNOTSUPP for a dma-buf or a space without cuts,
+ * -EINVAL where alignment or pins of an access forbid it, -ENOMEM, -EINTR when
+ * the caller is killed while somebody works on the mapping.
  */
 int iopt_cut(struct io_pagetable *iopt, const unsigned long *iovas,
 	     unsigned int num_iovas)

@@ -27,8 +27,8 @@
  * @id: what to call iopt_remove_user() with
  *
  * Return: -EADDRINUSE when areas do not have the alignment it needs, -EBUSY
- * when there are too many, -ENOMEM, -EINTR when the caller is killed while a
- * domain is filled.
+ * when there are too many, or while an area has no valid address, -ENOMEM, -EINTR
+ * when the caller is killed while a domain is filled.
  */
 int iopt_add_user(struct io_pagetable *iopt, struct iopt_user *user, u32 *id)
 {
@@ -38,7 +38,9 @@ int iopt_add_user(struct io_pagetable *iopt, struct iopt_user *user, u32 *id)
 	if (rc)
 		return rc;
 	scoped_guard(rwsem_write, &iopt->iova_rwsem) {
-		rc = iopt_check_alignment(iopt, user->alignment);
+		rc = iopt->invalid_vaddrs ? -EBUSY : 0;
+		if (!rc)
+			rc = iopt_check_alignment(iopt, user->alignment);
 		if (!rc)
 			rc = xa_alloc(&iopt->accesses, id, user, xa_limit_16b,
 				      GFP_KERNEL_ACCOUNT);

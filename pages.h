@@ -106,6 +106,10 @@ struct pages_window {
  *	forget it
  * @freeze: revocable source: keep @frames, and what is mapped, as it is
  * @thaw: undo @freeze
+ * @exchange: revocable source, optional: let another backing, which nobody uses
+ *	and which has the same operations and size, have the source, and take
+ *	that one's. What is mapped now is mapped from there, at once or soon. Nobody
+ *	freezes the source meanwhile.
  *
  * Memory has struct pages, is pinned, and stays. A revocable source has only
  * addresses, and can take them back at any time.
@@ -127,6 +131,7 @@ struct iopt_pages_ops {
 		      struct list_head *list);
 	void (*freeze)(struct iopt_pages *pages);
 	void (*thaw)(struct iopt_pages *pages);
+	void (*exchange)(struct iopt_pages *pages, struct iopt_pages *fresh);
 };
 
 /**

@@ -399,6 +399,23 @@ static void pfnmap_free(struct iopt_pages *pages)
 	queue_work(pfnmap_wq, &map->free_work);
 }
 
+/* Of the two, only the source that has been used is known to anybody else */
+static void pfnmap_exchange(struct iopt_pages *pages, struct iopt_pages *fresh)
+{
+	struct iopt_pfnmap *old = to_pfnmap(pages);
+	struct iopt_pfnmap *new = to_pfnmap(fresh);
+
+	mutex_lock(&old->lock);
+	mutex_lock_nested(&new->lock, SINGLE_DEPTH_NESTING);
+	/* What went meanwhile, or finds no page tables, is as if it went later */
+	if (iopt_revocable_exchange(pages, fresh) && !new->gone)
+		pfnmap_look_later(new);
+	mutex_unlock(&new->lock);
+	mutex_unlock(&old->lock);
+	swap(pages->start, fresh->start);
+	swap(pages->owner, fresh->owner);
+}
+
 /* To a device the memory is as cacheable as it is to the CPU */
 static const struct iopt_pages_ops pfnmap_ops = {
 	.prot = IOMMU_MMIO,
@@ -407,6 +424,7 @@ static const struct iopt_pages_ops pfnmap_ops = {
 	.unmap = iopt_revocable_unmap,
 	.freeze = pfnmap_freeze,
 	.thaw = pfnmap_thaw,
+	.exchange = pfnmap_exchange,
 };
 
 static const struct iopt_pages_ops pfnmap_cached_ops = {
@@ -416,6 +434,7 @@ static const struct iopt_pages_ops pfnmap_cached_ops = {
 	.unmap = iopt_revocable_unmap,
 	.freeze = pfnmap_freeze,
 	.thaw = pfnmap_thaw,
+	.exchange = pfnmap_exchange,
 };
 
 /*

@@ -119,6 +119,39 @@ bool iopt_revocable_revoke(struct iopt_revocable *revocable)
 }
 
 /**
+ * iopt_revocable_exchange() - two backings exchange their sources
+ * @pages: a backing, frozen
+ * @fresh: another one, frozen and mapped nowhere
+ *
+ * Return: 0, -EAGAIN when what @pages has now is without addresses, or an errno of
+ * iopt_revocable_arm(); then nothing is mapped until the source is armed.
+ */
+int iopt_revocable_exchange(struct iopt_pages *pages, struct iopt_pages *fresh)
+{
+	struct iopt_revocable *old = pages->revocable;
+	struct iopt_revocable *new = fresh->revocable;
+	bool armed = fresh->frames;
+	struct pfn_runs runs;
+	int rc;
+
+	iopt_revocable_revoke(old);
+	list_splice_init(&old->maps, &new->maps);
+	fresh->frames = NULL;
+	swap(pages->revocable, fresh->revocable);
+	new->pages = pages;
+	old->pages = fresh;
+	if (!armed)
+		return -EAGAIN;
+
+	runs = new->runs;
+	pfn_runs_init(&new->runs);
+	rc = iopt_revocable_arm(new, &runs);
+	if (rc)
+		pfn_runs_free(&runs);
+	return rc;
+}
+
+/**
  * iopt_revocable_map() - iopt_pages_ops.map of a revocable source
  * @pages: the backing
  * @window: what to map where

@@ -36,6 +36,8 @@ void iopt_revocable_init(struct iopt_revocable *revocable,
 			 gfp_t gfp);
 int iopt_revocable_arm(struct iopt_revocable *revocable, struct pfn_runs *runs);
 void iopt_revocable_free(struct iopt_revocable *revocable);
+int iopt_revocable_exchange(struct iopt_pages *pages,
+			    struct iopt_pages *fresh);
 bool iopt_revocable_revoke(struct iopt_revocable *revocable);
 
 /* Operations of a backing */

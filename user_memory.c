@@ -126,8 +126,9 @@ static bool user_can_be_pinned(struct iopt_pages *pages, unsigned long first,
 			       unsigned long npages)
 {
 	struct mm_struct *mm = pages->owner.mm;
-	unsigned long addr = untagged_addr_remote(mm, pages->start) +
-			     first * PAGE_SIZE;
+	/* That of page 0 alone need not be an address, see iopt_update_vaddr() */
+	unsigned long addr = untagged_addr_remote(mm, pages->start +
+						      first * PAGE_SIZE);
 	unsigned long last = addr + npages * PAGE_SIZE - 1;
 	struct vm_area_struct *vma;
 	struct vma_iterator vmi;

@@ -24,6 +24,7 @@
 #include "iopt_unmap.h"
 #include "vfio_compat.h"
 #include "vfio_dirty.h"
+#include "vfio_vaddr.h"
 
 static unsigned int dma_entry_limit = U32_MAX;
 module_param(dma_entry_limit, uint, 0644);
@@ -228,6 +229,16 @@ static int vfio_is_dma_coherent(struct iommufd_ctx *ictx)
 	return iopt_is_coherent(&ioas->iopt);
 }
 
+static int vfio_can_update_vaddr(struct iommufd_ctx *ictx)
+{
+	struct iommufd_ioas *ioas __free(iommufd_put_object) =
+		vfio_get_ioas(ictx);
+
+	if (IS_ERR(ioas))
+		return 0;
+	return iommufd_vfio_has_update_vaddr(ioas);
+}
+
 static int vfio_check_extension(struct iommufd_ctx *ictx, unsigned long type)
 {
 	switch (type) {
@@ -239,6 +250,8 @@ static int vfio_check_extension(struct iommufd_ctx *ictx, unsigned long type)
 		return IS_ENABLED(CONFIG_VFIO_NOIOMMU);
 	case VFIO_DMA_CC_IOMMU:
 		return vfio_is_dma_coherent(ictx);
+	case VFIO_UPDATE_VADDR:
+		return vfio_can_update_vaddr(ictx);
 	default:
 		return 0;
 	}
@@ -489,13 +502,16 @@ static int vfio_iommu_map_dma(struct iommufd_ctx *ictx, void __user *umap)
 	if (copy_from_user(&map, umap, sizeof(map)))
 		return -EFAULT;
 	if (map.argsz < sizeof(map) ||
-	    (map.flags & ~(VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE)))
+	    (map.flags & ~(VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE |
+			   VFIO_DMA_MAP_FLAG_VADDR)))
 		return -EINVAL;
 
 	struct iommufd_ioas *ioas __free(iommufd_put_object) =
 		vfio_get_ioas(ictx);
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
+	if (map.flags & VFIO_DMA_MAP_FLAG_VADDR)
+		return iommufd_vfio_update_vaddr(ioas, &map);
 	return vfio_map(ictx, ioas, &map);
 }
 
@@ -554,6 +570,8 @@ static int vfio_unmap(struct iommufd_ioas *ioas,
 	if (unmap->flags & VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP)
 		return iopt_unmap_report(&ioas->iopt, unmap->iova, unmap->size,
 					 bitmap->data, unmapped);
+	if (unmap->flags & VFIO_DMA_UNMAP_FLAG_VADDR)
+		return iommufd_vfio_invalidate_vaddr(ioas, unmap, unmapped);
 	if (!(unmap->flags & VFIO_DMA_UNMAP_FLAG_ALL))
 		return vfio_unmap_range(ioas, unmap->iova, unmap->size,
 					unmapped);
@@ -568,7 +586,8 @@ vfio_unmap_check_flags(const struct vfio_iommu_type1_dma_unmap *unmap,
 		       const struct vfio_iommu_type1_dma_unmap __user *uunmap,
 		       struct vfio_bitmap *bitmap)
 {
-	if (!(unmap->flags & ~VFIO_DMA_UNMAP_FLAG_ALL))
+	if (!(unmap->flags &
+	      ~(VFIO_DMA_UNMAP_FLAG_ALL | VFIO_DMA_UNMAP_FLAG_VADDR)))
 		return 0;
 	if (unmap->flags != VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP ||
 	    !iommufd_vfio_has_dirty_log() ||

@@ -151,7 +151,8 @@ void iommufd_device_unbind(struct iommufd_device *idev);
  * * -EINVAL: *@pt_id is neither an IOAS nor a HWPT; the HWPT does not suit the
  *   device or is not the one its group uses; @pasid is out of range, or the
  *   HWPT was not made for PASIDs (none made from an IOAS is).
- * * -EBUSY: the device is already attached with @pasid, or is being reset.
+ * * -EBUSY: the device is already attached with @pasid, or is being reset, or
+ *   user space is about to give a mapping another address.
  * * -EADDRINUSE: what device or IOMMU reserve is mapped or promised to user
  *   space.
  * * -EOPNOTSUPP: the hardware cannot do it.
@@ -289,7 +290,8 @@ void iommufd_access_destroy(struct iommufd_access *access);
  * * -EINVAL: the access is attached already, which also warns.
  * * -ENOENT: no such IOAS.
  * * -EADDRINUSE: pages are to be pinned, and a mapping is not aligned to pages.
- * * -EBUSY: too many accesses.
+ * * -EBUSY: too many accesses, or user space is about to give a mapping another
+ *   address.
  * * -ENOMEM: no memory.
  * * -EINTR: the caller was killed while it waited.
  */

@@ -377,6 +377,8 @@ struct iommu_ioas_map_file {
  * and
  *
  * - ENOENT: no such IOAS, or the source range is not mapped completely.
+ * - EBUSY: the source is in a VFIO container, which has declared its address
+ *   invalid.
  * - EPERM: IOMMU_IOAS_MAP_WRITEABLE is given, but the memory was first mapped
  *   without it.
  */
@@ -656,6 +658,8 @@ enum iommu_hwpt_data_type {
  *   or belongs to another IOMMU, or @data_type and @data_len do not go
  *   together.
  * - EOPNOTSUPP: IOMMU or driver cannot do this.
+ * - EBUSY: the IOAS is that of a VFIO container, which has declared the address
+ *   of a mapping invalid.
  * - EADDRINUSE: mappings or allowed ranges of the IOAS are where the IOMMU
  *   cannot translate, or are not aligned to its page size.
  * - ENODEV: the device lost its IOMMU.

@@ -10,11 +10,11 @@
  * that iommufd itself marks.
  */
 #include <linux/memfd.h>
-#include <linux/vfio.h>
 #include <sys/wait.h>
 
 #include "kselftest_harness.h"
 #include "fail_nth.h"
+#include "vfio_utils.h"
 
 #define NR 32
 #define BASE ((__u64)MOCK_APERTURE_START)
@@ -365,14 +365,8 @@ static int with_queue(struct ctx *c)
 /* A VFIO container with a device on a page table that tracks writes */
 static int with_container(struct ctx *c)
 {
-	struct iommu_vfio_ioas cmd = {
-		.size = sizeof(cmd),
-		.op = IOMMU_VFIO_IOAS_SET,
-	};
-
 	TRY(with_ioas(c));
-	cmd.ioas_id = c->ioas;
-	TRY(iommu_cmd(c->fd, IOMMU_VFIO_IOAS, &cmd));
+	TRY(container_ioas(c->fd, IOMMU_VFIO_IOAS_SET, &c->ioas));
 	TRY(mock_attach(c->fd, c->ioas2, 0, &c->dev));
 	TRY(hwpt_alloc(c->fd, c->dev.idev, c->ioas,
 		       IOMMU_HWPT_ALLOC_DIRTY_TRACKING, &c->hwpt));
@@ -381,15 +375,7 @@ static int with_container(struct ctx *c)
 
 static int dma_map(struct ctx *c)
 {
-	struct vfio_iommu_type1_dma_map map = {
-		.argsz = sizeof(map),
-		.flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
-		.vaddr = (uintptr_t)c->buf,
-		.iova = BASE,
-		.size = NR * PAGE,
-	};
-
-	return iommu_cmd(c->fd, VFIO_IOMMU_MAP_DMA, &map);
+	return container_map(c->fd, c->buf, BASE, NR * PAGE, DMA_RW);
 }
 
 static int dirty_pages(struct ctx *c, __u32 flags)
@@ -417,6 +403,24 @@ static int with_container_mapping(struct ctx *c)
 {
 	TRY(with_container(c));
 	TRY(dma_map(c));
+	return 0;
+}
+
+/* Mapped by a process that is no more, and without an address */
+static int with_invalid_vaddr(struct ctx *c)
+{
+	__u64 len = NR * PAGE;
+	int status;
+	pid_t pid;
+
+	TRY(with_container(c));
+	pid = fork();
+	TRY(pid < 0);
+	if (!pid)
+		_exit(dma_map(c) ||
+		      container_unmap_flags(c->fd, BASE, &len,
+					    VFIO_DMA_UNMAP_FLAG_VADDR));
+	TRY(waitpid(pid, &status, 0) != pid || status);
 	return 0;
 }
 
@@ -573,6 +577,37 @@ static int op_map_dmabuf(struct ctx *c)
 static int op_map_pfnmap(struct ctx *c)
 {
 	return ioas_map_at(c->fd, c->ioas, c->bar_va, 4 * PAGE, BASE);
+}
+
+static int op_update_vaddr(struct ctx *c)
+{
+	return container_map(c->fd, c->buf, BASE, NR * PAGE,
+			     VFIO_DMA_MAP_FLAG_VADDR);
+}
+
+static int check_update_vaddr(struct ctx *c)
+{
+	TRY(vm_pin(0) != NR || vm_lck(0) != NR);
+	TRY(mock_check_map(c->fd, c->hwpt, BASE, c->buf, NR * PAGE));
+	return 0;
+}
+
+static int with_invalid_bar(struct ctx *c)
+{
+	__u64 len = 4 * PAGE;
+
+	TRY(with_bar(c));
+	TRY(container_ioas(c->fd, IOMMU_VFIO_IOAS_SET, &c->ioas));
+	TRY(op_map_pfnmap(c));
+	TRY(container_unmap_flags(c->fd, BASE, &len,
+				  VFIO_DMA_UNMAP_FLAG_VADDR));
+	return 0;
+}
+
+static int op_update_bar(struct ctx *c)
+{
+	return container_map(c->fd, c->bar_va, BASE, 4 * PAGE,
+			     VFIO_DMA_MAP_FLAG_VADDR);
 }
 
 static int op_copy(struct ctx *c)
@@ -1390,6 +1425,10 @@ static const struct walk walks[] = {
 	  .check = check_dma_cut, .fails = 1 },
 	{ "vfio_cut_large", .setup = with_type1_large, .op = op_dma_cut_large,
 	  .check = check_dma_cut_large, .fails = 2 },
+	{ "vfio_vaddr", .setup = with_invalid_vaddr, .op = op_update_vaddr,
+	  .check = check_update_vaddr, .fails = 1 },
+	{ "vfio_vaddr_bar", .setup = with_invalid_bar, .op = op_update_bar,
+	  .fails = 1 },
 	{ "vfio_dirty_start", .setup = with_container_mapping,
 	  .op = op_dirty_start },
 	{ "vfio_dirty_get", .setup = with_dirty_container, .op = op_dirty_get,
@@ -1601,6 +1640,7 @@ WALKS(destroy, "destroy_hwpt", "destroy_nested", "destroy_viommu",
 WALKS(events, "event", "read_event", "iopf", "mmap", "nested_invalidate")
 WALKS(vfio, "vfio_ioas", "vfio_info", "vfio_set_iommu", "vfio_map",
 	"vfio_unmap", "vfio_cut", "vfio_cut_large")
+WALKS(vfio_vaddr, "vfio_vaddr", "vfio_vaddr_bar")
 WALKS(vfio_dirty, "vfio_dirty_start", "vfio_dirty_get", "vfio_dirty_unmap",
 	"vfio_dirty_stop")
 

@@ -288,8 +288,8 @@ TEST_F(fresh, arguments_then_enodev)
 	map.argsz = sizeof(map);
 	map.flags = DMA_RW | 8;
 	EXPECT_EQ(EINVAL, vfio_cmd(self->fd, VFIO_IOMMU_MAP_DMA, &map));
-	map.flags = VFIO_DMA_MAP_FLAG_VADDR;
-	EXPECT_EQ(EINVAL, vfio_cmd(self->fd, VFIO_IOMMU_MAP_DMA, &map));
+	map.flags = DMA_RW | VFIO_DMA_MAP_FLAG_VADDR;
+	EXPECT_EQ(ENODEV, vfio_cmd(self->fd, VFIO_IOMMU_MAP_DMA, &map));
 	EXPECT_EQ(EFAULT, vfio_cmd(self->fd, VFIO_IOMMU_MAP_DMA, NULL));
 
 	EXPECT_EQ(ENODEV, vfio_cmd(self->fd, VFIO_IOMMU_UNMAP_DMA, &unmap));
@@ -298,6 +298,8 @@ TEST_F(fresh, arguments_then_enodev)
 	unmap.flags = 8;
 	EXPECT_EQ(EINVAL, vfio_cmd(self->fd, VFIO_IOMMU_UNMAP_DMA, &unmap));
 	unmap.flags = VFIO_DMA_UNMAP_FLAG_VADDR;
+	EXPECT_EQ(ENODEV, vfio_cmd(self->fd, VFIO_IOMMU_UNMAP_DMA, &unmap));
+	unmap.flags |= VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP;
 	EXPECT_EQ(EINVAL, vfio_cmd(self->fd, VFIO_IOMMU_UNMAP_DMA, &unmap));
 	unmap.flags = 0;
 	unmap.argsz = sizeof(unmap) - 1;
