@@ -376,4 +376,26 @@ TEST_F(p2p_address, follows_the_process)
 	EXPECT_TRUE(cmb_has(p2p, 0x12));
 }
 
+/* VFIO_UPDATE_VADDR brings it back at another address */
+TEST_F(p2p_address, moves)
+{
+	FIXTURE_DATA(p2p) *p2p = (void *)self;
+	__u64 len = self->cmb_len;
+
+	ASSERT_EQ(0, container_ioas(self->fd, IOMMU_VFIO_IOAS_SET,
+				    &self->ioas));
+	ASSERT_EQ(0, container_unmap_flags(self->fd, PEER, &len,
+					   VFIO_DMA_UNMAP_FLAG_VADDR));
+	ASSERT_TRUE(write_peer(p2p, 0x20));
+	EXPECT_TRUE(cmb_has(p2p, 0x20));
+	ASSERT_EQ(0, munmap((void *)self->cmb, self->cmb_len));
+	ASSERT_TRUE(write_peer(p2p, 0x21));
+	ASSERT_EQ(0, map_cmb(p2p));
+	EXPECT_TRUE(cmb_has(p2p, 0x20));
+	ASSERT_EQ(0, container_map(self->fd, (void *)self->cmb, PEER,
+				   self->cmb_len, VFIO_DMA_MAP_FLAG_VADDR));
+	EXPECT_TRUE(returns(p2p, 0x22));
+	EXPECT_TRUE(cmb_has(p2p, 0x22));
+}
+
 TEST_HARNESS_MAIN

@@ -1221,6 +1221,240 @@ TEST_F(container, cuts_a_huge_page)
 	munmap(huge, huge_size);
 }
 
+/* VFIO_UPDATE_VADDR: each errno in its order. On native type1 they are the same. */
+TEST_F(container, update_vaddr)
+{
+	const __u64 all = UINT64_MAX, two = 2 * PAGE;
+	const __u64 va = (uintptr_t)self->buf;
+	const __u32 drop = VFIO_DMA_UNMAP_FLAG_VADDR;
+	const struct {
+		__u64 va;	/* of a map; none for an unmap */
+		__u64 iova, size;
+		__u32 flags;
+		int rc;
+	} t[] = {
+		{ 0, IOVA, 0, drop, EINVAL },
+		{ 0, IOVA, PAGE + 1, drop, EINVAL },
+		{ 0, IOVA + 1, PAGE, drop, EINVAL },
+		{ 0, all - PAGE + 1, PAGE + 1, drop, EINVAL },
+		{ 0, all - PAGE + 1, two, drop, EOVERFLOW },
+		{ 0, IOVA, two, drop | VFIO_DMA_UNMAP_FLAG_ALL, EINVAL },
+		{ 0, 0, two, drop | VFIO_DMA_UNMAP_FLAG_ALL, EINVAL },
+		{ 0, IOVA, two, drop | VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP,
+		  EINVAL },
+		{ 0, IOVA, two, drop | 8, EINVAL },
+		{ 0, IOVA, PAGE, drop, EINVAL },
+		{ 0, IOVA + PAGE, two + PAGE, drop, EINVAL },
+		{ 0, IOVA + 8 * PAGE, two, drop, 0 },
+		{ va, IOVA, two, 0, EINVAL },
+		{ 0, IOVA, two, drop, 0 },
+		{ 0, IOVA, two, drop, EINVAL },
+		{ 0, IOVA, 2 * two, drop, EINVAL },
+		{ 0, IOVA + two, two, drop, 0 },
+		{ 0, 0, 0, drop | VFIO_DMA_UNMAP_FLAG_ALL, EINVAL },
+		{ va, all, 0, 0, EINVAL },
+		{ va, all - PAGE + 1, two, DMA_RW, EOVERFLOW },
+		{ all - PAGE + 1, IOVA, two, DMA_RW, EOVERFLOW },
+		{ va, IOVA, two, DMA_RW, EINVAL },
+		{ va, IOVA, two, 8, EINVAL },
+		{ va + 1, IOVA, two, 0, EINVAL },
+		{ va, IOVA + 8 * PAGE + 1, two, 0, EINVAL },
+		{ va, IOVA + 8 * PAGE, two + 1, 0, EINVAL },
+		{ va, IOVA + 8 * PAGE, two, 0, ENOENT },
+		{ va, IOVA, PAGE, 0, EINVAL },
+		{ va, IOVA + PAGE, PAGE, 0, EINVAL },
+		{ va, IOVA - PAGE, two + PAGE, 0, EINVAL },
+		{ va, IOVA, 2 * two, 0, EINVAL },
+		{ va, IOVA, two, 0, 0 },
+		{ va, IOVA, two, 0, EINVAL },
+		{ va + two, IOVA + two, two, 0, 0 },
+	};
+
+	EXPECT_EQ(1, ioctl(self->container, VFIO_CHECK_EXTENSION,
+			   VFIO_UPDATE_VADDR));
+	ASSERT_EQ(0, MAP_DMA(self->buf, IOVA, two, DMA_RW));
+	ASSERT_EQ(0, MAP_DMA(self->buf + two, IOVA + two, two, DMA_RW));
+	for (unsigned int i = 0; i < ARRAY_LEN(t); i++) {
+		bool mapped = t[i].iova != IOVA + 8 * PAGE;
+		__u64 len = t[i].size;
+		int rc;
+
+		if (t[i].va)
+			rc = container_map(self->container,
+					   (void *)t[i].va, t[i].iova, len,
+					   t[i].flags |
+					   VFIO_DMA_MAP_FLAG_VADDR);
+		else
+			rc = container_unmap_flags(self->container, t[i].iova,
+						   &len, t[i].flags);
+		EXPECT_EQ(t[i].rc, rc)
+			TH_LOG("entry %u", i);
+		EXPECT_EQ(mapped || rc ? t[i].size : 0, len)
+			TH_LOG("entry %u", i);
+	}
+	memset(self->buf, 0x41, PAGE);
+	ASSERT_TRUE(edu_copy(&self->edu, IOVA, IOVA + two, LEN));
+	EXPECT_EQ(0x41, self->buf[two + LEN - 1]);
+	EXPECT_EQ(4, vm_lck(0));
+}
+
+/*
+ * VFIO_UPDATE_VADDR: the program that mapped the memory replaces itself, while
+ * another one has the device copy from the first page to the second.
+ */
+enum exec_phase {
+	EXEC_STARTS,
+	EXEC_MAPPED,
+	EXEC_INVALID,
+	EXEC_REPLACED,
+	EXEC_UPDATED,
+	EXEC_ENDS,
+	EXEC_PHASES,
+};
+
+/* In the third page of the file that is mapped */
+struct exec_state {
+	enum exec_phase phase;		/* what the program has reached */
+	unsigned int copies[EXEC_PHASES]; /* from begin to end in that phase */
+	bool stopped;			/* there are no more copies */
+};
+
+#define EXEC_PAGES 2
+#define EXEC_ENV "IOMMU_TEST_EXEC"
+
+static __u8 *exec_map(int file)
+{
+	void *va = mmap(NULL, (EXEC_PAGES + 1) * PAGE, PROT_READ | PROT_WRITE,
+			MAP_SHARED, file, 0);
+
+	return va == MAP_FAILED ? NULL : va;
+}
+
+static struct exec_state *exec_state_of(__u8 *va)
+{
+	return (void *)(va + EXEC_PAGES * PAGE);
+}
+
+static enum exec_phase exec_phase(struct exec_state *s)
+{
+	return __atomic_load_n(&s->phase, __ATOMIC_ACQUIRE);
+}
+
+/* The program is there, and goes on when the device was active meanwhile */
+static bool exec_reach(struct exec_state *s, enum exec_phase phase)
+{
+	__atomic_store_n(&s->phase, phase, __ATOMIC_RELEASE);
+	for (int i = 0; i < 6000; i++) {
+		if (phase == EXEC_ENDS ?
+		    __atomic_load_n(&s->stopped, __ATOMIC_ACQUIRE) :
+		    __atomic_load_n(&s->copies[phase], __ATOMIC_ACQUIRE) >= 2)
+			return true;
+		usleep(10000);
+	}
+	return false;
+}
+
+#define EXEC_OR_DIE(expr)                                                      \
+	do {                                                                   \
+		if (!(expr))                                                   \
+			_exit(__LINE__ % 250 + 1);                             \
+	} while (0)
+
+static void exec_before(int container, int file)
+{
+	char arg[64], *argv[] = { "exec", NULL }, *env[] = { arg, NULL };
+	__u8 *va = exec_map(file);
+	__u64 len = EXEC_PAGES * PAGE;
+
+	EXEC_OR_DIE(va);
+	EXEC_OR_DIE(!container_map(container, va, IOVA, len, DMA_RW));
+	EXEC_OR_DIE(vm_lck(0) == EXEC_PAGES);
+	EXEC_OR_DIE(exec_reach(exec_state_of(va), EXEC_MAPPED));
+	EXEC_OR_DIE(!container_unmap_flags(container, IOVA, &len,
+					   VFIO_DMA_UNMAP_FLAG_VADDR));
+	EXEC_OR_DIE(len == EXEC_PAGES * PAGE);
+	EXEC_OR_DIE(exec_reach(exec_state_of(va), EXEC_INVALID));
+	fcntl(container, F_SETFD, 0);
+	fcntl(file, F_SETFD, 0);
+	snprintf(arg, sizeof(arg), EXEC_ENV "=%d %d", container, file);
+	execve("/proc/self/exe", argv, env);
+	EXEC_OR_DIE(false);
+}
+
+/* The program that it is replaced by. Runs before main(). */
+static void __attribute__((constructor(101))) exec_after(void)
+{
+	const char *arg = getenv(EXEC_ENV);
+	int container, file;
+	__u64 len;
+	__u8 *va;
+
+	if (!arg)
+		return;
+	EXEC_OR_DIE(sscanf(arg, "%d %d", &container, &file) == 2);
+	page_size = sysconf(_SC_PAGESIZE);
+	len = EXEC_PAGES * page_size;
+	/* What is mapped first is likely to be where it was before */
+	EXEC_OR_DIE(exec_map(file));
+	va = exec_map(file);
+	EXEC_OR_DIE(va);
+	EXEC_OR_DIE(!vm_lck(0));
+	EXEC_OR_DIE(exec_reach(exec_state_of(va), EXEC_REPLACED));
+	EXEC_OR_DIE(!container_map(container, va, IOVA, len,
+				   VFIO_DMA_MAP_FLAG_VADDR));
+	EXEC_OR_DIE(vm_lck(0) == EXEC_PAGES);
+	EXEC_OR_DIE(exec_reach(exec_state_of(va), EXEC_UPDATED));
+	EXEC_OR_DIE(exec_reach(exec_state_of(va), EXEC_ENDS));
+	EXEC_OR_DIE(!memcmp(va, va + page_size, LEN));
+	EXEC_OR_DIE(!container_unmap(container, IOVA, &len));
+	EXEC_OR_DIE(len == EXEC_PAGES * page_size);
+	EXEC_OR_DIE(!vm_lck(0));
+	_exit(0);
+}
+
+/* Data is checked before, during, and after */
+TEST_F(container, exec_under_dma)
+{
+	int file = memfd_of((EXEC_PAGES + 1) * PAGE, 0), status = -1;
+	enum exec_phase phase = EXEC_STARTS;
+	struct exec_state *s;
+	unsigned int round;
+	pid_t pid;
+	__u8 *va;
+
+	ASSERT_LE(0, file);
+	va = exec_map(file);
+	ASSERT_NE(NULL, va);
+	s = exec_state_of(va);
+	EXPECT_EQ(1, ioctl(self->container, VFIO_CHECK_EXTENSION,
+			   VFIO_UPDATE_VADDR));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		exec_before(self->container, file);
+	for (round = 0; waitpid(pid, &status, WNOHANG) == 0; ) {
+		phase = exec_phase(s);
+		if (phase == EXEC_STARTS || phase == EXEC_ENDS) {
+			s->stopped = phase == EXEC_ENDS;
+			usleep(10000);
+			continue;
+		}
+		for (unsigned int i = 0; i < LEN; i++)
+			va[i] = i * 7 + round;
+		ASSERT_TRUE(edu_copy(&self->edu, IOVA, IOVA + PAGE, LEN));
+		ASSERT_EQ(0, memcmp(va, va + PAGE, LEN))
+			TH_LOG("round %u, phase %u", round, phase);
+		round++;
+		if (phase == exec_phase(s))
+			__atomic_fetch_add(&s->copies[phase], 1,
+					   __ATOMIC_RELEASE);
+	}
+	EXPECT_EQ(0, status);
+	EXPECT_EQ(EXEC_ENDS, phase);
+	TH_LOG("%u copies", round);
+	close(file);
+}
+
 /* The device and the group leave */
 #define LEAVE()                                                                \
 	do {                                                                   \
