@@ -200,7 +200,7 @@ static const struct iopt_pages_ops dmabuf_ops = {
 
 /**
  * iopt_dmabuf_init() - make a backing of a dma-buf
- * @pages: the backing, zeroed
+ * @pages: the backing, with any content
  * @importer: the device that imports it
  * @buf: the buffer; a reference is taken
  * @start: offset in the buffer of the first byte

@@ -409,7 +409,7 @@ int iopt_map_file(struct io_pagetable *iopt, unsigned long *iova, int fd,
 	if (check_add_overflow(start, length - 1, &last))
 		return -EOVERFLOW;
 
-	mapping = kzalloc_obj(*mapping, GFP_KERNEL_ACCOUNT);
+	mapping = kmalloc_obj(*mapping, GFP_KERNEL_ACCOUNT);
 	if (!mapping)
 		return -ENOMEM;
 	rc = iopt_file_init(&mapping->pages, fd, start, length,

@@ -532,7 +532,7 @@ static int pfnmap_start(struct iopt_pfnmap *map)
 
 /**
  * iopt_pfnmap_init() - make a backing of a device's memory in the caller's
- * @pages: the backing, zeroed
+ * @pages: the backing, with any content
  * @uaddr: address of the first byte
  * @length: bytes, more than 0; @uaddr + @length does not wrap
  * @writable: whether it may ever be written through a mapping

@@ -72,8 +72,10 @@ static int pages_test_init(struct kunit *test)
 	ctx->file = shmem_file_setup("iommufd_kunit", NBYTES, EMPTY_VMA_FLAGS);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, ctx->file);
 	ctx->uaddr = test_user_memory(test, ctx->file, NBYTES);
-	pages = kzalloc_obj(*pages);
+	pages = kmalloc_obj(*pages);
 	KUNIT_ASSERT_NOT_NULL(test, pages);
+	/* Whatever there is, they begin anew */
+	memset(pages, 0x5a, sizeof(*pages));
 	if (*kind == PAGES_USER)
 		rc = iopt_user_memory_init(pages, IOMMUFD_ACCOUNT_USER,
 					   ctx->uaddr, NBYTES, true);
