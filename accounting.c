@@ -99,7 +99,8 @@ static void uncharge_mm(struct pages_owner *owner, unsigned long npages)
  * @owner: who pays, not IOMMUFD_ACCOUNT_NONE
  * @npages: how many
  *
- * Return: as there.
+ * Return: 0, -ENOMEM when the owner's RLIMIT_MEMLOCK would be exceeded, or -EINTR
+ * when the caller is killed while somebody else works on the owner's memory.
  */
 int pages_owner_charge_limit(struct pages_owner *owner, unsigned long npages)
 {

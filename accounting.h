@@ -48,7 +48,7 @@ void pages_owner_init(struct pages_owner *owner,
 		      enum iommufd_account_mode mode);
 void pages_owner_put(struct pages_owner *owner);
 
-/* For the two below only */
+/* For pages_owner_charge() and pages_owner_uncharge() only */
 int pages_owner_charge_limit(struct pages_owner *owner, unsigned long npages);
 void pages_owner_uncharge_limit(struct pages_owner *owner,
 				unsigned long npages);

@@ -385,13 +385,13 @@ static int log_read_nothing(struct dirty_query *query,
 /**
  * iopt_log_check() - is iopt_log_read() or iopt_log_report() going to succeed
  * @iopt: the space
- * @iova: as there
- * @length: as there
- * @data: as there
+ * @iova: first byte, page aligned
+ * @length: bytes, page aligned, more than 0, without overflow
+ * @data: bitmap of user space with a bit for each page, of which none gets set
  *
  * Nobody is kept from changing that afterwards.
  *
- * Return: 0 or an errno as there.
+ * Return: 0 or an errno of iopt_log_read().
  */
 int iopt_log_check(struct io_pagetable *iopt, unsigned long iova,
 		   unsigned long length, u64 __user *data)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Mapping memory into an IOVA space: of the caller, of a file, or what is mapped
- * already. io_pagetable.c explains the locks.
+ * already. ctx.h lists the locks.
  */
 #include <linux/dma-buf.h>
 #include <linux/file.h>
@@ -37,7 +37,7 @@ MODULE_PARM_DESC(pfnmap_maps,
  * struct iopt_map - a mapping under construction
  * @iopt: where
  * @areas: struct iopt_area.item in ascending order; more than one for a copy of
- *	abutting mappings
+ *	abutting mappings, and for memory that is of devices in part
  * @length: bytes in total
  * @addr: address in the source of the first byte, for automatic placement
  * @prot: IOMMU_READ, IOMMU_WRITE

@@ -311,7 +311,7 @@ int iopt_pages_split(struct iopt_pages *pages, unsigned long index)
 /**
  * iopt_pages_unsplit() - undo iopt_pages_split()
  * @pages: the backing
- * @index: as there; neither interval was given up meanwhile
+ * @index: first page of the second interval; neither was given up meanwhile
  */
 void iopt_pages_unsplit(struct iopt_pages *pages, unsigned long index)
 {

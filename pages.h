@@ -201,7 +201,7 @@ static inline bool iopt_pages_is_memory(const struct iopt_pages *pages)
 	return pages->ops->pin;
 }
 
-/* All under iopt_pages.mutex */
+/* These five under iopt_pages.mutex */
 int iopt_pages_acquire(struct iopt_pages *pages, unsigned long first,
 		       unsigned long last);
 void iopt_pages_release(struct iopt_pages *pages, unsigned long first,

@@ -173,7 +173,8 @@ static unsigned long count_contiguous(struct page **array, unsigned long nr)
  * @array: the pages
  * @nr: how many
  *
- * Return: as there.
+ * Return: 0, or an errno of pfn_runs_append() with those that were not noted
+ * unpinned.
  */
 int pages_pin_append_many(struct pages_pin *pin, struct page **array,
 			  unsigned long nr)

@@ -30,7 +30,7 @@ struct pages_pin {
 
 int pages_pin(struct iopt_pages *pages, struct pfn_runs *runs,
 	      unsigned long first, unsigned long npages);
-/* For pages_unpin() only */
+/* Both for pages_unpin() only */
 void pages_unpin_run(unsigned long pfn, unsigned long nr, bool dirty);
 void pages_unpin_runs(struct pfn_runs *runs, unsigned long first,
 		      unsigned long npages, bool dirty);
@@ -51,7 +51,7 @@ static inline void pages_unpin(struct pfn_runs *runs, unsigned long first,
 		pages_unpin_runs(runs, first, npages, dirty);
 }
 
-/* For iopt_pages_ops.pin */
+/* What follows is for iopt_pages_ops.pin; this one for pages_pin_append() only */
 int pages_pin_append_many(struct pages_pin *pin, struct page **array,
 			  unsigned long nr);
 
