@@ -60,7 +60,8 @@ static struct workqueue_struct *pfnmap_wq;
  * @pgoff: offset in it of page 0, in pages
  * @freed: the backing is gone; under @lock
  * @gone: the VMAs are gone, so nothing returns; under @lock
- * @looks: how often @restore_work has looked
+ * @looks: how often @restore_work has looked; changed under @lock. The work reads
+ *	it without: a look too early or too late does no harm.
  * @restore_work: looks whether the memory is back
  * @free_work: frees this; whoever frees the backing does not wait for a look
  */
@@ -276,6 +277,8 @@ static void pfnmap_look_later(struct iopt_pfnmap *map)
 {
 	unsigned int delay = 1;
 
+	lockdep_assert_held(&map->lock);
+
 	/* Nobody on the CPU's side may ever touch it, so a fault has to */
 	if (map->looks > PFNMAP_PASSIVE)
 		delay = min(1U << min(map->looks - PFNMAP_PASSIVE, 16U),
@@ -297,7 +300,7 @@ static void pfnmap_restore_work(struct work_struct *work)
 		return;
 	memcg = get_mem_cgroup_from_mm(map->mm);
 	old = set_active_memcg(memcg);
-	rc = pfnmap_restore(map, map->looks > PFNMAP_PASSIVE);
+	rc = pfnmap_restore(map, READ_ONCE(map->looks) > PFNMAP_PASSIVE);
 	set_active_memcg(old);
 	mem_cgroup_put(memcg);
 	/* Freeing the address space from here would wait for the notifier */
@@ -305,7 +308,7 @@ static void pfnmap_restore_work(struct work_struct *work)
 
 	guard(mutex)(&map->lock);
 	if (rc && !map->freed && !map->gone) {
-		map->looks++;
+		WRITE_ONCE(map->looks, map->looks + 1);
 		pfnmap_look_later(map);
 	}
 }
@@ -317,7 +320,7 @@ static void pfnmap_revoke(struct iopt_pfnmap *map, bool gone)
 	map->gone |= gone;
 	if (map->freed || !iopt_revocable_revoke(&map->revocable) || map->gone)
 		return;
-	map->looks = 0;
+	WRITE_ONCE(map->looks, 0);
 	pfnmap_look_later(map);
 }
 
