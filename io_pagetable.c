@@ -117,6 +117,10 @@ int iopt_set_allowed(struct io_pagetable *iopt, struct rb_root_cached *allowed)
 	return iova_space_set_allowed(&iopt->space, allowed);
 }
 
+/*
+ * Settings of the pages that mappings are made of, for iopt_change_pages()
+ */
+
 /* From now on mappings are made of whole pages, and can be cut between them */
 static int iopt_enable_cuts(struct io_pagetable *iopt)
 {
@@ -135,18 +139,25 @@ static int iopt_enable_cuts(struct io_pagetable *iopt)
 	return 0;
 }
 
-/**
- * iopt_set_huge_pages() - allow or forbid large IOPTEs
- * @iopt: the space
- * @enable: new setting; existing IOPTEs stay as they are
- *
- * Where they are forbidden mappings can be cut, and only there or after
- * iopt_allow_cuts().
- *
- * Return: -EINVAL when they are to be forbidden where a domain already has
- * some, -EADDRINUSE when a mapping is not page aligned, -EINTR.
- */
-int iopt_set_huge_pages(struct io_pagetable *iopt, bool enable)
+static int iopt_disable_large(struct io_pagetable *iopt)
+{
+	int rc = iopt_enable_cuts(iopt);
+
+	if (!rc)
+		WRITE_ONCE(iopt->large_pages, false);
+	return rc;
+}
+
+static int iopt_enable_large(struct io_pagetable *iopt)
+{
+	WRITE_ONCE(iopt->can_cut, false);
+	iopt_update_alignment(iopt);
+	WRITE_ONCE(iopt->large_pages, true);
+	return 0;
+}
+
+static int iopt_change_pages(struct io_pagetable *iopt,
+			     int (*change)(struct io_pagetable *iopt))
 {
 	int rc;
 
@@ -155,16 +166,24 @@ int iopt_set_huge_pages(struct io_pagetable *iopt, bool enable)
 	if (rc)
 		return rc;
 	guard(rwsem_write)(&iopt->iova_rwsem);
-	if (enable) {
-		WRITE_ONCE(iopt->can_cut, false);
-		iopt_update_alignment(iopt);
-	} else {
-		rc = iopt_enable_cuts(iopt);
-		if (rc)
-			return rc;
-	}
-	WRITE_ONCE(iopt->large_pages, enable);
-	return 0;
+	return change(iopt);
+}
+
+/**
+ * iopt_set_huge_pages() - allow or forbid large IOPTEs
+ * @iopt: the space
+ * @enable: new setting; existing IOPTEs stay as they are
+ *
+ * Where they are forbidden mappings can be cut, and only there or after
+ * iopt_allow_cuts().
+ *
+ * Return: 0, -EINVAL when they are to be forbidden where a domain already has
+ * some, -EADDRINUSE when a mapping is not page aligned, -EINTR.
+ */
+int iopt_set_huge_pages(struct io_pagetable *iopt, bool enable)
+{
+	return iopt_change_pages(iopt, enable ? iopt_enable_large :
+						iopt_disable_large);
 }
 
 /**
@@ -174,18 +193,11 @@ int iopt_set_huge_pages(struct io_pagetable *iopt, bool enable)
  * To user space it is as if large IOPTEs were forbidden, and whether they are
  * does not change.
  *
- * Return: an errno as of iopt_set_huge_pages().
+ * Return: an errno of iopt_set_huge_pages() that forbids them.
  */
 int iopt_allow_cuts(struct io_pagetable *iopt)
 {
-	int rc;
-
-	ACQUIRE(rwsem_write_kill, domains)(&iopt->domains_rwsem);
-	rc = ACQUIRE_ERR(rwsem_write_kill, &domains);
-	if (rc)
-		return rc;
-	guard(rwsem_write)(&iopt->iova_rwsem);
-	return iopt_enable_cuts(iopt);
+	return iopt_change_pages(iopt, iopt_enable_cuts);
 }
 
 /**
