@@ -55,6 +55,20 @@ struct iopt_map {
 /* For copies, which do not make a backing */
 static const struct iopt_map_policy iopt_map_any = { .max_areas = ULONG_MAX };
 
+static __always_inline void
+iopt_map_init(struct iopt_map *map, struct io_pagetable *iopt,
+	      unsigned long addr, int prot,
+	      const struct iopt_map_policy *policy)
+{
+	*map = (struct iopt_map) {
+		.iopt = iopt,
+		.areas = LIST_HEAD_INIT(map->areas),
+		.addr = addr,
+		.prot = prot,
+		.policy = policy,
+	};
+}
+
 static void iopt_map_add(struct iopt_map *map, struct iopt_area *area,
 			 unsigned long length)
 {
@@ -310,13 +324,7 @@ int iopt_map_user(struct io_pagetable *iopt, unsigned long *iova,
 	bool pfnmaps = READ_ONCE(pfnmap_maps) >= policy->pfnmaps;
 	unsigned long uaddr = (unsigned long)uptr;
 	unsigned long where = *iova, part;
-	struct iopt_map map = {
-		.iopt = iopt,
-		.areas = LIST_HEAD_INIT(map.areas),
-		.addr = uaddr,
-		.prot = prot,
-		.policy = policy,
-	};
+	struct iopt_map map;
 	int found, rc;
 
 	/* The end address is used as well, so it must not wrap to 0 */
@@ -325,6 +333,7 @@ int iopt_map_user(struct io_pagetable *iopt, unsigned long *iova,
 	if (!length || length > SIZE_MAX - PAGE_SIZE)
 		return -EINVAL;
 
+	iopt_map_init(&map, iopt, uaddr, prot, policy);
 	if (pfnmaps && list_empty(&iopt->domains))
 		return iopt_map_by_kind(&map, iova, uaddr, length, fixed);
 	rc = iopt_map_add_user(&map, uaddr, length, false);
@@ -339,9 +348,8 @@ int iopt_map_user(struct io_pagetable *iopt, unsigned long *iova,
 	/* It is all of one kind, and has just been tried */
 	if (!found && part == length)
 		return rc;
-	/* The area that failed is gone from the list */
-	INIT_LIST_HEAD(&map.areas);
-	map.length = 0;
+	/* The area that failed is gone */
+	iopt_map_init(&map, iopt, uaddr, prot, policy);
 	*iova = where;
 	return iopt_map_by_kind(&map, iova, uaddr, length, fixed);
 }
@@ -393,14 +401,8 @@ int iopt_map_file(struct io_pagetable *iopt, unsigned long *iova, int fd,
 		  unsigned long start, unsigned long length, int prot,
 		  bool fixed, const struct iopt_map_policy *policy)
 {
-	struct iopt_map map = {
-		.iopt = iopt,
-		.areas = LIST_HEAD_INIT(map.areas),
-		.addr = start,
-		.prot = prot,
-		.policy = policy,
-	};
 	struct iopt_mapping *mapping;
+	struct iopt_map map;
 	unsigned long last;
 	int rc;
 
@@ -418,6 +420,7 @@ int iopt_map_file(struct io_pagetable *iopt, unsigned long *iova, int fd,
 		kfree(mapping);
 		return rc;
 	}
+	iopt_map_init(&map, iopt, start, prot, policy);
 	iopt_map_add_mapping(&map, mapping, start, length);
 	return iopt_map_finish(&map, iova, fixed);
 }
@@ -471,12 +474,7 @@ int iopt_copy(struct io_pagetable *dst, unsigned long *dst_iova,
 	      struct io_pagetable *src, unsigned long src_iova,
 	      unsigned long length, int prot, bool fixed)
 {
-	struct iopt_map map = {
-		.iopt = dst,
-		.areas = LIST_HEAD_INIT(map.areas),
-		.prot = prot,
-		.policy = &iopt_map_any,
-	};
+	struct iopt_map map;
 	unsigned long last;
 	int rc;
 
@@ -485,6 +483,7 @@ int iopt_copy(struct io_pagetable *dst, unsigned long *dst_iova,
 	if (check_add_overflow(src_iova, length - 1, &last))
 		return -EOVERFLOW;
 
+	iopt_map_init(&map, dst, 0, prot, &iopt_map_any);
 	rc = iopt_copy_source(&map, src, src_iova, last);
 	if (!rc && !dst)
 		rc = -ENOENT;
