@@ -41,6 +41,8 @@ MODULE_PARM_DESC(pfnmap_maps,
  * @length: bytes in total
  * @addr: address in the source of the first byte, for automatic placement
  * @prot: IOMMU_READ, IOMMU_WRITE
+ * @guess: whether it is memory at all is left to pinning, so there must be a
+ *	domain for which that is done
  * @policy: of the caller
  */
 struct iopt_map {
@@ -49,6 +51,7 @@ struct iopt_map {
 	unsigned long length;
 	unsigned long addr;
 	int prot;
+	bool guess;
 	const struct iopt_map_policy *policy;
 };
 
@@ -179,7 +182,7 @@ static noinline void iopt_map_remove(struct iopt_map *map)
 		iova_space_erase(&iopt->space, &area->node);
 }
 
-/* Consumes the areas */
+/* Consumes the areas. -EAGAIN when a guess has not been looked into. */
 static int iopt_map_finish(struct iopt_map *map, unsigned long *iova,
 			   bool fixed)
 {
@@ -190,6 +193,10 @@ static int iopt_map_finish(struct iopt_map *map, unsigned long *iova,
 	rc = down_read_killable(&iopt->domains_rwsem);
 	if (rc)
 		goto out_free;
+	if (unlikely(map->guess && list_empty(&iopt->domains))) {
+		rc = -EAGAIN;
+		goto out_unlock;
+	}
 	rc = iopt_map_insert(map, iova, fixed);
 	if (rc)
 		goto out_unlock;
@@ -312,7 +319,9 @@ static noinline int iopt_map_by_kind(struct iopt_map *map, unsigned long *iova,
  *
  * Memory is the rule. That a part of it belongs to a device shows when pinning
  * fails, so memory pays nothing for the question; without a domain nothing is
- * pinned, and a look at the address space tells.
+ * pinned, and a look at the address space tells. Whether there is a domain is seen
+ * without a lock, and decides only what is tried first: to go by kind is always
+ * right, and the guess that it is memory is dropped if the last domain went.
  *
  * Return: 0 or an errno as of IOMMU_IOAS_MAP; -ENOSPC also, after all that can
  * be wrong with the IOVA, when the space has as many areas as @policy permits.
@@ -336,18 +345,21 @@ int iopt_map_user(struct io_pagetable *iopt, unsigned long *iova,
 	iopt_map_init(&map, iopt, uaddr, prot, policy);
 	if (pfnmaps && list_empty(&iopt->domains))
 		return iopt_map_by_kind(&map, iova, uaddr, length, fixed);
+	map.guess = pfnmaps;
 	rc = iopt_map_add_user(&map, uaddr, length, false);
 	if (!rc)
 		rc = iopt_map_finish(&map, iova, fixed);
-	if (likely(rc != -EFAULT) || !pfnmaps)
+	if (likely(rc != -EFAULT && rc != -EAGAIN) || !pfnmaps)
 		return rc;
 
-	found = iopt_pfnmap_find(uaddr, length, &part);
-	if (found < 0)
-		return found;
-	/* It is all of one kind, and has just been tried */
-	if (!found && part == length)
-		return rc;
+	if (rc == -EFAULT) {
+		found = iopt_pfnmap_find(uaddr, length, &part);
+		if (found < 0)
+			return found;
+		/* It is all of one kind, and has just been tried */
+		if (!found && part == length)
+			return rc;
+	}
 	/* The area that failed is gone */
 	iopt_map_init(&map, iopt, uaddr, prot, policy);
 	*iova = where;

@@ -14,6 +14,7 @@
 
 #include "kselftest_harness.h"
 #include "iommu_utils.h"
+#include "stall.h"
 
 #define BASE		(1ull << 30)
 #define MAP_RO		(IOMMU_IOAS_MAP_READABLE | IOMMU_IOAS_MAP_FIXED_IOVA)
@@ -409,6 +410,63 @@ TEST_F(pfnmap, races)
 	pthread_join(thread, NULL);
 	EXPECT_LT(0, mapped);
 	EXPECT_UNITS(0, self->hwpt, BASE, self->len);
+}
+
+FIXTURE_LIKE(pfnmap_stall, pfnmap)
+
+FIXTURE_VARIANT_ADD(pfnmap_stall, domain)
+{
+	.domain = true,
+};
+
+/*
+ * The last domain is about to go when the memory is mapped, and is gone when it
+ * would be pinned, which alone shows whose memory it is.
+ */
+TEST_F(pfnmap_stall, last_domain_goes)
+{
+	FIXTURE_DATA(pfnmap) *pfnmap = (void *)self;
+	struct iommu_destroy destroy = {
+		.size = sizeof(destroy),
+		.id = self->hwpt,
+	};
+	struct iommu_ioas_map map[] = {
+		{ .iova = BASE, .length = PAGE },
+		{ .iova = BASE + PAGE, .length = PAGE },
+	};
+	struct stall stall = {};
+	struct call calls[3];
+	int rc;
+
+	rc = stall_init(&stall, false, NULL, 0);
+	if (rc)
+		SKIP(return, "no userfaultfd: %s", strerror(rc));
+	for (unsigned int i = 0; i < ARRAY_LEN(map); i++) {
+		map[i].size = sizeof(map[i]);
+		map[i].flags = MAP_FIX_RW;
+		map[i].ioas_id = self->ioas;
+		map[i].user_va = (uintptr_t)(i ? self->va : stall.page);
+	}
+	/* One that keeps the domain from going, and one that waits behind that */
+	ASSERT_EQ(0, call_start(&calls[0], __NR_ioctl, self->fd, IOMMU_IOAS_MAP,
+				(long)&map[0]));
+	ASSERT_EQ(0, stall_wait(&stall));
+	ASSERT_EQ(0, call_start(&calls[1], __NR_ioctl, self->fd, IOMMU_DESTROY,
+				(long)&destroy));
+	usleep(300000);
+	ASSERT_EQ(0, call_start(&calls[2], __NR_ioctl, self->fd, IOMMU_IOAS_MAP,
+				(long)&map[1]));
+	usleep(300000);
+	ASSERT_EQ(0, stall_release(&stall, "", 1));
+	for (unsigned int i = 0; i < ARRAY_LEN(calls); i++) {
+		call_join(&calls[i]);
+		EXPECT_EQ(0, calls[i].err)
+			TH_LOG("call %u", i);
+	}
+	ASSERT_EQ(0, add_domain(pfnmap));
+	EXPECT_UNITS(2 * PAGE, self->hwpt, BASE, 2 * PAGE);
+	EXPECT_EQ(1, vm_pin(0));
+	close(stall.uffd);
 }
 
 TEST_HARNESS_MAIN
