@@ -47,6 +47,7 @@ iommufd-y := \
 	vfio_vaddr.o \
 	viommu.o
 iommufd-$(CONFIG_DMA_SHARED_BUFFER) += dmabuf.o
+iommufd-$(CONFIG_PROC_FS) += fdinfo.o
 iommufd-$(CONFIG_IOMMUFD_NOIOMMU) += noiommu.o
 iommufd-$(CONFIG_IOMMUFD_TEST) += \
 	selftest.o \

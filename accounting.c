@@ -59,6 +59,31 @@ void pages_owner_put(struct pages_owner *owner)
 		free_uid(owner->user);
 }
 
+/**
+ * pages_owner_bill() - tell how an owner stands
+ * @owner: the owner, which stays meanwhile
+ * @bill: gets it; the caller puts @bill->pid
+ *
+ * Takes no lock that anybody sleeps with.
+ */
+void pages_owner_bill(const struct pages_owner *owner, struct pages_bill *bill)
+{
+	*bill = (struct pages_bill){
+		.mode = owner->mode,
+		.pid = get_task_pid(owner->task, PIDTYPE_TGID),
+		.limit = RLIM_INFINITY,
+	};
+	if (owner->mode == IOMMUFD_ACCOUNT_USER) {
+		bill->uid = owner->user->uid;
+		bill->charged = atomic_long_read(&owner->user->locked_vm);
+	} else {
+		bill->charged = READ_ONCE(owner->mm->locked_vm);
+	}
+	if (owner->mode == IOMMUFD_ACCOUNT_USER ||
+	    owner->mode == IOMMUFD_ACCOUNT_MM)
+		bill->limit = task_rlimit(owner->task, RLIMIT_MEMLOCK);
+}
+
 static int charge_user(struct pages_owner *owner, unsigned long npages)
 {
 	unsigned long limit = task_rlimit(owner->task, RLIMIT_MEMLOCK) >>

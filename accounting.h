@@ -7,9 +7,11 @@
 
 #include <linux/mm_types.h>
 #include <linux/types.h>
+#include <linux/uidgid_types.h>
 
 #include "selftest.h"
 
+struct pid;
 struct task_struct;
 struct user_struct;
 
@@ -42,11 +44,29 @@ struct pages_owner {
 	u8 mode;
 };
 
+/**
+ * struct pages_bill - how an owner stands, for people to look at
+ * @mode: what @charged and @limit are about; without a meaning for
+ *	IOMMUFD_ACCOUNT_NONE
+ * @pid: the process, referenced; NULL when it is no more
+ * @uid: its user, for IOMMUFD_ACCOUNT_USER
+ * @charged: pages that count against the limit, also of other subsystems
+ * @limit: bytes, RLIM_INFINITY when there is none
+ */
+struct pages_bill {
+	enum iommufd_account_mode mode;
+	struct pid *pid;
+	kuid_t uid;
+	unsigned long charged;
+	unsigned long limit;
+};
+
 enum iommufd_account_mode
 account_mode_of_caller(enum iommufd_account_mode mode);
 void pages_owner_init(struct pages_owner *owner,
 		      enum iommufd_account_mode mode);
 void pages_owner_put(struct pages_owner *owner);
+void pages_owner_bill(const struct pages_owner *owner, struct pages_bill *bill);
 
 /* For pages_owner_charge() and pages_owner_uncharge() only */
 int pages_owner_charge_limit(struct pages_owner *owner, unsigned long npages);

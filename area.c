@@ -73,18 +73,20 @@ static int area_map_memory(struct iopt_area *area,
 			   const struct pages_window *window)
 {
 	struct iopt_pages *pages = area->pages;
+	unsigned long first, last;
 	int rc;
 
 	/* Not ACQUIRE(), which costs more than the lock */
 	if (mutex_lock_killable(&pages->mutex))
 		return -EINTR;
 	if (!area->pinned) {
-		rc = iopt_pages_acquire(pages,
-					area_index(area, area->node.iova),
-					area_index(area, area->node.last));
+		first = area_index(area, area->node.iova);
+		last = area_index(area, area->node.last);
+		rc = iopt_pages_acquire(pages, first, last);
 		if (rc)
 			goto out_unlock;
 		area->pinned = true;
+		this_cpu_add(area->iopt->counts->domains, last - first + 1);
 	}
 	rc = iopt_pages_map(pages, window);
 out_unlock:
@@ -421,10 +423,12 @@ int iopt_area_pin_pages(struct iopt_area *area, unsigned long iova,
 	if (rc)
 		goto out_unlock;
 	rc = iopt_pages_acquire(pages, first_index, last_index);
-	if (rc)
+	if (rc) {
 		area_del_pin(area, first_index, last_index);
-	else
-		area_list_pages(area, first_index, last_index, out_pages);
+		goto out_unlock;
+	}
+	this_cpu_add(area->iopt->counts->accesses, last_index - first_index + 1);
+	area_list_pages(area, first_index, last_index, out_pages);
 out_unlock:
 	mutex_unlock(&pages->mutex);
 	return rc;
@@ -448,6 +452,7 @@ void iopt_area_unpin_pages(struct iopt_area *area, unsigned long iova,
 	if (!area_del_pin(area, first_index, last_index))
 		return;
 	iopt_pages_release(area->pages, first_index, last_index);
+	this_cpu_sub(area->iopt->counts->accesses, last_index - first_index + 1);
 	area_drop_pin(area);
 }
 

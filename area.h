@@ -256,14 +256,18 @@ static inline void iopt_area_unmap(struct iopt_area *area,
  */
 static inline void iopt_area_unpin(struct iopt_area *area)
 {
+	unsigned long first, last;
+
 	lockdep_assert_held(&area->iopt->domains_rwsem);
 
 	if (!area->pinned)
 		return;
+	first = area_index(area, area->node.iova);
+	last = area_index(area, area->node.last);
 	guard(mutex)(&area->pages->mutex);
 	area->pinned = false;
-	iopt_pages_release(area->pages, area_index(area, area->node.iova),
-			   area_index(area, area->node.last));
+	this_cpu_sub(area->iopt->counts->domains, last - first + 1);
+	iopt_pages_release(area->pages, first, last);
 }
 
 int iopt_area_block_across(struct iopt_area *area, struct iommu_domain *domain,

@@ -65,6 +65,31 @@ bool iommufd_attach_peek(struct iommufd_device *idev, ioasid_t pasid,
 	return attach_has_device(attach, idev);
 }
 
+/**
+ * iommufd_attach_try_each() - look at what a device is attached to
+ * @idev: the device
+ * @fn: called for each PASID in ascending order, IOMMU_NO_PASID first; must not
+ *	sleep for long
+ * @data: passed on to @fn
+ *
+ * Return: false when somebody changes it just now; does not wait.
+ */
+bool iommufd_attach_try_each(struct iommufd_device *idev,
+			     iommufd_attach_fn_t fn, void *data)
+{
+	struct iommufd_attach *attach;
+	unsigned long pasid;
+
+	if (!mutex_trylock(&idev->igroup->lock))
+		return false;
+	xa_for_each(&idev->igroup->attachments, pasid, attach) {
+		if (attach_has_device(attach, idev))
+			fn(data, pasid, attach->hwpt);
+	}
+	mutex_unlock(&idev->igroup->lock);
+	return true;
+}
+
 /*
  * Reserved regions
  */

@@ -12,6 +12,11 @@ struct iommufd_hw_pagetable;
 
 bool iommufd_attach_peek(struct iommufd_device *idev, ioasid_t pasid,
 			 struct iommufd_hw_pagetable **hwpt);
+/* Tells a PASID, and what it is attached to */
+typedef void (*iommufd_attach_fn_t)(void *data, ioasid_t pasid,
+				    struct iommufd_hw_pagetable *hwpt);
+bool iommufd_attach_try_each(struct iommufd_device *idev,
+			     iommufd_attach_fn_t fn, void *data);
 int iommufd_attach_hwpt(struct iommufd_device *idev, ioasid_t pasid,
 			struct iommufd_hw_pagetable *hwpt);
 int iommufd_replace_hwpt(struct iommufd_device *idev, ioasid_t pasid,

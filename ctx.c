@@ -20,6 +20,8 @@
 static const struct iommufd_object_ops *ctx_object_ops __ro_after_init;
 static iommufd_ctx_left_t ctx_left __ro_after_init;
 
+static atomic64_t ctx_last_serial;
+
 static struct miscdevice iommu_misc_dev = {
 	.minor = MISC_DYNAMIC_MINOR,
 	.name = "iommu",
@@ -41,7 +43,13 @@ int iommufd_ctx_fops_open(struct inode *inode, struct file *filp)
 	ictx = kzalloc_obj(*ictx, GFP_KERNEL_ACCOUNT);
 	if (!ictx)
 		return -ENOMEM;
+	ictx->map_policy.pinned = alloc_percpu_gfp(long, GFP_KERNEL_ACCOUNT);
+	if (!ictx->map_policy.pinned) {
+		kfree(ictx);
+		return -ENOMEM;
+	}
 
+	ictx->serial = atomic64_inc_return(&ctx_last_serial);
 	ictx->map_policy.account_mode = IOMMUFD_ACCOUNT_USER;
 	ictx->map_policy.max_areas = ULONG_MAX;
 	ictx->map_policy.pfnmaps = 2;
@@ -72,6 +80,7 @@ int iommufd_ctx_fops_release(struct inode *inode, struct file *filp)
 	WARN_ON_ONCE(!mtree_empty(&ictx->mt_mmap));
 
 	iommufd_sw_msi_ctx_fini(&ictx->sw_msi);
+	free_percpu(ictx->map_policy.pinned);
 	kfree(ictx);
 	return 0;
 }

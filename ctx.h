@@ -60,9 +60,9 @@
  *	the former.
  * io_pagetable.iova_rwsem
  *	What IOVA is taken, and the state of areas. Held for moments, and never
- *	together with a lock of memory or of an iommu. Who works on the content of
- *	an area does not hold it, but keeps the area in place by
- *	iopt_area.busy.
+ *	together with a lock of memory or of an iommu; only iopt_report_payer()
+ *	tries one. Who works on the content of an area does not hold it, but keeps
+ *	the area in place by iopt_area.busy.
  * iopt_pages.mutex, or the reservation lock of a dma-buf
  *	What of a backing is pinned, and whose it is. Held while memory is pinned
  *	and mapped. CHANGE_PROCESS has many, under the write side of
@@ -128,6 +128,7 @@ struct vm_area_struct;
 /**
  * struct iommufd_ctx - everything reached from one open file
  * @file: the file; its reference count is the context's
+ * @serial: a number that no other context since the module was loaded has
  * @holders: how many of those references drivers have, for a group, a device or
  *	an access. User space has the others.
  * @object_ops: how to take an object down, by its type; constant
@@ -152,6 +153,7 @@ struct vm_area_struct;
  */
 struct iommufd_ctx {
 	struct file *file;
+	u64 serial;
 	atomic_t holders;
 	const struct iommufd_object_ops *object_ops;
 	struct xarray objects;

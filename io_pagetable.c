@@ -14,7 +14,14 @@
 #include "pages.h"
 #include "selftest.h"
 
-void iopt_init(struct io_pagetable *iopt)
+/**
+ * iopt_init() - make an empty space
+ * @iopt: the space, zeroed
+ *
+ * Return: 0, or -ENOMEM with a space that iopt_destroy() takes, but that nothing
+ * can be mapped in.
+ */
+int iopt_init(struct io_pagetable *iopt)
 {
 	init_rwsem(&iopt->domains_rwsem);
 	init_rwsem(&iopt->iova_rwsem);
@@ -24,6 +31,10 @@ void iopt_init(struct io_pagetable *iopt)
 	iopt->large_pages = true;
 	xa_init_flags(&iopt->accesses, XA_FLAGS_ALLOC | XA_FLAGS_ACCOUNT);
 	xa_init_flags(&iopt->log_written, XA_FLAGS_ACCOUNT);
+	if (!iommufd_should_fail())
+		iopt->counts = alloc_percpu_gfp(struct iopt_counts,
+						GFP_KERNEL_ACCOUNT);
+	return iopt->counts ? 0 : -ENOMEM;
 }
 
 /*
@@ -382,6 +393,72 @@ bool iopt_is_busy(struct io_pagetable *iopt, unsigned long iova,
 			return true;
 	}
 	return false;
+}
+
+/*
+ * For people to look at: whatever somebody pins meanwhile, and however long that
+ * takes, these do not wait for it.
+ */
+
+/* The sum may be wrong by what changes while it is made */
+static unsigned long counted_bytes(long npages)
+{
+	return (unsigned long)max(npages, 0L) << PAGE_SHIFT;
+}
+
+/**
+ * iopt_report() - tell what a space holds
+ * @iopt: the space
+ * @report: gets it
+ */
+void iopt_report(struct io_pagetable *iopt, struct iopt_report *report)
+{
+	long domains = 0, accesses = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu) {
+		struct iopt_counts *counts = per_cpu_ptr(iopt->counts, cpu);
+
+		domains += READ_ONCE(counts->domains);
+		accesses += READ_ONCE(counts->accesses);
+	}
+	*report = (struct iopt_report){
+		.pinned = counted_bytes(domains),
+		.access_pinned = counted_bytes(accesses),
+		.domains = READ_ONCE(iopt->nr_domains),
+		.log_on = READ_ONCE(iopt->log_on),
+	};
+	guard(rwsem_read)(&iopt->iova_rwsem);
+	report->mapped = iopt->space.taken;
+	report->areas = iopt->space.nr_nodes;
+	report->large_pages = iopt->large_pages;
+}
+
+/**
+ * iopt_report_payer() - tell who pays for what is pinned
+ * @iopt: the space
+ * @bill: gets how the owner of the mapping with the lowest IOVA stands; the
+ *	caller puts @bill->pid
+ *
+ * Return: 0, -ENOENT when nothing is mapped, -EBUSY while somebody works on that
+ * mapping.
+ */
+int iopt_report_payer(struct io_pagetable *iopt, struct pages_bill *bill)
+{
+	struct iopt_pages *pages;
+	struct iopt_area *area;
+
+	/* A reference would keep the backing in place, too, but others see it */
+	guard(rwsem_read)(&iopt->iova_rwsem);
+	area = to_area(iova_space_first(&iopt->space, 0, ULONG_MAX));
+	if (!area)
+		return -ENOENT;
+	pages = area->pages;
+	if (!mutex_trylock(&pages->mutex))
+		return -EBUSY;
+	pages_owner_bill(&pages->owner, bill);
+	mutex_unlock(&pages->mutex);
+	return 0;
 }
 
 #ifdef CONFIG_IOMMUFD_TEST

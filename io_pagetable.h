@@ -10,15 +10,31 @@
 #include <linux/bitops.h>
 #include <linux/iommu.h>
 #include <linux/list.h>
+#include <linux/percpu.h>
 #include <linux/rwsem.h>
 #include <linux/xarray.h>
 
 #include "iova_space.h"
 
 /**
+ * struct iopt_counts - what areas of an IOVA space have pinned
+ * @domains: pages, on behalf of domains
+ * @accesses: pages, on behalf of accesses; what several pin counts several times
+ *
+ * Of one CPU. It says something only as a sum over all of them, and is kept like
+ * this since those who map and unmap must not contend for it.
+ */
+struct iopt_counts {
+	long domains;
+	long accesses;
+};
+
+/**
  * struct io_pagetable - an IOVA space and its mirrors
  * @domains_rwsem: see the list of locks in ctx.h
  * @domains: struct iopt_domain.item, under @domains_rwsem
+ * @nr_domains: how many; changed under @domains_rwsem
+ * @counts: what is pinned, read by whoever looks
  * @iova_rwsem: protects @space, @iova_alignment, and the state and place of each
  *	area. An area stays where it is, too, while it is busy or not live, or
  *	@domains_rwsem is held for writing.
@@ -39,6 +55,8 @@
 struct io_pagetable {
 	struct rw_semaphore domains_rwsem;
 	struct list_head domains;
+	unsigned int nr_domains;
+	struct iopt_counts __percpu *counts;
 
 	struct rw_semaphore iova_rwsem;
 	struct iova_space space;
@@ -128,7 +146,7 @@ struct iopt_user {
 	atomic_t callbacks;
 };
 
-void iopt_init(struct io_pagetable *iopt);
+int iopt_init(struct io_pagetable *iopt);
 
 /* Under io_pagetable.domains_rwsem and iova_rwsem */
 int iopt_check_alignment(struct io_pagetable *iopt, unsigned long alignment);
@@ -152,5 +170,31 @@ bool iopt_is_bisected(struct io_pagetable *iopt, unsigned long iova,
 		      unsigned long last);
 bool iopt_is_busy(struct io_pagetable *iopt, unsigned long iova,
 		  unsigned long last);
+
+/**
+ * struct iopt_report - what an IOVA space holds, for people to look at
+ * @mapped: bytes of IOVA that are taken, also by what comes or goes just now
+ * @areas: mappings, likewise
+ * @pinned: bytes that are pinned for domains
+ * @access_pinned: bytes that are pinned for accesses; what several pin counts
+ *	several times
+ * @domains: domains that mirror it
+ * @large_pages: IOPTEs may be larger than PAGE_SIZE
+ * @log_on: the dirty log runs
+ */
+struct iopt_report {
+	unsigned long mapped;
+	unsigned long areas;
+	unsigned long pinned;
+	unsigned long access_pinned;
+	unsigned int domains;
+	bool large_pages;
+	bool log_on;
+};
+
+struct pages_bill;
+
+void iopt_report(struct io_pagetable *iopt, struct iopt_report *report);
+int iopt_report_payer(struct io_pagetable *iopt, struct pages_bill *bill);
 
 #endif

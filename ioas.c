@@ -23,12 +23,14 @@ void iommufd_ioas_destroy(struct iommufd_object *obj)
 /**
  * iommufd_ioas_init() - make a new object an empty IOAS
  * @ioas: the object; finalized with iommufd_ctx.ioas_creation_lock held
+ *
+ * Return: 0, or -ENOMEM with an object that is good to be destroyed.
  */
-void iommufd_ioas_init(struct iommufd_ioas *ioas)
+int iommufd_ioas_init(struct iommufd_ioas *ioas)
 {
-	iopt_init(&ioas->iopt);
 	mutex_init(&ioas->mutex);
 	INIT_LIST_HEAD(&ioas->hwpt_list);
+	return iopt_init(&ioas->iopt);
 }
 
 /* IOMMU_IOAS_ALLOC */
@@ -44,7 +46,9 @@ int iommufd_ioas_alloc_ioctl(struct iommufd_ucmd *ucmd)
 	ioas = iommufd_object_alloc_ucmd(ucmd, ioas, IOMMUFD_OBJ_IOAS, obj);
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
-	iommufd_ioas_init(ioas);
+	rc = iommufd_ioas_init(ioas);
+	if (rc)
+		return rc;
 	cmd->out_ioas_id = ioas->obj.id;
 	rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));
 	if (!rc)

@@ -184,6 +184,7 @@ int iopt_add_domain(struct io_pagetable *iopt, struct iopt_domain *idom)
 	rc = iopt_fill_domain(iopt, idom, NULL, true);
 	if (!rc) {
 		list_add_tail(&idom->item, &iopt->domains);
+		WRITE_ONCE(iopt->nr_domains, iopt->nr_domains + 1);
 		return 0;
 	}
 
@@ -208,6 +209,7 @@ void iopt_remove_domain(struct io_pagetable *iopt, struct iopt_domain *idom)
 	guard(rwsem_write)(&iopt->domains_rwsem);
 	iopt_log_forget(iopt);
 	list_del(&idom->item);
+	WRITE_ONCE(iopt->nr_domains, iopt->nr_domains - 1);
 	iopt_unfill_domain(iopt, idom, NULL, true, NULL);
 	if (list_empty(&iopt->domains))
 		iopt_unpin_areas(iopt, NULL, true);

@@ -226,6 +226,7 @@ static __always_inline void iopt_map_add_mapping(struct iopt_map *map,
 	iopt_area_init(&mapping->area, map->iopt, &mapping->pages,
 		       offset_in_page(start), map->prot);
 	mapping->area.container = map->policy->container;
+	mapping->pages.pinned = map->policy->pinned;
 	iopt_map_add(map, &mapping->area, length);
 }
 

@@ -330,6 +330,7 @@ void iopt_destroy(struct io_pagetable *iopt)
 	iova_allowed_free(&iopt->space.allowed);
 	xa_destroy(&iopt->accesses);
 	xa_destroy(&iopt->log_written);
+	free_percpu(iopt->counts);
 }
 
 /*

@@ -35,6 +35,7 @@ void iova_space_init(struct iova_space *space)
 	space->lowest = NULL;
 	space->highest = NULL;
 	space->nr_nodes = 0;
+	space->taken = 0;
 	space->reserved = RB_ROOT_CACHED;
 	space->allowed = RB_ROOT_CACHED;
 }
@@ -189,6 +190,7 @@ void iova_space_insert_at(struct iova_space *space,
 		space->lowest = node;
 	rb_insert_augmented(&node->rb, &space->nodes, &iova_gap_callbacks);
 	space->nr_nodes++;
+	space->taken += node->last - node->iova + 1;
 }
 
 /**
@@ -232,6 +234,7 @@ void iova_space_erase(struct iova_space *space, struct iova_node *node)
 	}
 	rb_erase_augmented(&node->rb, &space->nodes, &iova_gap_callbacks);
 	space->nr_nodes--;
+	space->taken -= node->last - node->iova + 1;
 }
 
 /* The leftmost node of a subtree that is known to have one with that gap */

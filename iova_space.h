@@ -35,6 +35,7 @@ struct iova_node {
  * @lowest: the first of them, or NULL
  * @highest: the last of them, or NULL
  * @nr_nodes: how many
+ * @taken: bytes of all of them
  * @reserved: struct iova_reserved; may intersect each other, never a node or
  *	an allowed range
  * @allowed: struct iova_allowed, intersecting nothing but nodes; when there is
@@ -45,6 +46,7 @@ struct iova_space {
 	struct iova_node *lowest;
 	struct iova_node *highest;
 	unsigned long nr_nodes;
+	unsigned long taken;
 	struct rb_root_cached reserved;
 	struct rb_root_cached allowed;
 };

@@ -14,6 +14,7 @@
 #include "ctx.h"
 #include "device.h"
 #include "fault.h"
+#include "fdinfo.h"
 #include "hw_pagetable.h"
 #include "hw_queue.h"
 #include "ioas.h"
@@ -298,6 +299,9 @@ static const struct file_operations iommufd_fops = {
 	/* Every structure has one layout for 32 and 64 bits */
 	.compat_ioctl = compat_ptr_ioctl,
 	.mmap = iommufd_ctx_fops_mmap,
+#ifdef CONFIG_PROC_FS
+	.show_fdinfo = iommufd_fdinfo_show,
+#endif
 };
 
 static int __init iommufd_init(void)

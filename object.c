@@ -169,6 +169,30 @@ struct iommufd_object *iommufd_get_object(struct iommufd_ctx *ictx, u32 id,
 	return obj;
 }
 
+/**
+ * iommufd_object_look() - look at an object without making it busy
+ * @ictx: context
+ * @id: the first ID to look for; 0 is none
+ *
+ * It may be destroyed meanwhile, and that waits. So whoever looks has to be quick,
+ * and wait for nothing that the destroyer may hold.
+ *
+ * Return: the first object from this ID on, which is complete until
+ * iommufd_object_look_away(); NULL when there is none.
+ */
+struct iommufd_object *iommufd_object_look(struct iommufd_ctx *ictx,
+					   unsigned long id)
+{
+	struct iommufd_object *obj;
+
+	guard(rcu)();
+	xa_for_each_start(&ictx->objects, id, obj, id) {
+		if (refcount_inc_not_zero(&obj->wait_cnt))
+			return obj;
+	}
+	return NULL;
+}
+
 static void iommufd_object_set_slot(struct iommufd_ctx *ictx,
 				    struct iommufd_object *obj, void *entry)
 {

@@ -10,9 +10,10 @@
  *            succeeds when the table's is the last.
  *
  *  wait_cnt  Who has to let go soon. Held by running ioctls, and by holders
- *            that can be told to let go (a vDEVICE of its device). A driver
- *            that removes its own object sleeps until these are gone, but
- *            not longer than a minute.
+ *            that can be told to let go (a vDEVICE of its device), and by
+ *            fdinfo, which has to be in nobody's way. A driver that removes
+ *            its own object sleeps until these are gone, but not longer than a
+ *            minute.
  *
  * A user count therefore never blocks anybody, and a wait count never makes an
  * operation fail. An ioctl lets go of a device, and of whatever else a driver
@@ -156,6 +157,19 @@ static inline bool iommufd_lock_obj(struct iommufd_object *obj)
 	if (refcount_dec_and_test(&obj->wait_cnt))
 		iommufd_object_last_put(obj);
 	return false;
+}
+
+struct iommufd_object *iommufd_object_look(struct iommufd_ctx *ictx,
+					   unsigned long id);
+
+/**
+ * iommufd_object_look_away() - end of iommufd_object_look()
+ * @obj: the object; others may free it at once
+ */
+static inline void iommufd_object_look_away(struct iommufd_object *obj)
+{
+	if (refcount_dec_and_test(&obj->wait_cnt))
+		iommufd_object_last_put(obj);
 }
 
 int iommufd_object_destroy_id(struct iommufd_ctx *ictx, u32 id);

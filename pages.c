@@ -39,6 +39,7 @@ int iopt_pages_init(struct iopt_pages *pages, const struct iopt_pages_ops *ops,
 	pages->start = start & PAGE_MASK;
 	pages->writable = writable;
 	pages->frames = NULL;
+	pages->pinned = NULL;
 	pages->extents = RB_ROOT_CACHED;
 	/* Not in use; whoever uses them sets the rest */
 	pages->first_extent.store = NULL;
@@ -189,6 +190,7 @@ static struct pages_extent *extent_pin(struct iopt_pages *pages,
 	extent->node.start = first;
 	extent->node.last = last;
 	interval_tree_insert(&extent->node, &pages->extents);
+	iopt_pages_count(pages, npages);
 	return extent;
 
 err_uncharge:
@@ -534,8 +536,10 @@ static noinline void extents_release(struct iopt_pages *pages,
 
 	if (kept)
 		extents_settle(pages, first, last);
-	if (unpinned)
+	if (unpinned) {
+		iopt_pages_count(pages, -unpinned);
 		pages_owner_uncharge(&pages->owner, unpinned);
+	}
 }
 
 /**
@@ -558,6 +562,7 @@ void iopt_pages_release(struct iopt_pages *pages, unsigned long first,
 		   extent->users == 1)) {
 		pages->extents = RB_ROOT_CACHED;
 		extent_drop(pages, extent);
+		iopt_pages_count(pages, -(last - first + 1));
 		pages_owner_uncharge(&pages->owner, last - first + 1);
 		return;
 	}

@@ -27,6 +27,7 @@
 #include <linux/interval_tree.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
+#include <linux/percpu.h>
 #include <linux/refcount.h>
 #include <linux/types.h>
 
@@ -148,6 +149,8 @@ struct iopt_pages_ops {
  * @frames: revocable source: all its page frames; NULL while they are taken
  *	back, and for memory. Under iopt_pages_ops.freeze.
  * @owner: who pays for what is pinned
+ * @pinned: pages that backings of the same context have pinned, to be added up
+ *	over all CPUs; NULL when nobody asks
  * @extents: struct pages_extent.node
  * @first_extent: used for the first acquisition of an idle backing, so that a
  *	mapping that is never shared needs no other allocation
@@ -171,6 +174,7 @@ struct iopt_pages {
 	const struct pfn_runs *frames;
 
 	struct pages_owner owner;
+	long __percpu *pinned;
 
 	struct rb_root_cached extents;
 	struct pages_extent first_extent;
@@ -193,6 +197,17 @@ static inline void iopt_pages_put(struct iopt_pages *pages)
 {
 	if (refcount_dec_and_test(&pages->ref))
 		iopt_pages_free(pages);
+}
+
+/**
+ * iopt_pages_count() - more pages are pinned, or fewer
+ * @pages: the backing
+ * @npages: how many more
+ */
+static inline void iopt_pages_count(struct iopt_pages *pages, long npages)
+{
+	if (pages->pinned)
+		this_cpu_add(*pages->pinned, npages);
 }
 
 /* Memory, as opposed to a revocable source */

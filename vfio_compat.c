@@ -111,7 +111,11 @@ int iommufd_vfio_compat_ioas_create(struct iommufd_ctx *ictx)
 	ioas = iommufd_object_alloc(ictx, ioas, IOMMUFD_OBJ_IOAS, obj);
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
-	iommufd_ioas_init(ioas);
+	rc = iommufd_ioas_init(ioas);
+	if (rc) {
+		iommufd_object_abort_and_destroy(ictx, &ioas->obj);
+		return rc;
+	}
 	/* Once visible, the IOAS could be destroyed before it is designated */
 	iommufd_lock_obj(&ioas->obj);
 	iommufd_object_finalize(ictx, &ioas->obj);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <dirent.h>
 #include <linux/capability.h>
+#include <stdarg.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -906,6 +907,79 @@ long vm_pin(int pid)
 long vm_lck(int pid)
 {
 	return status_pages(pid, "VmLck");
+}
+
+int fdinfo_read(int fd, char *buf, size_t len)
+{
+	char path[64];
+	size_t done = 0;
+	ssize_t n;
+	int file;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	file = open(path, O_RDONLY | O_CLOEXEC);
+	if (file < 0)
+		return errno;
+	do {
+		n = read(file, buf + done, len - 1 - done);
+		if (n > 0)
+			done += n;
+	} while (n > 0);
+	close(file);
+	buf[done] = 0;
+	return n < 0 ? errno : done == len - 1 ? E2BIG : 0;
+}
+
+static int fdinfo_find(int fd, char *val, size_t len, const char *format,
+		       va_list args)
+{
+	static char text[1 << 16];
+	char *line, *rest = text;
+	char key[128];
+	int rc;
+
+	vsnprintf(key, sizeof(key), format, args);
+	rc = fdinfo_read(fd, text, sizeof(text));
+	if (rc)
+		return rc;
+	while ((line = strsep(&rest, "\n"))) {
+		char *colon = strchr(line, ':');
+
+		if (!colon || (size_t)(colon - line) != strlen(key) ||
+		    strncmp(line, key, strlen(key)))
+			continue;
+		colon++;
+		snprintf(val, len, "%s", colon + strspn(colon, " \t"));
+		return 0;
+	}
+	return ENOENT;
+}
+
+int fdinfo_get(int fd, char *val, size_t len, const char *key, ...)
+{
+	va_list args;
+	int rc;
+
+	va_start(args, key);
+	rc = fdinfo_find(fd, val, len, key, args);
+	va_end(args);
+	return rc;
+}
+
+__u64 fdinfo_number(int fd, const char *key, ...)
+{
+	char val[64], *end;
+	va_list args;
+	__u64 n;
+	int rc;
+
+	va_start(args, key);
+	rc = fdinfo_find(fd, val, sizeof(val), key, args);
+	va_end(args);
+	if (rc || !*val)
+		return ~0ULL;
+	n = strtoull(val, &end, 10);
+	return *end ? ~0ULL : n;
 }
 
 static int caps_get(struct __user_cap_data_struct data[2])

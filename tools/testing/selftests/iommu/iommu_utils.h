@@ -233,6 +233,17 @@ int cap_drop(int cap);
 bool cap_have(int cap);
 int memlock_limit_set(__u64 bytes);
 
+/*
+ * What /proc/self/fdinfo has for a descriptor. The value of a key is ENOENT when
+ * it is not there; the name of the key is a format with its arguments.
+ */
+int fdinfo_read(int fd, char *buf, size_t len);
+int fdinfo_get(int fd, char *val, size_t len, const char *key, ...)
+	__attribute__((format(printf, 4, 5)));
+/* The same for a number; ~0 if it is not one */
+__u64 fdinfo_number(int fd, const char *key, ...)
+	__attribute__((format(printf, 2, 3)));
+
 /* The number that a file of sysfs or debugfs has */
 int read_number(const char *path, unsigned long *val);
 /* The choice in brackets, of all that its line offers. False if there is none. */
