@@ -39,6 +39,7 @@ iommufd-y := \
 	pfnmap.o \
 	pinning.o \
 	revocable.o \
+	trace.o \
 	user_memory.o \
 	vdevice.o \
 	veventq.o \

@@ -10,6 +10,7 @@
 #include <linux/sched/task.h>
 #include <linux/sched/user.h>
 #include <linux/slab.h>
+#include <trace/events/iommufd.h>
 
 #include "accounting.h"
 
@@ -119,6 +120,26 @@ static void uncharge_mm(struct pages_owner *owner, unsigned long npages)
 	mmap_write_unlock(owner->mm);
 }
 
+/* Tell whose limit was in the way, and who holds what counts against it */
+static noinline void charge_failed(const struct pages_owner *owner,
+				   unsigned long npages)
+{
+	char comm[TASK_COMM_LEN];
+	struct pages_bill bill;
+	kuid_t uid;
+
+	if (!trace_iommufd_account_failed_enabled())
+		return;
+	pages_owner_bill(owner, &bill);
+	uid = owner->user ? bill.uid : task_uid(owner->task);
+	get_task_comm(comm, owner->task);
+	trace_iommufd_account_failed(owner->mode, owner->task->tgid, comm,
+				     from_kuid(&init_user_ns, uid),
+				     (u64)bill.charged << PAGE_SHIFT,
+				     (u64)npages << PAGE_SHIFT, bill.limit);
+	put_pid(bill.pid);
+}
+
 /**
  * pages_owner_charge_limit() - pages_owner_charge() for who has a limit
  * @owner: who pays, not IOMMUFD_ACCOUNT_NONE
@@ -129,9 +150,15 @@ static void uncharge_mm(struct pages_owner *owner, unsigned long npages)
  */
 int pages_owner_charge_limit(struct pages_owner *owner, unsigned long npages)
 {
+	int rc;
+
 	if (owner->mode == IOMMUFD_ACCOUNT_USER)
-		return charge_user(owner, npages);
-	return charge_mm(owner, npages);
+		rc = charge_user(owner, npages);
+	else
+		rc = charge_mm(owner, npages);
+	if (rc == -ENOMEM)
+		charge_failed(owner, npages);
+	return rc;
 }
 
 /**

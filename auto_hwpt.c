@@ -11,6 +11,7 @@
  */
 #include <linux/list.h>
 #include <linux/module.h>
+#include <trace/events/iommufd.h>
 
 #include "attach.h"
 #include "group.h"
@@ -273,6 +274,12 @@ static int device_change(struct iommufd_change *change, u32 *pt_id)
 	return rc;
 }
 
+/* The ID of the HWPT that took effect, for a tracepoint */
+static u32 changed_to(u32 hwpt, int rc)
+{
+	return rc ? 0 : hwpt;
+}
+
 int iommufd_device_attach(struct iommufd_device *idev, ioasid_t pasid,
 			  u32 *pt_id)
 {
@@ -280,8 +287,12 @@ int iommufd_device_attach(struct iommufd_device *idev, ioasid_t pasid,
 		.idev = idev,
 		.pasid = pasid,
 	};
+	u32 pt = *pt_id;
+	int rc = device_change(&change, pt_id);
 
-	return device_change(&change, pt_id);
+	trace_iommufd_attach(idev->ictx->serial, idev->obj.id, idev->dev, pasid,
+			     pt, changed_to(*pt_id, rc), rc);
+	return rc;
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_device_attach, "IOMMUFD");
 
@@ -293,8 +304,12 @@ int iommufd_device_replace(struct iommufd_device *idev, ioasid_t pasid,
 		.pasid = pasid,
 		.replace = true,
 	};
+	u32 pt = *pt_id;
+	int rc = device_change(&change, pt_id);
 
-	return device_change(&change, pt_id);
+	trace_iommufd_replace(idev->ictx->serial, idev->obj.id, idev->dev,
+			      pasid, pt, changed_to(*pt_id, rc), rc);
+	return rc;
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_device_replace, "IOMMUFD");
 
@@ -302,6 +317,8 @@ void iommufd_device_detach(struct iommufd_device *idev, ioasid_t pasid)
 {
 	struct iommufd_hw_pagetable *hwpt = iommufd_detach_hwpt(idev, pasid);
 
+	trace_iommufd_detach(idev->ictx->serial, idev->obj.id, idev->dev, pasid,
+			     hwpt ? hwpt->obj.id : 0);
 	if (hwpt)
 		iommufd_hwpt_put(idev->ictx, hwpt);
 }

@@ -6,6 +6,7 @@
 #include <linux/mm.h>
 #include <linux/poll.h>
 #include <linux/slab.h>
+#include <trace/events/iommufd.h>
 
 #include "fault.h"
 #include "group.h"
@@ -20,6 +21,11 @@ static struct iommufd_fault *file_fault(struct file *file)
 static void fault_answer(struct iopf_group *group,
 			 enum iommu_page_response_code code)
 {
+	const struct iommu_fault_page_request *prm =
+		&group->last_fault.fault.prm;
+
+	trace_iommufd_fault_response(group->fault_param->dev, prm->pasid,
+				     prm->grpid, group->cookie, code);
 	iopf_group_response(group, code);
 	iopf_free_group(group);
 }
@@ -290,7 +296,12 @@ int iommufd_fault_iopf_handler(struct iopf_group *group)
 {
 	struct iommufd_fault *fault =
 		group->attach_handle->domain->iommufd_hwpt->fault;
+	const struct iommu_fault_page_request *prm =
+		&group->last_fault.fault.prm;
 
+	trace_iommufd_fault(fault->common.obj.id, group->fault_param->dev,
+			    prm->pasid, prm->grpid, prm->perm, prm->addr,
+			    group->fault_count);
 	/* The answer is ours from now on, not the core's */
 	iopf_group_dequeue(group);
 	if (fault_queue_group(fault, group))

@@ -35,6 +35,8 @@ struct iopt_counts {
  * @domains: struct iopt_domain.item, under @domains_rwsem
  * @nr_domains: how many; changed under @domains_rwsem
  * @counts: what is pinned, read by whoever looks
+ * @context: number of the context, for tracepoints; constant
+ * @id: ID of the IOAS, for tracepoints; constant
  * @iova_rwsem: protects @space, @iova_alignment, and the state and place of each
  *	area. An area stays where it is, too, while it is busy or not live, or
  *	@domains_rwsem is held for writing.
@@ -57,6 +59,8 @@ struct io_pagetable {
 	struct list_head domains;
 	unsigned int nr_domains;
 	struct iopt_counts __percpu *counts;
+	u64 context;
+	u32 id;
 
 	struct rw_semaphore iova_rwsem;
 	struct iova_space space;

@@ -9,6 +9,7 @@
 #include <linux/mm.h>
 #include <linux/moduleparam.h>
 #include <linux/overflow.h>
+#include <trace/events/iommufd.h>
 
 #include "area.h"
 #include "dmabuf.h"
@@ -212,6 +213,8 @@ static int iopt_map_finish(struct iopt_map *map, unsigned long *iova,
 out_unlock:
 	up_read(&iopt->domains_rwsem);
 out_free:
+	trace_iommufd_map(iopt->context, iopt->id, *iova, map->length,
+			  map->prot, rc);
 	if (rc)
 		iopt_map_free(map);
 	return rc;

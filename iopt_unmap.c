@@ -8,6 +8,7 @@
 #include <linux/overflow.h>
 #include <linux/sched/signal.h>
 #include <linux/wait_bit.h>
+#include <trace/events/iommufd.h>
 
 #include "area.h"
 #include "dirty.h"
@@ -208,7 +209,9 @@ int iopt_unmap(struct io_pagetable *iopt, unsigned long iova,
 		return -EOVERFLOW;
 	rc = iopt_unmap_range(iopt, iova, last, unmapped);
 	if (!rc && !*unmapped)
-		return -ENOENT;
+		rc = -ENOENT;
+	trace_iommufd_unmap(iopt->context, iopt->id, iova, length, *unmapped,
+			    rc);
 	return rc;
 }
 
@@ -252,10 +255,13 @@ int iopt_unmap_report(struct io_pagetable *iopt, unsigned long iova,
 	if (rc)
 		goto err_abort;
 	*unmapped = iopt_unmap_free(&areas);
-	return 0;
+	goto out_trace;
 
 err_abort:
 	iopt_unmap_abort(iopt, &areas);
+out_trace:
+	trace_iommufd_unmap(iopt->context, iopt->id, iova, length, *unmapped,
+			    rc);
 	return rc;
 }
 
@@ -268,7 +274,11 @@ err_abort:
  */
 int iopt_unmap_all(struct io_pagetable *iopt, unsigned long *unmapped)
 {
-	return iopt_unmap_range(iopt, 0, ULONG_MAX, unmapped);
+	int rc = iopt_unmap_range(iopt, 0, ULONG_MAX, unmapped);
+
+	trace_iommufd_unmap(iopt->context, iopt->id, 0, ULONG_MAX, *unmapped,
+			    rc);
+	return rc;
 }
 
 /**
@@ -281,6 +291,7 @@ int iopt_unmap_all(struct io_pagetable *iopt, unsigned long *unmapped)
 void iopt_unmap_container(struct io_pagetable *iopt)
 {
 	struct iopt_area *area, *next;
+	unsigned long unmapped;
 	LIST_HEAD(areas);
 	LIST_HEAD(kept);
 
@@ -303,7 +314,8 @@ void iopt_unmap_container(struct io_pagetable *iopt)
 	down_read(&iopt->domains_rwsem);
 	iopt_unmap_remove(iopt, &areas);
 	up_read(&iopt->domains_rwsem);
-	iopt_unmap_free(&areas);
+	unmapped = iopt_unmap_free(&areas);
+	trace_iommufd_unmap(iopt->context, iopt->id, 0, ULONG_MAX, unmapped, 0);
 }
 
 /**
@@ -314,6 +326,7 @@ void iopt_unmap_container(struct io_pagetable *iopt)
  */
 void iopt_destroy(struct io_pagetable *iopt)
 {
+	unsigned long unmapped;
 	LIST_HEAD(areas);
 
 	WARN_ON_ONCE(!xa_empty(&iopt->accesses));
@@ -321,7 +334,10 @@ void iopt_destroy(struct io_pagetable *iopt)
 		down_read(&iopt->domains_rwsem);
 		iopt_unmap_remove(iopt, &areas);
 		up_read(&iopt->domains_rwsem);
-		iopt_unmap_free(&areas);
+		unmapped = iopt_unmap_free(&areas);
+		if (unmapped)
+			trace_iommufd_unmap(iopt->context, iopt->id, 0,
+					    ULONG_MAX, unmapped, 0);
 	}
 	WARN_ON_ONCE(!list_empty(&iopt->domains));
 	/* Reservations of the self test have no owner */

@@ -6,6 +6,7 @@
 #include <linux/overflow.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
+#include <trace/events/iommufd.h>
 
 #include "pages.h"
 #include "pinning.h"
@@ -179,6 +180,9 @@ static struct pages_extent *extent_pin(struct iopt_pages *pages,
 	if (rc)
 		goto err_free;
 	rc = pages_pin(pages, &store->runs, first, npages);
+	trace_iommufd_pin(pages->owner.task->tgid,
+			  pages->start + ((u64)first << PAGE_SHIFT),
+			  (u64)npages << PAGE_SHIFT, pages->ops->any_owner, rc);
 	if (rc)
 		goto err_uncharge;
 

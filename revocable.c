@@ -3,7 +3,9 @@
  * Backings whose source can take them back.
  */
 #include <linux/iommu.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
+#include <trace/events/iommufd.h>
 
 #include "pages_map.h"
 #include "revocable.h"
@@ -69,17 +71,8 @@ static void revocable_take_all_out(struct iopt_revocable *revocable,
 	}
 }
 
-/**
- * iopt_revocable_arm() - the source has addresses, for the first time or again
- * @revocable: the source, frozen and without addresses
- * @runs: the page frames, all that the backing has; taken over
- *
- * What was mapped before they were taken back is mapped again.
- *
- * Return: 0, or with nothing mapped an errno of iopt_pages_map(), and @runs still
- * the caller's.
- */
-int iopt_revocable_arm(struct iopt_revocable *revocable, struct pfn_runs *runs)
+static int revocable_map_all(struct iopt_revocable *revocable,
+			     struct pfn_runs *runs)
 {
 	struct iopt_pages *pages = revocable->pages;
 	struct revocable_map *map;
@@ -94,6 +87,28 @@ int iopt_revocable_arm(struct iopt_revocable *revocable, struct pfn_runs *runs)
 			return rc;
 		}
 	}
+	return 0;
+}
+
+/**
+ * iopt_revocable_arm() - the source has addresses, for the first time or again
+ * @revocable: the source, frozen and without addresses
+ * @runs: the page frames, all that the backing has; taken over
+ *
+ * What was mapped before they were taken back is mapped again.
+ *
+ * Return: 0, or with nothing mapped an errno of iopt_pages_map(), and @runs still
+ * the caller's.
+ */
+int iopt_revocable_arm(struct iopt_revocable *revocable, struct pfn_runs *runs)
+{
+	struct iopt_pages *pages = revocable->pages;
+	int rc = revocable_map_all(revocable, runs);
+
+	trace_iommufd_rearm(pages->owner.task->tgid, pages->start,
+			    (u64)pages->npages << PAGE_SHIFT, rc);
+	if (rc)
+		return rc;
 	pfn_runs_free(&revocable->runs);
 	revocable->runs = *runs;
 	pages->frames = &revocable->runs;
@@ -111,10 +126,14 @@ int iopt_revocable_arm(struct iopt_revocable *revocable, struct pfn_runs *runs)
  */
 bool iopt_revocable_revoke(struct iopt_revocable *revocable)
 {
-	if (!revocable->pages->frames)
+	struct iopt_pages *pages = revocable->pages;
+
+	if (!pages->frames)
 		return false;
 	revocable_take_all_out(revocable, &revocable->maps);
-	revocable->pages->frames = NULL;
+	pages->frames = NULL;
+	trace_iommufd_revoke(pages->owner.task->tgid, pages->start,
+			     (u64)pages->npages << PAGE_SHIFT);
 	return true;
 }
 
