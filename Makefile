@@ -38,6 +38,7 @@ iommufd-y := \
 	pfn_runs.o \
 	pfnmap.o \
 	pinning.o \
+	refusal.o \
 	revocable.o \
 	trace.o \
 	user_memory.o \

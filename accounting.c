@@ -10,9 +10,9 @@
 #include <linux/sched/task.h>
 #include <linux/sched/user.h>
 #include <linux/slab.h>
-#include <trace/events/iommufd.h>
 
 #include "accounting.h"
+#include "refusal.h"
 
 /**
  * account_mode_of_caller() - what a way to count memory means for the caller
@@ -128,16 +128,19 @@ static noinline void charge_failed(const struct pages_owner *owner,
 	struct pages_bill bill;
 	kuid_t uid;
 
-	if (!trace_iommufd_account_failed_enabled())
-		return;
 	pages_owner_bill(owner, &bill);
+	put_pid(bill.pid);
 	uid = owner->user ? bill.uid : task_uid(owner->task);
 	get_task_comm(comm, owner->task);
-	trace_iommufd_account_failed(owner->mode, owner->task->tgid, comm,
-				     from_kuid(&init_user_ns, uid),
-				     (u64)bill.charged << PAGE_SHIFT,
-				     (u64)npages << PAGE_SHIFT, bill.limit);
-	put_pid(bill.pid);
+	iommufd_refuse_memory(&(struct iommufd_debtor){
+		.pid = owner->task->tgid,
+		.uid = from_kuid(&init_user_ns, uid),
+		.comm = comm,
+		.mode = owner->mode,
+		.charged = (u64)bill.charged << PAGE_SHIFT,
+		.length = (u64)npages << PAGE_SHIFT,
+		.limit = bill.limit,
+	});
 }
 
 /**

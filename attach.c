@@ -22,6 +22,7 @@
 #include "fault.h"
 #include "group.h"
 #include "hw_pagetable.h"
+#include "refusal.h"
 #include "selftest.h"
 #include "sw_msi.h"
 
@@ -99,13 +100,18 @@ static int reserve_region(struct io_pagetable *iopt,
 			  struct iommu_resv_region *resv)
 {
 	u64 last = (u64)resv->start + resv->length - 1;
+	int rc;
 
 	/* Devices may go beyond what a 32-bit kernel can map anyway */
 	if (resv->type == IOMMU_RESV_DIRECT_RELAXABLE || !resv->length ||
 	    resv->start > ULONG_MAX)
 		return 0;
-	return iopt_reserve(iopt, resv->start, min_t(u64, last, ULONG_MAX),
-			    idev);
+	rc = iopt_reserve(iopt, resv->start, min_t(u64, last, ULONG_MAX), idev);
+	if (rc == -EADDRINUSE)
+		iommufd_refuse_at(rc, REFUSED_RESERVED_IN_USE,
+				  &(struct iommufd_place){
+					  idev->dev, resv->start, last });
+	return rc;
 }
 
 /**
@@ -205,10 +211,12 @@ static int check_device(struct iommufd_device *idev, ioasid_t pasid,
 	 */
 	if (hwpt->fault && dev_is_pci(dev) && to_pci_dev(dev)->is_virtfn &&
 	    pci_pri_supported(to_pci_dev(dev)))
-		return -EINVAL;
+		return iommufd_refuse(-EINVAL, REFUSED_VF_PAGE_REQUESTS, dev);
 	/* The core does not look at members of the group that have no PASIDs */
 	if (pasid != IOMMU_NO_PASID && !dev->iommu->max_pasids)
-		return hwpt->domain->ops->set_dev_pasid ? -EINVAL : -EOPNOTSUPP;
+		return iommufd_refuse(hwpt->domain->ops->set_dev_pasid ?
+					      -EINVAL : -EOPNOTSUPP,
+				      REFUSED_DEVICE_NO_PASID, dev);
 	return 0;
 }
 
@@ -216,28 +224,26 @@ static int check_device(struct iommufd_device *idev, ioasid_t pasid,
  * A domain that is not PASID compatible may be installed in a way that leaves
  * no room for PASIDs beside it.
  */
-static int check_pasid(struct iommufd_group *igroup, ioasid_t pasid,
+static int check_pasid(struct iommufd_device *idev, ioasid_t pasid,
 		       struct iommufd_hw_pagetable *hwpt)
 {
+	struct iommufd_group *igroup = idev->igroup;
 	struct iommufd_attach *attach;
 	unsigned long index = 1;
 
 	lockdep_assert_held(&igroup->lock);
 
 	if (pasid == IOMMU_NO_PASID) {
-		if (!hwpt->pasid_compat &&
-		    xa_find(&igroup->attachments, &index, ULONG_MAX,
-			    XA_PRESENT))
-			return -EINVAL;
-		return 0;
+		if (hwpt->pasid_compat ||
+		    !xa_find(&igroup->attachments, &index, ULONG_MAX,
+			     XA_PRESENT))
+			return 0;
+	} else if (hwpt->pasid_compat) {
+		attach = xa_load(&igroup->attachments, IOMMU_NO_PASID);
+		if (!attach || attach->hwpt->pasid_compat)
+			return 0;
 	}
-
-	if (!hwpt->pasid_compat)
-		return -EINVAL;
-	attach = xa_load(&igroup->attachments, IOMMU_NO_PASID);
-	if (attach && !attach->hwpt->pasid_compat)
-		return -EINVAL;
-	return 0;
+	return iommufd_refuse(-EINVAL, REFUSED_HWPT_NO_PASID, idev->dev);
 }
 
 /*
@@ -282,7 +288,7 @@ static int hw_replace(struct iommufd_device *idev, ioasid_t pasid,
 						  &handle->sw_msi.handle);
 	/* For the other calls the core checks the owner, and not for this one */
 	if (hwpt->domain->owner != dev_iommu_ops(idev->dev))
-		return -EINVAL;
+		return iommufd_refuse(-EINVAL, REFUSED_OTHER_IOMMU, idev->dev);
 	return iommu_replace_group_handle(idev->igroup->group, hwpt->domain,
 					  &handle->sw_msi.handle);
 }
@@ -387,7 +393,7 @@ static int attach_hw(struct iommufd_attach *attach, struct iommufd_device *idev,
 	bool msi = attach_translates_rid(idev, pasid);
 	int rc;
 
-	rc = check_pasid(idev->igroup, pasid, attach->hwpt);
+	rc = check_pasid(idev, pasid, attach->hwpt);
 	if (rc)
 		return rc;
 	/* The doorbells come first, lest an interrupt is lost */
@@ -399,6 +405,8 @@ static int attach_hw(struct iommufd_attach *attach, struct iommufd_device *idev,
 	rc = hw_attach(idev, pasid, attach->hwpt, attach->handle);
 	if (rc && msi)
 		iommufd_sw_msi_leave(sw_msi, stage2);
+	if (rc)
+		iommufd_refuse(rc, REFUSED_IOMMU_DRIVER, idev->dev);
 	return rc;
 }
 
@@ -452,13 +460,14 @@ int iommufd_attach_hwpt(struct iommufd_device *idev, ioasid_t pasid,
 	guard(mutex)(&igroup->lock);
 	attach = xa_load(&igroup->attachments, pasid);
 	if (attach_has_device(attach, idev))
-		return -EBUSY;
+		return iommufd_refuse(-EBUSY, REFUSED_ATTACHED_ALREADY,
+				      idev->dev);
 	if (hwpt_is_noiommu(hwpt) != idev->noiommu)
-		return -EINVAL;
+		return iommufd_refuse(-EINVAL, REFUSED_NOIOMMU, idev->dev);
 	if (!attach)
 		return attach_first(idev, pasid, hwpt);
 	if (attach->hwpt != hwpt)
-		return -EINVAL;
+		return iommufd_refuse(-EINVAL, REFUSED_OTHER_HWPT, idev->dev);
 	return attach_add_device(attach, idev, pasid);
 }
 
@@ -492,19 +501,19 @@ static int reserve_all(struct iommufd_attach *attach, struct io_pagetable *iopt)
 	return 0;
 }
 
-static int check_all(struct iommufd_attach *attach, struct iommufd_group *igroup,
+static int check_all(struct iommufd_attach *attach, struct iommufd_device *idev,
 		     ioasid_t pasid, struct iommufd_hw_pagetable *hwpt)
 {
-	struct iommufd_device *idev;
+	struct iommufd_device *each;
 	unsigned long id;
 	int rc;
 
-	xa_for_each(&attach->devices, id, idev) {
-		rc = check_device(idev, pasid, hwpt);
+	xa_for_each(&attach->devices, id, each) {
+		rc = check_device(each, pasid, hwpt);
 		if (rc)
 			return rc;
 	}
-	return check_pasid(igroup, pasid, hwpt);
+	return check_pasid(idev, pasid, hwpt);
 }
 
 /* Switch the hardware, with all that the group needs ready in both places */
@@ -524,9 +533,12 @@ static int replace_hw(struct iommufd_attach *attach,
 		if (rc)
 			return rc;
 	}
-	rc = check_all(attach, igroup, pasid, hwpt);
-	if (!rc)
+	rc = check_all(attach, idev, pasid, hwpt);
+	if (!rc) {
 		rc = hw_replace(idev, pasid, hwpt, handle);
+		if (rc)
+			iommufd_refuse(rc, REFUSED_IOMMU_DRIVER, idev->dev);
+	}
 	if (msi)
 		iommufd_sw_msi_leave(&igroup->sw_msi, rc ? next : old);
 	return rc;
@@ -599,12 +611,12 @@ int iommufd_replace_hwpt(struct iommufd_device *idev, ioasid_t pasid,
 	guard(mutex)(&igroup->lock);
 	attach = xa_load(&igroup->attachments, pasid);
 	if (!attach_has_device(attach, idev))
-		return -EINVAL;
+		return iommufd_refuse(-EINVAL, REFUSED_NOT_ATTACHED, idev->dev);
 	old = attach->hwpt;
 	if (old == hwpt)
 		return 0;
 	if (hwpt_is_noiommu(hwpt) != idev->noiommu)
-		return -EINVAL;
+		return iommufd_refuse(-EINVAL, REFUSED_NOIOMMU, idev->dev);
 	rc = replace_attach(attach, idev, pasid, hwpt);
 	if (rc)
 		return rc;

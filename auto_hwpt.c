@@ -16,6 +16,7 @@
 #include "attach.h"
 #include "group.h"
 #include "hw_pagetable.h"
+#include "refusal.h"
 
 /**
  * struct iommufd_change - one call of attach or replace
@@ -54,14 +55,15 @@ static int check_auto(struct iommufd_change *change,
 {
 	bool attached = iommufd_attach_peek(change->idev, change->pasid,
 					    current_hwpt);
+	struct device *dev = change->idev->dev;
 
 	if (attached && !change->replace)
-		return -EBUSY;
+		return iommufd_refuse(-EBUSY, REFUSED_ATTACHED_ALREADY, dev);
 	if (!attached && change->replace)
-		return -EINVAL;
+		return iommufd_refuse(-EINVAL, REFUSED_NOT_ATTACHED, dev);
 	/* Automatic HWPTs are not PASID compatible */
 	if (change->pasid != IOMMU_NO_PASID)
-		return -EINVAL;
+		return iommufd_refuse(-EINVAL, REFUSED_HWPT_NO_PASID, dev);
 	return 0;
 }
 
@@ -201,7 +203,8 @@ static int change_ioas(struct iommufd_change *change, struct iommufd_ioas *ioas,
 		return rc;
 	/* A sibling is attached, and not to the HWPT that would be made */
 	if (current_hwpt && !change->replace)
-		return -EINVAL;
+		return iommufd_refuse(-EINVAL, REFUSED_OTHER_HWPT,
+				      change->idev->dev);
 	flags = auto_flags(change->idev, ioas);
 	if (flags) {
 		rc = change_make_auto(change, ioas, flags, hwpt_id);
@@ -254,7 +257,8 @@ static int change_object(struct iommufd_change *change,
 				   container_of(obj, struct iommufd_ioas, obj),
 				   pt_id);
 	default:
-		return -EINVAL;
+		return iommufd_refuse(-EINVAL, REFUSED_NO_PAGE_TABLE,
+				      change->idev->dev);
 	}
 }
 

@@ -15,6 +15,7 @@
 #include "attach.h"
 #include "device.h"
 #include "group.h"
+#include "refusal.h"
 #include "selftest.h"
 #include "vdevice.h"
 
@@ -33,7 +34,7 @@ static int device_check_msi(struct device *dev, struct iommu_group *group)
 	    iommu_group_has_isolated_msi(group))
 		return 0;
 	if (!READ_ONCE(allow_unsafe_interrupts))
-		return -EPERM;
+		return iommufd_refuse(-EPERM, REFUSED_UNSAFE_INTERRUPTS, dev);
 	dev_warn(dev,
 		 "MSI interrupts are not secure, they cannot be isolated by the platform. Check that platform features like interrupt remapping are enabled. Use the \"allow_unsafe_interrupts\" module parameter to override\n");
 	return 0;
@@ -46,7 +47,7 @@ static int device_claim(struct iommufd_device *idev)
 
 	/* Every mapping is made with IOMMU_CACHE */
 	if (!device_iommu_capable(dev, IOMMU_CAP_CACHE_COHERENCY))
-		return -EINVAL;
+		return iommufd_refuse(-EINVAL, REFUSED_NO_CACHE_COHERENCY, dev);
 
 	idev->igroup = iommufd_group_get(idev->ictx, dev, false);
 	if (IS_ERR(idev->igroup))
@@ -57,12 +58,16 @@ static int device_claim(struct iommufd_device *idev)
 		goto err_put_group;
 
 	rc = iommu_device_claim_dma_owner(dev, idev->ictx);
-	if (rc)
+	if (rc) {
+		iommufd_refuse(rc, REFUSED_GROUP_OWNED, dev);
 		goto err_put_group;
+	}
 
 	rc = iommufd_group_add_device(idev->igroup, idev);
-	if (rc)
+	if (rc) {
+		iommufd_refuse(rc, REFUSED_BOUND_ALREADY, dev);
 		goto err_release;
+	}
 
 	idev->enforce_cache_coherency =
 		device_iommu_capable(dev, IOMMU_CAP_ENFORCE_CACHE_COHERENCY);

@@ -12,6 +12,7 @@
 #include "area.h"
 #include "io_pagetable.h"
 #include "pages.h"
+#include "refusal.h"
 #include "selftest.h"
 
 /**
@@ -58,7 +59,10 @@ int iopt_check_alignment(struct io_pagetable *iopt, unsigned long alignment)
 		return 0;
 	iopt_for_each_area(iopt, area, 0, ULONG_MAX) {
 		if (!area_is_aligned(area, alignment))
-			return -EADDRINUSE;
+			return iommufd_refuse_iova(-EADDRINUSE,
+						   REFUSED_ALIGNMENT_IN_USE,
+						   area->node.iova,
+						   area->node.last);
 	}
 	return 0;
 }

@@ -9,6 +9,18 @@
 #include "area.h"
 #include "dirty_log.h"
 #include "iopt_domains.h"
+#include "refusal.h"
+
+static int iopt_reserve_outside(struct io_pagetable *iopt,
+				struct iopt_domain *idom, unsigned long start,
+				unsigned long last)
+{
+	int rc = iova_space_reserve(&iopt->space, start, last, idom);
+
+	if (rc == -EADDRINUSE)
+		iommufd_refuse_iova(rc, REFUSED_APERTURE_IN_USE, start, last);
+	return rc;
+}
 
 static int iopt_reserve_aperture(struct io_pagetable *iopt,
 				 struct iopt_domain *idom)
@@ -17,15 +29,15 @@ static int iopt_reserve_aperture(struct io_pagetable *iopt,
 	int rc;
 
 	if (geometry->aperture_start) {
-		rc = iova_space_reserve(&iopt->space, 0,
-					geometry->aperture_start - 1, idom);
+		rc = iopt_reserve_outside(iopt, idom, 0,
+					  geometry->aperture_start - 1);
 		if (rc)
 			return rc;
 	}
 	if (geometry->aperture_end < ULONG_MAX)
-		return iova_space_reserve(&iopt->space,
-					  geometry->aperture_end + 1, ULONG_MAX,
-					  idom);
+		return iopt_reserve_outside(iopt, idom,
+					    geometry->aperture_end + 1,
+					    ULONG_MAX);
 	return 0;
 }
 
@@ -160,7 +172,7 @@ int iopt_add_domain(struct io_pagetable *iopt, struct iopt_domain *idom)
 	int rc;
 
 	if (WARN_ON_ONCE(!idom->domain->pgsize_bitmap) || alignment > PAGE_SIZE)
-		return -EINVAL;
+		return iommufd_refuse(-EINVAL, REFUSED_PAGE_SIZE, NULL);
 
 	ACQUIRE(rwsem_write_kill, domains)(&iopt->domains_rwsem);
 	rc = ACQUIRE_ERR(rwsem_write_kill, &domains);

@@ -17,6 +17,7 @@
 #include "iopt_domains.h"
 #include "iopt_map.h"
 #include "pfnmap.h"
+#include "refusal.h"
 #include "user_memory.h"
 
 /*
@@ -131,6 +132,36 @@ static int iopt_check_pieces(struct iopt_map *map)
 	return rc;
 }
 
+/* Why it could not be taken up; of what has other causes the errno tells */
+static noinline int iopt_map_refused(struct iopt_map *map, unsigned long iova,
+				     int rc)
+{
+	enum iommufd_cause cause;
+
+	switch (rc) {
+	case -EINVAL:
+		cause = REFUSED_IOVA_ALIGNMENT;
+		if (!((iova | map->length) & (map->iopt->iova_alignment - 1)) &&
+		    iopt_check_pieces(map) != -EINVAL)
+			cause = REFUSED_IOVA_RESERVED;
+		break;
+	case -EEXIST:
+		cause = REFUSED_IOVA_TAKEN;
+		break;
+	case -EPERM:
+		cause = REFUSED_READ_ONLY;
+		break;
+	case -ENOSPC:
+		cause = REFUSED_IOVA_NO_ROOM;
+		if (map->iopt->space.nr_nodes >= map->policy->max_areas)
+			cause = REFUSED_AREA_LIMIT;
+		break;
+	default:
+		return rc;
+	}
+	return iommufd_refuse_iova(rc, cause, iova, iova + map->length - 1);
+}
+
 /* Take the IOVA up, with areas that nobody can use yet */
 static int iopt_map_insert(struct iopt_map *map, unsigned long *iova,
 			   bool fixed)
@@ -147,7 +178,7 @@ static int iopt_map_insert(struct iopt_map *map, unsigned long *iova,
 
 	guard(rwsem_write)(&iopt->iova_rwsem);
 	if (map->length & (iopt->iova_alignment - 1))
-		return -EINVAL;
+		return iopt_map_refused(map, start, -EINVAL);
 	if (fixed)
 		rc = iopt_check_iova(map, start, &slot);
 	else
@@ -156,8 +187,8 @@ static int iopt_map_insert(struct iopt_map *map, unsigned long *iova,
 		rc = iopt_check_pieces(map);
 	if (!rc && iopt->space.nr_nodes >= map->policy->max_areas)
 		rc = -ENOSPC;
-	if (rc)
-		return rc;
+	if (unlikely(rc))
+		return iopt_map_refused(map, start, rc);
 
 	list_for_each_entry(area, &map->areas, item) {
 		area->node.iova += start;

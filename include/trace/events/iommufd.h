@@ -263,6 +263,29 @@ TRACE_EVENT(iommufd_account_failed,
 		  __entry->length, __entry->limit)
 );
 
+TRACE_EVENT(iommufd_refused,
+	TP_PROTO(const char *cause, int rc, struct device *dev, u64 first,
+		 u64 last),
+	TP_ARGS(cause, rc, dev, first, last),
+	TP_STRUCT__entry(
+		__string(cause, cause)
+		__field(int, rc)
+		__string(dev, dev ? dev_name(dev) : "none")
+		__field(u64, first)
+		__field(u64, last)
+	),
+	TP_fast_assign(
+		__assign_str(cause);
+		__entry->rc = rc;
+		__assign_str(dev);
+		__entry->first = first;
+		__entry->last = last;
+	),
+	TP_printk("cause=%s rc=%d dev=%s first=0x%llx last=0x%llx",
+		  __get_str(cause), __entry->rc, __get_str(dev),
+		  __entry->first, __entry->last)
+);
+
 #endif
 
 #include <trace/define_trace.h>

@@ -982,6 +982,27 @@ __u64 fdinfo_number(int fd, const char *key, ...)
 	return *end ? ~0ULL : n;
 }
 
+bool kmsg_has(const char *text, const char *more)
+{
+	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	bool found = false;
+	char line[4096];
+	ssize_t n;
+
+	if (fd < 0)
+		return false;
+	/* One read is one line; EPIPE is for those that were overwritten */
+	while ((n = read(fd, line, sizeof(line) - 1)) > 0 ||
+	       (n < 0 && errno == EPIPE)) {
+		if (n < 0)
+			continue;
+		line[n] = 0;
+		found |= strstr(line, text) && strstr(line, more);
+	}
+	close(fd);
+	return found;
+}
+
 static int caps_get(struct __user_cap_data_struct data[2])
 {
 	struct __user_cap_header_struct hdr = {

@@ -244,6 +244,9 @@ int fdinfo_get(int fd, char *val, size_t len, const char *key, ...)
 __u64 fdinfo_number(int fd, const char *key, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* Whether the kernel's log, as far as it is kept, has a line with both in it */
+bool kmsg_has(const char *text, const char *more);
+
 /* The number that a file of sysfs or debugfs has */
 int read_number(const char *path, unsigned long *val);
 /* The choice in brackets, of all that its line offers. False if there is none. */

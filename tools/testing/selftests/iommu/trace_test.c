@@ -424,6 +424,7 @@ TEST_F(trace, documented_events)
 		"iommufd_attach", "iommufd_replace", "iommufd_detach",
 		"iommufd_fault", "iommufd_fault_response", "iommufd_revoke",
 		"iommufd_rearm", "iommufd_account_failed",
+		"iommufd_refused",
 	};
 	char path[256], want[64];
 

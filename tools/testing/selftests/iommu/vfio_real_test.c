@@ -397,6 +397,9 @@ TEST_F(real, unsafe_interrupts)
 	ASSERT_EQ(0, edu_open(&self->edu, 0));
 	EXPECT_EQ(unsafe ? EPERM : 0,
 		  vfio_bind(self->edu.dev, self->fd, &self->devid));
+	/* The log has the remedy */
+	EXPECT_EQ(unsafe, kmsg_has("does not isolate interrupts",
+				   "iommufd.allow_unsafe_interrupts=1"));
 	if (unsafe)
 		EXPECT_EQ(0, edu_bind(&self->edu, self->fd, &self->devid));
 	EXPECT_EQ(unsafe, self->edu.unsafe);
