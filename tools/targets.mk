@@ -22,6 +22,7 @@ iommufd: the Linux I/O address-space subsystem behind /dev/iommu
                THAN=build/bench/intel-profile.csv compares with a former run
   make shell   an interactive shell in the VM
                CONFIG=release (default) debug arm64, IOMMU=as above
+  make tool    builds the command "iommufd", build/iommufd/iommufd
   make kernel  builds the kernel, CONFIG=as above
   make fetch   only fetches the kernel sources
   make clean   deletes build/, where everything fetched and built is
@@ -52,6 +53,9 @@ profile:
 shell:
 	@$(tools)/vm/run --shell $(CONFIG)
 
+tool:
+	@$(MAKE) -s -C $(tools)/iommufd O=$(or $(IOMMUFD_BUILD),$(repo)/build)/iommufd
+
 kernel:
 	@$(tools)/vm/build $(CONFIG)
 
@@ -62,4 +66,4 @@ clean:
 	rm -rf $(or $(IOMMUFD_BUILD),$(repo)/build)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check bench profile shell kernel fetch clean
+.PHONY: help demo check bench profile shell tool kernel fetch clean
