@@ -53,6 +53,7 @@ iommufd-$(CONFIG_PROC_FS) += fdinfo.o
 iommufd-$(CONFIG_IOMMUFD_NOIOMMU) += noiommu.o
 iommufd-$(CONFIG_IOMMUFD_TEST) += \
 	selftest.o \
+	test_hooks.o \
 	mock/access.o \
 	mock/device.o \
 	mock/dmabuf.o \

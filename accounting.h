@@ -9,7 +9,7 @@
 #include <linux/types.h>
 #include <linux/uidgid_types.h>
 
-#include "selftest.h"
+#include "test_hooks.h"
 
 struct pid;
 struct task_struct;

@@ -23,8 +23,8 @@
 #include "group.h"
 #include "hw_pagetable.h"
 #include "refusal.h"
-#include "selftest.h"
 #include "sw_msi.h"
+#include "test_hooks.h"
 
 /**
  * struct iommufd_attach - an attached PASID of a group

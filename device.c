@@ -16,7 +16,7 @@
 #include "device.h"
 #include "group.h"
 #include "refusal.h"
-#include "selftest.h"
+#include "test_hooks.h"
 #include "vdevice.h"
 
 static bool allow_unsafe_interrupts;
@@ -30,7 +30,7 @@ MODULE_PARM_DESC(allow_unsafe_interrupts,
 
 static int device_check_msi(struct device *dev, struct iommu_group *group)
 {
-	if (iommufd_selftest_is_mock_dev(dev) ||
+	if (iommufd_test_is_mock_dev(dev) ||
 	    iommu_group_has_isolated_msi(group))
 		return 0;
 	if (!READ_ONCE(allow_unsafe_interrupts))
@@ -98,7 +98,7 @@ static int device_claim_noiommu(struct iommufd_device *idev)
 /* Mock devices are objects of the context, which would never go away */
 static bool device_holds_ctx(struct iommufd_device *idev)
 {
-	return !iommufd_selftest_is_mock_dev(idev->dev);
+	return !iommufd_test_is_mock_dev(idev->dev);
 }
 
 struct iommufd_device *iommufd_device_bind(struct iommufd_ctx *ictx,

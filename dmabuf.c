@@ -18,7 +18,7 @@
 
 #include "dmabuf.h"
 #include "revocable.h"
-#include "selftest.h"
+#include "test_hooks.h"
 
 /*
  * VFIO says that the memory is back just before it is. So try again after 1, 2,
@@ -74,7 +74,7 @@ static int dmabuf_restore(struct iopt_revocable *revocable)
 
 	dma_resv_assert_held(import->attach->dmabuf->resv);
 
-	rc = iommufd_test_dma_buf_iommufd_map(import->attach, &phys);
+	rc = iommufd_test_dmabuf_phys(import->attach, &phys);
 	if (rc == -EOPNOTSUPP)
 		rc = vfio_pci_phys(import->attach, &phys);
 	if (rc)

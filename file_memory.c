@@ -16,7 +16,6 @@
 #include "file_memory.h"
 #include "pages_rw.h"
 #include "pinning.h"
-#include "selftest.h"
 
 /*
  * Pages that are pinned without a look at signals, whatever their size is:

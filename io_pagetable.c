@@ -13,7 +13,6 @@
 #include "io_pagetable.h"
 #include "pages.h"
 #include "refusal.h"
-#include "selftest.h"
 
 /**
  * iopt_init() - make an empty space
@@ -464,20 +463,3 @@ int iopt_report_payer(struct io_pagetable *iopt, struct pages_bill *bill)
 	mutex_unlock(&pages->mutex);
 	return 0;
 }
-
-#ifdef CONFIG_IOMMUFD_TEST
-bool iopt_nth_area_iova(struct io_pagetable *iopt, unsigned int nth,
-			unsigned long *iova)
-{
-	struct iopt_area *area;
-
-	guard(rwsem_read)(&iopt->iova_rwsem);
-	iopt_for_each_area(iopt, area, 0, ULONG_MAX) {
-		if (nth--)
-			continue;
-		*iova = area->node.iova;
-		return true;
-	}
-	return false;
-}
-#endif

@@ -10,7 +10,6 @@
 #include "iopt_map.h"
 #include "iopt_unmap.h"
 #include "pages.h"
-#include "selftest.h"
 
 void iommufd_ioas_destroy(struct iommufd_object *obj)
 {
@@ -266,9 +265,6 @@ int iommufd_ioas_copy(struct iommufd_ucmd *ucmd)
 	struct iommu_ioas_copy *cmd = ucmd->cmd;
 	unsigned long iova;
 	int rc;
-
-	iommufd_test_syz_conv_iova_id(ucmd, cmd->src_ioas_id, &cmd->src_iova,
-				      &cmd->flags);
 
 	if (cmd->flags & ~IOAS_MAP_FLAGS)
 		return -EOPNOTSUPP;

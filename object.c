@@ -15,7 +15,7 @@
 #include <linux/workqueue.h>
 
 #include "object.h"
-#include "selftest.h"
+#include "test_hooks.h"
 
 struct iommufd_object *_iommufd_object_alloc(struct iommufd_ctx *ictx,
 					     size_t size,

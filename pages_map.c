@@ -9,7 +9,7 @@
 
 #include "pages.h"
 #include "pages_map.h"
-#include "selftest.h"
+#include "test_hooks.h"
 
 /* Pages that are mapped without a look at signals; a test may want small steps */
 static unsigned long pages_between_looks(void)

@@ -13,7 +13,7 @@
 
 #include "pages.h"
 #include "pages_rw.h"
-#include "selftest.h"
+#include "test_hooks.h"
 
 /* Pages pinned at a time for a copy */
 #define RW_BATCH 16

@@ -9,7 +9,7 @@
 
 #include "pages.h"
 #include "pinning.h"
-#include "selftest.h"
+#include "test_hooks.h"
 
 /* Pointers kept on the stack; enough for a map of a few pages */
 #define PIN_ON_STACK 16

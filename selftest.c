@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * IOMMU_TEST_CMD: the ioctl behind the self tests, its fault injection
- * attribute, and the operations that need no mock device.
+ * IOMMU_TEST_CMD: the ioctl behind the self tests, and those of its operations
+ * that need no mock device.
  */
-#include <linux/debugfs.h>
-#include <linux/fault-inject.h>
 #include <linux/mm.h>
-#include <linux/moduleparam.h>
 #include <linux/nospec.h>
 #include <linux/overflow.h>
 #include <linux/sched/signal.h>
@@ -14,30 +11,7 @@
 #include "ioas.h"
 #include "mock/mock.h"
 #include "selftest.h"
-
-size_t iommufd_test_memory_limit = SZ_64K;
-
-unsigned int iommufd_test_destroy_timeout_ms = 60000;
-module_param_named(test_destroy_timeout_ms, iommufd_test_destroy_timeout_ms,
-		   uint, 0600);
-MODULE_PARM_DESC(test_destroy_timeout_ms,
-		 "For tests: how long a driver that unbinds its device waits for running ioctls");
-
-static DECLARE_FAULT_ATTR(fail_iommufd);
-static struct dentry *fail_iommufd_dir;
-
-/**
- * iommufd_should_fail() - a place where a test may have an operation fail
- *
- * Put one in front of every step that can fail other than by lack of memory,
- * which the allocators' own injection covers.
- *
- * Return: true when this call has to fail.
- */
-bool iommufd_should_fail(void)
-{
-	return should_fail(&fail_iommufd, 1);
-}
+#include "test_hooks.h"
 
 static int iommufd_test_add_reserved(struct iommufd_ucmd *ucmd)
 {
@@ -164,6 +138,11 @@ int iommufd_test(struct iommufd_ucmd *ucmd)
 	return iommufd_test_ops[op](ucmd);
 }
 
+static const struct iommufd_test_ops iommufd_mock_ops = {
+	.is_mock_dev = mock_is_dev,
+	.dmabuf_phys = mock_dmabuf_phys,
+};
+
 /**
  * iommufd_test_init() - the last step of module init
  *
@@ -173,13 +152,10 @@ int __init iommufd_test_init(void)
 {
 	int rc;
 
-	/* Tests without fault injection do not need debugfs */
-	fail_iommufd_dir =
-		fault_create_debugfs_attr("fail_iommufd", NULL, &fail_iommufd);
-
+	iommufd_test_hooks_init(&iommufd_mock_ops);
 	rc = mock_iommu_init();
 	if (rc)
-		debugfs_remove_recursive(fail_iommufd_dir);
+		iommufd_test_hooks_exit();
 	return rc;
 }
 
@@ -189,5 +165,5 @@ int __init iommufd_test_init(void)
 void iommufd_test_exit(void)
 {
 	mock_iommu_exit();
-	debugfs_remove_recursive(fail_iommufd_dir);
+	iommufd_test_hooks_exit();
 }

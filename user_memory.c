@@ -13,7 +13,6 @@
 
 #include "pages_rw.h"
 #include "pinning.h"
-#include "selftest.h"
 #include "user_memory.h"
 
 /*

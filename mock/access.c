@@ -10,6 +10,8 @@
 #include <linux/slab.h>
 
 #include "../access.h"
+#include "../area.h"
+#include "../ioas.h"
 #include "../selftest.h"
 #include "mock.h"
 
@@ -252,6 +254,22 @@ static int test_access_pin(struct test_access *ta, unsigned long iova,
 	return rc;
 }
 
+/* Start of the nth area by IOVA, false if there is none */
+static bool nth_area_iova(struct io_pagetable *iopt, unsigned int nth,
+			  unsigned long *iova)
+{
+	struct iopt_area *area;
+
+	guard(rwsem_read)(&iopt->iova_rwsem);
+	iopt_for_each_area(iopt, area, 0, ULONG_MAX) {
+		if (nth--)
+			continue;
+		*iova = area->node.iova;
+		return true;
+	}
+	return false;
+}
+
 static unsigned long syz_to_iova(struct io_pagetable *iopt, u64 syz_iova)
 {
 	struct {
@@ -262,32 +280,33 @@ static unsigned long syz_to_iova(struct io_pagetable *iopt, u64 syz_iova)
 
 	static_assert(sizeof(syz) == sizeof(syz_iova));
 	memcpy(&syz, &syz_iova, sizeof(syz));
-	if (!iopt_nth_area_iova(iopt, syz.nth_area, &start))
+	if (!nth_area_iova(iopt, syz.nth_area, &start))
 		return 0;
 	return start + syz.offset;
 }
 
 /**
- * iommufd_test_syz_conv_iova_id() - let IOMMU_IOAS_COPY take syzkaller's form
- * @ucmd: the call
- * @ioas_id: IOAS that @iova is in; if it cannot be had, @iova is left alone
- * @iova: replaced by the IOVA that it means, if @flags say so
- * @flags: MOCK_FLAGS_ACCESS_SYZ is removed
+ * iommufd_test_ioas_copy() - IOMMU_IOAS_COPY, which also takes syzkaller's form
+ * @ucmd: the call; with MOCK_FLAGS_ACCESS_SYZ its source is not an IOVA but the
+ *	number of a mapping and an offset. It is left alone if there is no such
+ *	IOAS, and 0 if there is no such mapping.
+ *
+ * Return: as iommufd_ioas_copy().
  */
-void iommufd_test_syz_conv_iova_id(struct iommufd_ucmd *ucmd,
-				   unsigned int ioas_id, u64 *iova, u32 *flags)
+int iommufd_test_ioas_copy(struct iommufd_ucmd *ucmd)
 {
+	struct iommu_ioas_copy *cmd = ucmd->cmd;
 	struct iommufd_ioas *ioas;
 
-	if (!(*flags & MOCK_FLAGS_ACCESS_SYZ))
-		return;
-	*flags &= ~(u32)MOCK_FLAGS_ACCESS_SYZ;
-
-	ioas = iommufd_get_ioas(ucmd->ictx, ioas_id);
-	if (IS_ERR(ioas))
-		return;
-	*iova = syz_to_iova(&ioas->iopt, *iova);
-	iommufd_put_object(&ioas->obj);
+	if (cmd->flags & MOCK_FLAGS_ACCESS_SYZ) {
+		cmd->flags &= ~(u32)MOCK_FLAGS_ACCESS_SYZ;
+		ioas = iommufd_get_ioas(ucmd->ictx, cmd->src_ioas_id);
+		if (!IS_ERR(ioas)) {
+			cmd->src_iova = syz_to_iova(&ioas->iopt, cmd->src_iova);
+			iommufd_put_object(&ioas->obj);
+		}
+	}
+	return iommufd_ioas_copy(ucmd);
 }
 
 static unsigned long test_access_iova(struct test_access *ta, u64 iova,

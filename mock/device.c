@@ -36,7 +36,7 @@ static struct iommufd_device *get_mock_idev(struct iommufd_ctx *ictx, u32 id)
 	struct iommufd_device *idev = iommufd_get_device(ictx, id);
 
 	if (IS_ERR(idev) ||
-	    (iommufd_selftest_is_mock_dev(idev->dev) && !idev->noiommu))
+	    (mock_is_dev(idev->dev) && !idev->noiommu))
 		return idev;
 	iommufd_put_object(&idev->obj);
 	return ERR_PTR(-EINVAL);

@@ -8,7 +8,6 @@
 #include <linux/gfp.h>
 #include <linux/slab.h>
 
-#include "../selftest.h"
 #include "mock.h"
 
 #define TEST_DMABUF_MAX_PAGES 512
@@ -85,18 +84,15 @@ static const struct dma_buf_ops test_dmabuf_ops = {
 };
 
 /**
- * iommufd_test_dma_buf_iommufd_map() - the memory behind a test dma-buf
+ * mock_dmabuf_phys() - iommufd_test_ops.dmabuf_phys
  * @attachment: iommufd's attachment to any dma-buf
  * @phys: where to put the one range of physical memory
- *
- * Context: the dma-buf's reservation lock must be held, and until it is
- * released the result is valid.
  *
  * Return: 0, -EOPNOTSUPP for the dma-buf of another exporter, -ENODEV for one
  * that is revoked.
  */
-int iommufd_test_dma_buf_iommufd_map(struct dma_buf_attachment *attachment,
-				     struct phys_vec *phys)
+int mock_dmabuf_phys(struct dma_buf_attachment *attachment,
+		     struct phys_vec *phys)
 {
 	struct dma_buf *dmabuf = attachment->dmabuf;
 	struct test_dmabuf *buf = dmabuf->priv;

@@ -10,7 +10,6 @@
 #include <linux/slab.h>
 
 #include "../../iommu-priv.h"
-#include "../selftest.h"
 #include "mock.h"
 
 #define MOCK_IOMMU_NAME "iommufd_selftest_iommu"
@@ -301,12 +300,12 @@ static void mock_dev_release(struct device *dev)
 }
 
 /**
- * iommufd_selftest_is_mock_dev() - tell mock devices from all others
+ * mock_is_dev() - tell mock devices from all others
  * @dev: any device
  *
  * Return: true for a mock device.
  */
-bool iommufd_selftest_is_mock_dev(struct device *dev)
+bool mock_is_dev(struct device *dev)
 {
 	return dev->release == mock_dev_release;
 }

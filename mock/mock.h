@@ -20,7 +20,9 @@
 #include "../iommufd_test.h"
 #include "../object.h"
 
+struct dma_buf_attachment;
 struct mock_viommu;
+struct phys_vec;
 
 /**
  * struct mock_group - an IOMMU group of mock devices
@@ -137,6 +139,7 @@ to_mock_nested(struct iommu_domain *domain)
 /* iommu.c: the IOMMU instance and its devices */
 int mock_iommu_init(void);
 void mock_iommu_exit(void);
+bool mock_is_dev(struct device *dev);
 void mock_iommu_get(void);
 void mock_iommu_put(void);
 struct mock_dev *mock_dev_create(u32 flags, struct mock_dev *sibling,
@@ -193,6 +196,8 @@ int iommufd_test_destroy_access_pages(struct iommufd_ucmd *ucmd);
 int iommufd_test_access_rw(struct iommufd_ucmd *ucmd);
 
 /* dmabuf.c: a dma-buf exporter */
+int mock_dmabuf_phys(struct dma_buf_attachment *attachment,
+		     struct phys_vec *phys);
 int iommufd_test_dmabuf_get(struct iommufd_ucmd *ucmd);
 int iommufd_test_dmabuf_revoke(struct iommufd_ucmd *ucmd);
 

@@ -13,7 +13,7 @@
 #include "../iopt_domains.h"
 #include "../iopt_map.h"
 #include "../iopt_unmap.h"
-#include "../selftest.h"
+#include "../test_hooks.h"
 #include "user_memory.h"
 
 /* Many times what is mapped without a look at signals under a small limit */
