@@ -293,6 +293,87 @@ TEST_F(real, features)
 	}
 }
 
+/* Can the IOMMU keep the device from bypassing caches? 1, 0, or -1 if untold */
+static int can_snoop(const struct iommu_hw_info *info)
+{
+	const void *data = (const void *)(uintptr_t)info->data_uptr;
+
+	switch (info->out_data_type) {
+	case IOMMU_HW_INFO_TYPE_INTEL_VTD:
+		/* ECAP.SC */
+		return ((const struct iommu_hw_info_vtd *)data)->ecap_reg >>
+			       7 & 1;
+	case IOMMU_HW_INFO_TYPE_AMD:
+		return 1;
+	default:
+		return -1;
+	}
+}
+
+/* The entry of VT-d's page table for an IOVA, or 0 if that cannot be seen */
+static __u64 vtd_entry(const char *bdf, __u64 iova)
+{
+	unsigned long long pfn, entry, found = 0;
+	char path[400], line[300];
+	FILE *f;
+
+	snprintf(path, sizeof(path),
+		 "/sys/kernel/debug/iommu/intel/%s/domain_translation_struct",
+		 bdf);
+	f = fopen(path, "r");
+	while (f && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "0x%llx |", &pfn) == 1 && pfn == iova / 4096 &&
+		    sscanf(strrchr(line, 'x') + 1, "%llx", &entry) == 1)
+			found = entry;
+	}
+	if (f)
+		fclose(f);
+	return found;
+}
+
+/* Where the IOMMU can force snooping it does, from the first mapping on */
+TEST_F(real, cache_coherency)
+{
+	__u8 data[64] = {};
+	struct iommu_hw_info info = {
+		.size = sizeof(info),
+		.dev_id = self->devid,
+		.data_len = sizeof(data),
+		.data_uptr = (uintptr_t)data,
+	};
+	struct iommu_vfio_ioas set = {
+		.size = sizeof(set),
+		.ioas_id = self->ioas,
+		.op = IOMMU_VFIO_IOAS_SET,
+	};
+	__u32 pt = self->ioas;
+	__u64 ecap;
+	int cc;
+
+	ASSERT_EQ(0, iommu_cmd(self->fd, IOMMU_GET_HW_INFO, &info));
+	ASSERT_EQ(0, iommu_cmd(self->fd, IOMMU_VFIO_IOAS, &set));
+	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf, PAGE, IOVA));
+	ASSERT_EQ(0, vfio_attach(self->edu.dev, &pt));
+	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf, PAGE,
+				 IOVA + PAGE));
+	cc = ioctl(self->fd, VFIO_CHECK_EXTENSION, VFIO_DMA_CC_IOMMU);
+	TH_LOG("snooping is %s", cc ? "enforced" : "not enforced");
+	if (can_snoop(&info) >= 0)
+		EXPECT_EQ(can_snoop(&info), cc);
+	if (info.out_data_type != IOMMU_HW_INFO_TYPE_INTEL_VTD)
+		return;
+
+	/* Second stage page tables, those without ECAP.SMTS, say so by entry */
+	ecap = ((struct iommu_hw_info_vtd *)data)->ecap_reg;
+	if (ecap >> 43 & 1)
+		return;
+	EXPECT_EQ(3, vtd_entry(self->edu.bdf, IOVA) & 3);
+	EXPECT_EQ(can_snoop(&info),
+		  vtd_entry(self->edu.bdf, IOVA) >> 11 & 1);
+	EXPECT_EQ(can_snoop(&info),
+		  vtd_entry(self->edu.bdf, IOVA + PAGE) >> 11 & 1);
+}
+
 /* The kernel's list of what is reserved for a group: the next line */
 static bool next_region(FILE *f, __u64 *start, __u64 *last, char type[32])
 {
