@@ -82,8 +82,12 @@ void iopt_update_alignment(struct io_pagetable *iopt)
 
 	list_for_each_entry(idom, &iopt->domains, item)
 		alignment = max(alignment, iopt_domain_alignment(idom));
-	xa_for_each(&iopt->accesses, index, user)
+	xa_for_each(&iopt->accesses, index, user) {
+		/* There may be many, and nobody needs more than a page */
+		if (alignment >= PAGE_SIZE)
+			break;
 		alignment = max(alignment, user->alignment);
+	}
 	WRITE_ONCE(iopt->iova_alignment, alignment);
 }
 

@@ -45,7 +45,8 @@ int iopt_add_user(struct io_pagetable *iopt, struct iopt_user *user, u32 *id)
 			rc = xa_alloc(&iopt->accesses, id, user, xa_limit_16b,
 				      GFP_KERNEL_ACCOUNT);
 		if (!rc)
-			iopt_update_alignment(iopt);
+			WRITE_ONCE(iopt->iova_alignment,
+				   max(iopt->iova_alignment, user->alignment));
 	}
 	up_read(&iopt->domains_rwsem);
 	return rc;
@@ -62,7 +63,9 @@ void iopt_remove_user(struct io_pagetable *iopt, struct iopt_user *user, u32 id)
 	guard(rwsem_read)(&iopt->domains_rwsem);
 	guard(rwsem_write)(&iopt->iova_rwsem);
 	WARN_ON_ONCE(xa_erase(&iopt->accesses, id) != user);
-	iopt_update_alignment(iopt);
+	/* Who needs none leaves it as it is, whoever else there is */
+	if (user->alignment > 1)
+		iopt_update_alignment(iopt);
 	/*
 	 * Pairs with the barrier of prepare_to_wait_event(): either the waiter
 	 * sees that the user is gone, or wake_up_var() sees the waiter.
