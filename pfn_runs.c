@@ -26,19 +26,26 @@ struct pfn_chunk {
 	u32 dropped;
 	u16 nr;
 	u16 max;
-	u32 words[] __counted_by(max);
+	u16 words[] __counted_by(max);
 };
 
 /* The first chunk is small, most sequences end there */
 #define PFN_CHUNK_FIRST_BYTES 128
 #define PFN_CHUNK_BYTES 512
 
-/* So many pages cannot be counted wrongly: each run takes two words */
-static_assert((u64)PFN_RUN_MAX_PAGES * PFN_CHUNK_BYTES / sizeof(u64) <=
-	      U32_MAX);
+/* So many pages cannot be counted wrongly: each run takes three words */
+static_assert((u64)PFN_RUN_MAX_PAGES * PFN_CHUNK_BYTES / 6 <= U32_MAX);
 
-#define RUN_HIGH_BITS (PFN_RUN_PFN_BITS - 31)
-#define RUN_MAX_WORDS 2
+/* Bits of the length, and of what is above 31 bits of the frame number */
+#define RUN_LENGTH_BITS 12
+#define RUN_HIGH_BITS 3
+#define RUN_WIDE BIT(RUN_LENGTH_BITS + RUN_HIGH_BITS)
+#define RUN_WIDE_LENGTH_BITS 22
+#define RUN_WIDE_HIGH_BITS (PFN_RUN_PFN_BITS - 31)
+#define RUN_MAX_WORDS 4
+
+static_assert(BIT(RUN_WIDE_LENGTH_BITS) == PFN_RUN_MAX_PAGES);
+static_assert(RUN_WIDE_LENGTH_BITS + RUN_WIDE_HIGH_BITS == 31);
 
 static struct pfn_chunk *to_chunk(struct rb_node *rb)
 {
@@ -46,29 +53,47 @@ static struct pfn_chunk *to_chunk(struct rb_node *rb)
 }
 
 /* Both return what is behind the run */
-static u32 *run_pack(u32 *word, u64 pfn, unsigned long npages)
+static u16 *run_pack(u16 *word, u64 pfn, unsigned long npages)
 {
-	if (npages == 1 && pfn < PFN_RUN_LONG) {
-		*word = pfn;
-		return word + 1;
+	u32 high = pfn >> 31, length = npages - 1;
+
+	if (npages == 1 && !high) {
+		put_unaligned((u32)pfn, (u32 *)word);
+		return word + 2;
 	}
-	word[0] = PFN_RUN_LONG | (u32)pfn;
-	word[1] = (npages - 1) << RUN_HIGH_BITS | pfn >> 31;
-	return word + 2;
+	put_unaligned(PFN_RUN_LONG | (u32)pfn, (u32 *)word);
+	if (high < BIT(RUN_HIGH_BITS) && length < BIT(RUN_LENGTH_BITS)) {
+		word[2] = high << RUN_LENGTH_BITS | length;
+		return word + 3;
+	}
+	length |= high << RUN_WIDE_LENGTH_BITS;
+	word[2] = RUN_WIDE | length >> 16;
+	word[3] = length;
+	return word + 4;
 }
 
-static const u32 *run_unpack(const u32 *word, unsigned long *pfn,
+static const u16 *run_unpack(const u16 *word, unsigned long *pfn,
 			     unsigned long *npages)
 {
-	if (!(word[0] & PFN_RUN_LONG)) {
-		*pfn = word[0];
+	u32 low = get_unaligned((const u32 *)word);
+	u32 high, length, bits;
+
+	if (!(low & PFN_RUN_LONG)) {
+		*pfn = low;
 		*npages = 1;
-		return word + 1;
+		return word + 2;
 	}
-	*pfn = (u64)(word[1] & GENMASK(RUN_HIGH_BITS - 1, 0)) << 31 |
-	       (word[0] & ~PFN_RUN_LONG);
-	*npages = (word[1] >> RUN_HIGH_BITS) + 1;
-	return word + 2;
+	length = word[2];
+	bits = RUN_LENGTH_BITS;
+	word += 3;
+	if (length & RUN_WIDE) {
+		length = (length & ~RUN_WIDE) << 16 | *word++;
+		bits = RUN_WIDE_LENGTH_BITS;
+	}
+	high = length >> bits;
+	*pfn = (u64)high << 31 | (low & ~PFN_RUN_LONG);
+	*npages = (length & GENMASK(bits - 1, 0)) + 1;
+	return word;
 }
 
 /**
@@ -296,7 +321,7 @@ static noinline void cursor_seek_chunk(struct pfn_cursor *cur,
 {
 	const struct pfn_chunk *chunk = find_chunk(cur->runs, index);
 	unsigned long pfn, npages;
-	const u32 *next;
+	const u16 *next;
 
 	cur->skip = index - chunk->start;
 	cursor_next_chunk(cur, chunk);

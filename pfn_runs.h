@@ -4,9 +4,9 @@
  *
  * It is appended to at the end and read from anywhere. Then parts of it may be
  * dropped, which gives back memory. Reading, dropping and freeing never
- * allocate. A run takes 8 bytes, or 4 if it is a single frame, and runs are kept
- * in chunks of up to 512 bytes; memory that is contiguous costs nothing. Knows
- * nothing of what the frames are, and is locked by its owner.
+ * allocate. A run takes 6 bytes, 4 if it is a single frame, or 8 if it is long,
+ * and runs are kept in chunks of up to 512 bytes; memory that is contiguous costs
+ * nothing. Knows nothing of what the frames are, and is locked by its owner.
  */
 #ifndef __IOMMUFD_PFN_RUNS_H
 #define __IOMMUFD_PFN_RUNS_H
@@ -16,12 +16,13 @@
 #include <linux/minmax.h>
 #include <linux/rbtree.h>
 #include <linux/types.h>
+#include <linux/unaligned.h>
 
 struct pfn_chunk;
 
 /* Frame numbers of 52-bit physical addresses; the rest of 8 bytes is length */
 #define PFN_RUN_PFN_BITS 40
-#define PFN_RUN_MAX_PAGES BIT(23)
+#define PFN_RUN_MAX_PAGES BIT(22)
 
 /**
  * struct pfn_runs - a sequence of page frames
@@ -37,8 +38,8 @@ struct pfn_runs {
 	unsigned long npages;
 	unsigned long tail_pfn;
 	unsigned long tail_npages;
-	u32 *word;
-	u32 *end;
+	u16 *word;
+	u16 *end;
 	struct rb_root chunks;
 	struct pfn_chunk *last;
 };
@@ -54,8 +55,8 @@ struct pfn_runs {
  */
 struct pfn_cursor {
 	unsigned long left;
-	const u32 *word;
-	const u32 *end;
+	const u16 *word;
+	const u16 *end;
 	unsigned long skip;
 	const struct pfn_runs *runs;
 	const struct pfn_chunk *next;
@@ -141,11 +142,16 @@ int pfn_runs_append_range(struct pfn_runs *runs, unsigned long pfn,
 			  unsigned long npages);
 
 /*
- * A single frame whose number has no more than 31 bits, as with up to 8 TiB of
- * memory, is one word. Any other run is two:
+ * A run is a sequence of 16-bit words, of which the first two are one number. A
+ * single frame whose number has no more than 31 bits, as with up to 8 TiB of
+ * memory, is just that. Any other run has the low 31 bits and PFN_RUN_LONG there,
+ * and then, from the top:
  *
- *	PFN_RUN_LONG | low 31 bits of the frame number
- *	length - 1, and below it the high bits of the frame number
+ *	0, the next 3 bits of the frame number, 12 bits of length - 1
+ *	1, the next 9 bits of the frame number, 22 bits of length - 1; two words
+ *
+ * So it takes 6 bytes up to 16 MiB, below 64 TiB. With the chunk around it that is
+ * less than 8, which 8 bytes are not.
  */
 #define PFN_RUN_LONG BIT(31)
 
@@ -170,10 +176,10 @@ static inline unsigned long pfn_cursor_next(struct pfn_cursor *cur,
 		return 0;
 	if (cur->word == cur->end)
 		return pfn_cursor_next_long(cur, pfn);
-	word = *cur->word;
+	word = get_unaligned((const u32 *)cur->word);
 	if (word & PFN_RUN_LONG)
 		return pfn_cursor_next_long(cur, pfn);
-	cur->word++;
+	cur->word += 2;
 	cur->left--;
 	*pfn = word;
 	return 1;

@@ -13,6 +13,7 @@
 #include "../file_memory.h"
 #include "../pages.h"
 #include "../pages_rw.h"
+#include "../pinning.h"
 #include "../user_memory.h"
 #include "user_memory.h"
 
@@ -38,6 +39,7 @@ struct pages_ctx {
 	struct iopt_pages *pages;
 	unsigned long uaddr;
 	struct held held[MAX_HELD];
+	struct pages_store *seen[8 * MAX_HELD];
 	struct rnd_state rnd;
 	u8 *shadow;
 	u8 *buf;
@@ -234,7 +236,6 @@ static void keep_store(struct kept *kept, struct pages_store *store,
 static struct kept look_kept(struct pages_ctx *ctx)
 {
 	struct pages_extent *extent, *prev = NULL;
-	struct pages_store *seen[NPAGES];
 	unsigned long pfn, nr;
 	struct pages_walk walk;
 	struct kept kept = {};
@@ -243,7 +244,7 @@ static struct kept look_kept(struct pages_ctx *ctx)
 	for (extent = extent_at(ctx, 0); extent;
 	     extent = extent_at(ctx, extent->node.last + 1)) {
 		keep_extent(&kept, extent, prev);
-		keep_store(&kept, extent->store, seen);
+		keep_store(&kept, extent->store, ctx->seen);
 		iopt_pages_walk_start(&walk, ctx->pages, extent->node.start,
 				      extent->node.last);
 		while ((nr = iopt_pages_walk_next(&walk, &pfn)))
@@ -688,4 +689,153 @@ static struct kunit_suite pages_suite = {
 	.test_cases = pages_cases,
 };
 
-kunit_test_suite(pages_suite);
+/*
+ * How much is kept of a backing with more runs than fit in a few chunks. There is no
+ * memory of that size, nor with runs of that length: all runs are of one folio.
+ */
+#define FRAMES 6000UL
+#define FRAMES_ORDER 6
+
+/**
+ * struct frames - where the pages of such a backing come from
+ * @folio: all of them; pinned
+ * @run: pages in a row, at most an eighth of the folio
+ */
+static struct frames {
+	struct folio *folio;
+	unsigned long run;
+} frames;
+
+static const unsigned long frames_runs[] = { 1, 2, 7 };
+
+static void frames_desc(const unsigned long *run, char *desc)
+{
+	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%lu in a row", *run);
+}
+
+KUNIT_ARRAY_PARAM(frames, frames_runs, frames_desc);
+
+/* Every second run is elsewhere in the folio */
+static int frames_pin(struct pages_pin *pin, unsigned long first,
+		      unsigned long npages)
+{
+	unsigned long at = first % frames.run;
+	unsigned long place = first / frames.run % 2 * 3 * frames.run + at;
+
+	npages = min(npages, frames.run - at);
+	if (folio_add_pins(frames.folio, npages))
+		return -ENOMEM;
+	return pfn_runs_append(pin->runs, folio_pfn(frames.folio) + place,
+			       npages);
+}
+
+static const struct iopt_pages_ops frames_ops = {
+	.pin = frames_pin,
+};
+
+static int frames_test_init(struct kunit *test)
+{
+	struct pages_ctx *ctx = kunit_kzalloc(test, sizeof(*ctx), GFP_KERNEL);
+	const unsigned long *run = test->param_value;
+	struct iopt_pages *pages;
+
+	KUNIT_ASSERT_NOT_NULL(test, ctx);
+	test->priv = ctx;
+	/* Who pays is an address space */
+	ctx->uaddr = test_user_memory(test, NULL, PAGE_SIZE);
+	frames.run = *run;
+	frames.folio = folio_alloc(GFP_KERNEL, FRAMES_ORDER);
+	KUNIT_ASSERT_NOT_NULL(test, frames.folio);
+	folio_ref_inc(frames.folio);
+	atomic_inc(&frames.folio->_pincount);
+
+	pages = kzalloc_obj(*pages);
+	KUNIT_ASSERT_NOT_NULL(test, pages);
+	KUNIT_ASSERT_EQ(test,
+			iopt_pages_init(pages, &frames_ops,
+					IOMMUFD_ACCOUNT_USER, 0,
+					FRAMES * PAGE_SIZE, false), 0);
+	ctx->pages = pages;
+	test_seed(test, &ctx->rnd);
+	return 0;
+}
+
+static void frames_test_exit(struct kunit *test)
+{
+	pages_test_exit(test);
+	if (!frames.folio)
+		return;
+	/* The first pin is the last one */
+	KUNIT_EXPECT_EQ(test, atomic_read(&frames.folio->_pincount), 1);
+	unpin_user_folio(frames.folio, 1);
+	folio_put(frames.folio);
+	frames.folio = NULL;
+}
+
+/* At most 8 bytes for each run and 1 KiB for each interval */
+static void expect_bound(struct kunit *test)
+{
+	struct pages_ctx *ctx = test->priv;
+	struct kept kept = look_kept(ctx);
+	unsigned int held = 0, i;
+
+	for (i = 0; i != MAX_HELD; i++)
+		held += ctx->held[i].used;
+	KUNIT_ASSERT_LE(test, kept.bytes, 8 * kept.runs + SZ_1K * held);
+}
+
+static void frames_step(struct kunit *test)
+{
+	struct pages_ctx *ctx = test->priv;
+	struct held *h = &ctx->held[test_pick(&ctx->rnd, MAX_HELD)];
+	unsigned long first, n;
+
+	if (h->used) {
+		release(ctx, h);
+		return;
+	}
+	/* Small ones, as those of accesses, and ones of any size */
+	first = test_pick(&ctx->rnd, FRAMES);
+	n = FRAMES - first;
+	if (test_pick(&ctx->rnd, 4))
+		n = min(n, 20);
+	acquire(test, h, first, first + test_pick(&ctx->rnd, n));
+}
+
+/* Whatever came and went, and in which order */
+static void frames_bound(struct kunit *test)
+{
+	struct pages_ctx *ctx = test->priv;
+	unsigned int step, i;
+
+	for (step = 0; step != 200; step++) {
+		/* From time to time, an area of all of it for the domains */
+		if (step % 50 == 25 && !ctx->held[0].used)
+			acquire(test, &ctx->held[0], 0, FRAMES - 1);
+		frames_step(test);
+		expect_bound(test);
+	}
+	/* What is left is one area, with what was pinned at different times in it */
+	if (ctx->held[0].used)
+		release(ctx, &ctx->held[0]);
+	acquire(test, &ctx->held[0], 0, FRAMES - 1);
+	for (i = 1; i != MAX_HELD; i++) {
+		if (ctx->held[i].used)
+			release(ctx, &ctx->held[i]);
+		expect_bound(test);
+	}
+}
+
+static struct kunit_case frames_cases[] = {
+	KUNIT_CASE_PARAM(frames_bound, frames_gen_params),
+	{}
+};
+
+static struct kunit_suite frames_suite = {
+	.name = "iommufd_pages_kept",
+	.init = frames_test_init,
+	.exit = frames_test_exit,
+	.test_cases = frames_cases,
+};
+
+kunit_test_suites(&pages_suite, &frames_suite);

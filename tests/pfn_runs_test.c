@@ -118,25 +118,93 @@ static void pfn_runs_range(struct kunit *test)
 	pfn_runs_free(&runs);
 }
 
-/* The promise of DESIGN: at most 8 bytes for each run */
-static void pfn_runs_cost(struct kunit *test)
+/**
+ * struct run_shape - what runs may look like
+ * @pfn: the first frame of the first one
+ * @npages: length
+ */
+struct run_shape {
+	u64 pfn;
+	unsigned long npages;
+};
+
+/* At the ends of what fits in two, three and four words */
+static const struct run_shape run_shapes[] = {
+	{ 0, 1 }, { 0, 2 }, { 0, 3 }, { 0, 512 }, { 0, 4095 }, { 0, 4096 },
+	{ 0, 4097 }, { BIT_ULL(30), 1 }, { BIT_ULL(31) - 1, 1 },
+	{ BIT_ULL(31), 1 }, { BIT_ULL(31), 4096 }, { BIT_ULL(33), 1 },
+	{ BIT_ULL(33), 4096 }, { BIT_ULL(34) - 1, 1 }, { BIT_ULL(34), 1 },
+	{ BIT_ULL(39), 1 }, { BIT_ULL(39), 4096 }, { 0, PFN_RUN_MAX_PAGES },
+	{ BIT_ULL(39), PFN_RUN_MAX_PAGES },
+};
+
+static void run_shape_desc(const struct run_shape *shape, char *desc)
 {
-	const unsigned long nr = 100000;
-	struct pfn_runs runs;
+	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%lu pages at %llx",
+		 shape->npages, shape->pfn);
+}
+
+KUNIT_ARRAY_PARAM(run_shape, run_shapes, run_shape_desc);
+
+static u64 shape_end(const struct run_shape *shape, unsigned long nr)
+{
+	return shape->pfn + (u64)nr * 2 * shape->npages;
+}
+
+/* Many runs of one shape, none of which follows the one before */
+static void make_shape(struct kunit *test, struct pfn_runs *runs,
+		       const struct run_shape *shape, unsigned long nr)
+{
 	unsigned long i;
 
-	pfn_runs_init(&runs);
+	if (BITS_PER_LONG == 32 && shape_end(shape, nr) >> 32)
+		kunit_skip(test, "no such frame numbers on this machine");
+	pfn_runs_init(runs);
 	for (i = 0; i != nr; i++)
-		KUNIT_ASSERT_EQ(test, pfn_runs_append(&runs, 2 * i, 1), 0);
-	KUNIT_EXPECT_LE(test, pfn_runs_memory(&runs),
-			nr * 4 + nr / 2 + 2 * PAGE_SIZE);
-	pfn_runs_free(&runs);
+		KUNIT_ASSERT_EQ(test,
+				pfn_runs_append(runs,
+						shape->pfn +
+							i * 2 * shape->npages,
+						shape->npages),
+				0);
+}
 
-	/* 1 GiB of separate 2 MiB pages */
-	pfn_runs_init(&runs);
-	for (i = 0; i != 512; i++)
-		KUNIT_ASSERT_EQ(test, pfn_runs_append(&runs, 1024 * i, 512), 0);
-	KUNIT_EXPECT_LT(test, pfn_runs_memory(&runs), 8192);
+static void pfn_runs_shapes(struct kunit *test)
+{
+	const struct run_shape *shape = test->param_value;
+	unsigned long pfn, i, nr = 300;
+	struct pfn_cursor cur;
+	struct pfn_runs runs;
+
+	make_shape(test, &runs, shape, nr);
+	pfn_cursor_seek(&cur, &runs, 0, runs.npages);
+	for (i = 0; i != nr; i++) {
+		KUNIT_ASSERT_EQ(test, pfn_cursor_next(&cur, &pfn),
+				shape->npages);
+		KUNIT_ASSERT_EQ(test, (u64)pfn,
+				shape->pfn + i * 2 * shape->npages);
+	}
+	KUNIT_EXPECT_EQ(test, pfn_cursor_next(&cur, &pfn), 0);
+	pfn_runs_free(&runs);
+}
+
+/*
+ * At most 8 bytes for each run. Those which are longer than 16 MiB, or beyond
+ * 64 TiB, take 9 at most.
+ */
+static void pfn_runs_cost(struct kunit *test)
+{
+	const struct run_shape *shape = test->param_value;
+	const unsigned long nr = 20000;
+	bool wide = shape->npages > 4096 || shape_end(shape, nr) > BIT_ULL(34);
+	struct pfn_runs runs;
+
+	make_shape(test, &runs, shape, nr);
+	KUNIT_EXPECT_LE(test, pfn_runs_memory(&runs),
+			nr * (wide ? 9 : 8));
+	if (shape->npages == 1 && shape_end(shape, nr) < BIT_ULL(31))
+		KUNIT_EXPECT_LE(test, pfn_runs_memory(&runs),
+				nr * 4 + nr / 2);
 	pfn_runs_free(&runs);
 }
 
@@ -281,7 +349,8 @@ static struct kunit_case pfn_runs_cases[] = {
 	KUNIT_CASE(pfn_runs_merge),
 	KUNIT_CASE(pfn_runs_long),
 	KUNIT_CASE(pfn_runs_range),
-	KUNIT_CASE(pfn_runs_cost),
+	KUNIT_CASE_PARAM(pfn_runs_shapes, run_shape_gen_params),
+	KUNIT_CASE_PARAM(pfn_runs_cost, run_shape_gen_params),
 	KUNIT_CASE(pfn_runs_random),
 	KUNIT_CASE(pfn_runs_drop_most),
 	KUNIT_CASE(pfn_runs_drop_random),
