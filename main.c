@@ -233,21 +233,24 @@ static noinline int ioctl_read_any(const struct iommufd_ioctl_op *op,
 static __always_inline bool ioctl_read_words(const struct iommufd_ioctl_op *op,
 					     struct iommufd_ucmd *ucmd)
 {
-	const unsigned long __user *from = ucmd->ubuffer;
-	unsigned long *to = ucmd->cmd;
-	const u32 size = op->size;
-	u32 i;
+	const void __user *from = ucmd->ubuffer;
+	const u32 size = op->size, word = sizeof(unsigned long);
+	void *to = ucmd->cmd;
+	u32 at;
 
-	if (size % sizeof(*to))
+	if (size % word)
 		return false;
 	scoped_user_read_access_size(from, size, efault) {
 		unsafe_get_user(ucmd->user_size, (u32 __user *)from, efault);
 		if (ucmd->user_size != size)
 			return false;
-		i = 0;
-		do
-			unsafe_get_user(to[i], from + i, efault);
-		while (++i != size / sizeof(*to));
+		at = 0;
+		do {
+			unsafe_get_user(*(unsigned long *)(to + at),
+					(unsigned long __user *)(from + at),
+					efault);
+			at += word;
+		} while (at != size);
 	}
 	return true;
 efault:
