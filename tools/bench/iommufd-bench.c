@@ -5,6 +5,7 @@
  *
  *	iommufd-bench counted [ROW...]	instructions, in a VM run with -icount
  *					shift=0; default: all rows
+ *	iommufd-bench growth		the same, in a VM with many devices
  *	iommufd-bench threads		wall time, in a VM with two CPUs
  *	iommufd-bench profile		for profile-plugin.c, which does the rest
  */
@@ -72,14 +73,28 @@ static void set_up(struct subjects *subjects)
 		       floor_open(&subjects->floor, devices[DEVICE_FLOOR]));
 }
 
-static const struct {
+/**
+ * struct rows - something to measure
+ * @name: what it is called on the command line
+ * @measure: does it
+ */
+struct rows {
 	const char *name;
 	void (*measure)(struct subjects *subjects);
-} counted[] = {
+};
+
+static const struct rows counted[] = {
 	{ "map", rows_map },	   { "small", rows_small },
 	{ "second", rows_second }, { "access", rows_access },
 	{ "dirty", rows_dirty },   { "memory", rows_memory },
 	{ "scale", rows_scale },
+};
+
+/* Each in a VM of its own */
+static const struct rows parts[] = {
+	{ "growth", rows_growth },
+	{ "threads", rows_threads },
+	{ "profile", rows_profile },
 };
 
 static bool is_wanted(const char *name, char **wanted)
@@ -96,23 +111,22 @@ static bool is_wanted(const char *name, char **wanted)
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
-	bool is_threads = !strcmp(what, "threads");
-	bool is_profile = !strcmp(what, "profile");
+	bool is_counted = !strcmp(what, "counted");
 	struct subjects subjects = {};
 	size_t i;
 
-	if (strcmp(what, "counted") &&
-	    ((!is_threads && !is_profile) || argc > 2)) {
-		fprintf(stderr, "usage: %s counted [ROW...]|threads|profile\n",
+	for (i = 0; i != ARRAY_SIZE(parts) && strcmp(what, parts[i].name); i++)
+		;
+	if (!is_counted && (i == ARRAY_SIZE(parts) || argc > 2)) {
+		fprintf(stderr,
+			"usage: %s counted [ROW...]|growth|threads|profile\n",
 			argv[0]);
 		return 2;
 	}
 	set_up(&subjects);
-	if (is_threads)
-		rows_threads(&subjects);
-	if (is_profile)
-		rows_profile(&subjects);
-	for (i = 0; !strcmp(what, "counted") && i != ARRAY_SIZE(counted); i++) {
+	if (!is_counted)
+		parts[i].measure(&subjects);
+	for (i = 0; is_counted && i != ARRAY_SIZE(counted); i++) {
 		if (is_wanted(counted[i].name, argv + 2))
 			counted[i].measure(&subjects);
 	}

@@ -39,6 +39,9 @@ void rows_dirty(struct subjects *subjects);
 void rows_scale(struct subjects *subjects);
 void rows_memory(struct subjects *subjects);
 
+/* Instructions per call, by how much there is already: rows-growth.c */
+void rows_growth(struct subjects *subjects);
+
 /* Wall time, two CPUs: threads.c */
 void rows_threads(struct subjects *subjects);
 

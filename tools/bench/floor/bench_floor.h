@@ -77,9 +77,38 @@ struct bench_access {
 
 #define BENCH_ACCESS_MAX_PAGES (64 << 8)
 
+/**
+ * struct bench_users - BENCH_USERS: have so many drivers use an IOAS
+ * @iommufd: in: file descriptor
+ * @ioas_id: in: where those are attached that are missing
+ * @number: in: how many there are to be, at most BENCH_MAX_USERS. They stay until
+ *	another call or until the file is closed.
+ * @ticks: out: attaching, or detaching, as many as it took
+ */
+struct bench_users {
+	__s32 iommufd;
+	__u32 ioas_id;
+	__aligned_u64 number;
+	__aligned_u64 ticks;
+};
+
+#define BENCH_MAX_USERS 512
+
+/**
+ * struct bench_user_pin - BENCH_USER_PIN: the first of them pins a page
+ * @iova: in: which; it stays pinned until it is unmapped
+ * @ticks: out: iommufd_access_pin_pages()
+ */
+struct bench_user_pin {
+	__aligned_u64 iova;
+	__aligned_u64 ticks;
+};
+
 #define BENCH_FLOOR _IOWR('b', 0, struct bench_floor)
 #define BENCH_ACCESS _IOWR('b', 1, struct bench_access)
 /* Does nothing: what entering and leaving the kernel costs */
 #define BENCH_NOTHING _IO('b', 2)
+#define BENCH_USERS _IOWR('b', 3, struct bench_users)
+#define BENCH_USER_PIN _IOWR('b', 4, struct bench_user_pin)
 
 #endif

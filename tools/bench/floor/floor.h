@@ -55,8 +55,20 @@ int floor_map(struct device *dev, struct floor_runs *runs,
 /* access.c */
 #if IS_ENABLED(CONFIG_IOMMUFD)
 int floor_access(struct bench_access *access);
+int floor_users(struct bench_users *users);
+int floor_user_pin(struct bench_user_pin *pin);
 #else
 static inline int floor_access(struct bench_access *access)
+{
+	return -EOPNOTSUPP;
+}
+
+static inline int floor_users(struct bench_users *users)
+{
+	return users->number ? -EOPNOTSUPP : 0;
+}
+
+static inline int floor_user_pin(struct bench_user_pin *pin)
 {
 	return -EOPNOTSUPP;
 }

@@ -54,33 +54,58 @@ static int floor_measure(struct bench_floor *floor)
 	return rc;
 }
 
+union floor_arg {
+	struct bench_floor floor;
+	struct bench_access access;
+	struct bench_users users;
+	struct bench_user_pin user_pin;
+};
+
+static int floor_command(unsigned int cmd, union floor_arg *arg)
+{
+	switch (cmd) {
+	case BENCH_FLOOR:
+		return floor_measure(&arg->floor);
+	case BENCH_ACCESS:
+		return floor_access(&arg->access);
+	case BENCH_USERS:
+		return floor_users(&arg->users);
+	case BENCH_USER_PIN:
+		return floor_user_pin(&arg->user_pin);
+	default:
+		return -ENOTTY;
+	}
+}
+
 static long floor_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	void __user *user = (void __user *)arg;
-	union {
-		struct bench_floor floor;
-		struct bench_access access;
-	} u;
+	union floor_arg u;
 	int rc;
 
 	if (cmd == BENCH_NOTHING)
 		return 0;
-	if (cmd != BENCH_FLOOR && cmd != BENCH_ACCESS)
+	if (_IOC_SIZE(cmd) > sizeof(u))
 		return -ENOTTY;
 	if (copy_from_user(&u, user, _IOC_SIZE(cmd)))
 		return -EFAULT;
-	if (cmd == BENCH_FLOOR)
-		rc = floor_measure(&u.floor);
-	else
-		rc = floor_access(&u.access);
+	rc = floor_command(cmd, &u);
 	if (rc)
 		return rc;
 	return copy_to_user(user, &u, _IOC_SIZE(cmd)) ? -EFAULT : 0;
 }
 
+static int floor_release(struct inode *inode, struct file *file)
+{
+	struct bench_users none = {};
+
+	return floor_users(&none);
+}
+
 static const struct file_operations floor_fops = {
 	.owner = THIS_MODULE,
 	.unlocked_ioctl = floor_ioctl,
+	.release = floor_release,
 };
 
 static struct miscdevice floor_misc = {
