@@ -3,14 +3,17 @@
  * A plugin for QEMU's emulation: how many instructions the guest executes, by
  * address, in each of the phases that profile-marks.h names.
  *
- *	qemu-system-x86_64 -plugin file=profile-plugin.so,out=FILE ...
+ *	qemu-system-x86_64 -plugin file=profile-plugin.so,out=FILE[,order=FILE] ...
  *
- * Each line of FILE is a phase, the address of a translation block, and the
- * instructions executed in it. A block never spans two functions.
+ * Each line of the first FILE is a phase, the address of a translation block, and
+ * the instructions executed in it. A block never spans two functions. The second
+ * FILE has a line like this for every time that a block was executed in one of the
+ * small phases, in that order, and a phase by itself where it begins.
  */
 #include "profile-marks.h"
 #include "profile-plugin.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,11 +26,13 @@ EXPORT int qemu_plugin_version = 1;
 /**
  * struct block - a translation block
  * @address: of its first instruction, in the guest
+ * @nr: instructions it has
  * @count: instructions executed in it since the last mark; QEMU adds to this
  * @total: in each phase, up to the last mark
  */
 struct block {
 	uint64_t address;
+	size_t nr;
 	uint64_t count;
 	uint64_t total[PROFILE_PHASES];
 };
@@ -39,17 +44,37 @@ static struct block *blocks;
 static size_t nr_blocks;
 static unsigned int phase;
 static FILE *out;
+/* NULL if nobody wants to know */
+static FILE *order;
+
+static bool is_ordered(unsigned int which)
+{
+	return order && (which == PROFILE_SMALL_MAP ||
+			 which == PROFILE_SMALL_UNMAP);
+}
 
 static void enter_phase(unsigned int vcpu, void *data)
 {
 	size_t i;
 
 	(void)vcpu;
+	if (is_ordered((uintptr_t)data))
+		fprintf(order, "%u\n", (unsigned int)(uintptr_t)data);
 	for (i = 0; i != nr_blocks; i++) {
 		blocks[i].total[phase] += blocks[i].count;
 		blocks[i].count = 0;
 	}
 	phase = (uintptr_t)data;
+}
+
+static void execute(unsigned int vcpu, void *data)
+{
+	const struct block *block = data;
+
+	(void)vcpu;
+	if (is_ordered(phase))
+		fprintf(order, "%u %llx %zu\n", phase,
+			(unsigned long long)block->address, block->nr);
 }
 
 /* Returns the phase, or 0 if it is any other instruction */
@@ -88,6 +113,11 @@ static void translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 		exit(1);
 	}
 	blocks[nr_blocks].address = qemu_plugin_tb_vaddr(tb);
+	blocks[nr_blocks].nr = nr;
+	if (order)
+		qemu_plugin_register_vcpu_tb_exec_cb(tb, execute,
+						     QEMU_PLUGIN_CB_NO_REGS,
+						     &blocks[nr_blocks]);
 	qemu_plugin_register_vcpu_tb_exec_inline(tb, QEMU_PLUGIN_INLINE_ADD_U64,
 						 &blocks[nr_blocks].count, nr);
 	nr_blocks++;
@@ -109,6 +139,8 @@ static void finish(qemu_plugin_id_t id, void *data)
 		}
 	}
 	fclose(out);
+	if (order)
+		fclose(order);
 }
 
 EXPORT int qemu_plugin_install(qemu_plugin_id_t id,
@@ -116,13 +148,17 @@ EXPORT int qemu_plugin_install(qemu_plugin_id_t id,
 			       char **argv)
 {
 	(void)info;
-	if (argc != 1 || strncmp(argv[0], "out=", 4)) {
-		fprintf(stderr, "profile-plugin: the argument is out=FILE\n");
+	if (argc < 1 || argc > 2 || strncmp(argv[0], "out=", 4) ||
+	    (argc == 2 && strncmp(argv[1], "order=", 6))) {
+		fprintf(stderr,
+			"profile-plugin: the arguments are out=FILE[,order=FILE]\n");
 		return -1;
 	}
 	out = fopen(argv[0] + 4, "w");
+	if (argc == 2)
+		order = fopen(argv[1] + 6, "w");
 	blocks = calloc(MAX_BLOCKS, sizeof(*blocks));
-	if (!out || !blocks) {
+	if (!out || (argc == 2 && !order) || !blocks) {
 		perror("profile-plugin");
 		return -1;
 	}
