@@ -281,7 +281,7 @@ void iommufd_object_last_put(struct iommufd_object *obj)
  */
 static bool iommufd_object_drain(struct iommufd_object *obj)
 {
-	unsigned int timeout_ms = iommufd_test_destroy_timeout_ms;
+	unsigned int timeout_ms = iommufd_test_destroy_timeout_ms();
 
 	if (refcount_dec_and_test(&obj->wait_cnt) ||
 	    wait_var_event_timeout(&obj->wait_cnt, iommufd_object_is_idle(obj),

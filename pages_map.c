@@ -14,7 +14,7 @@
 /* Pages that are mapped without a look at signals; a test may want small steps */
 static unsigned long pages_between_looks(void)
 {
-	return iommufd_test_memory_limit < SZ_64K ? 8 : SZ_1G >> PAGE_SHIFT;
+	return iommufd_test_memory_limit() < SZ_64K ? 8 : SZ_1G >> PAGE_SHIFT;
 }
 
 /* Whether there is a reason to stop; lets others run */

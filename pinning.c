@@ -17,7 +17,7 @@
 /* How many pointers there may be; fewer when a test wants small steps */
 static unsigned long pin_max(unsigned long entries)
 {
-	size_t bytes = min_t(size_t, SZ_64K, iommufd_test_memory_limit);
+	size_t bytes = min_t(size_t, SZ_64K, iommufd_test_memory_limit());
 
 	return clamp(bytes / sizeof(void *), 1, entries);
 }

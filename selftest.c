@@ -84,7 +84,7 @@ static int iommufd_test_set_temp_memory_limit(struct iommufd_ucmd *ucmd)
 	/* The smallest scratch array has one element of a page frame batch */
 	if (cmd->memory_limit.limit < sizeof(unsigned long) + sizeof(u32))
 		return -EINVAL;
-	WRITE_ONCE(iommufd_test_memory_limit, cmd->memory_limit.limit);
+	WRITE_ONCE(iommufd_test_memory_max, cmd->memory_limit.limit);
 	return 0;
 }
 

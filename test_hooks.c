@@ -8,11 +8,11 @@
 
 #include "test_hooks.h"
 
-size_t iommufd_test_memory_limit = SZ_64K;
+size_t iommufd_test_memory_max = SZ_64K;
 
-unsigned int iommufd_test_destroy_timeout_ms = 60000;
-module_param_named(test_destroy_timeout_ms, iommufd_test_destroy_timeout_ms,
-		   uint, 0600);
+unsigned int iommufd_test_destroy_timeout = 60000;
+module_param_named(test_destroy_timeout_ms, iommufd_test_destroy_timeout, uint,
+		   0600);
 MODULE_PARM_DESC(test_destroy_timeout_ms,
 		 "For tests: how long a driver that unbinds its device waits for running ioctls");
 

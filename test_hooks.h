@@ -7,6 +7,7 @@
 #ifndef __IOMMUFD_TEST_HOOKS_H
 #define __IOMMUFD_TEST_HOOKS_H
 
+#include <linux/compiler.h>
 #include <linux/errno.h>
 #include <linux/sizes.h>
 #include <linux/types.h>
@@ -30,16 +31,26 @@ struct iommufd_test_ops {
 			   struct phys_vec *phys);
 };
 
+extern size_t iommufd_test_memory_max;
+extern unsigned int iommufd_test_destroy_timeout;
+
 /*
  * Cap on each scratch allocation in bytes, at least sizeof(unsigned long) +
- * sizeof(u32). A test may change it at any time, so read it once.
+ * sizeof(u32). A test may change it at any time, also between two calls.
  */
-extern size_t iommufd_test_memory_limit;
+static inline size_t iommufd_test_memory_limit(void)
+{
+	return READ_ONCE(iommufd_test_memory_max);
+}
+
 /*
  * How long a kernel initiated destruction waits for running ioctls, in
  * milliseconds. A parameter of the module, for tests that let it time out.
  */
-extern unsigned int iommufd_test_destroy_timeout_ms;
+static inline unsigned int iommufd_test_destroy_timeout_ms(void)
+{
+	return READ_ONCE(iommufd_test_destroy_timeout);
+}
 
 bool iommufd_should_fail(void);
 bool iommufd_test_is_mock_dev(struct device *dev);
@@ -49,8 +60,15 @@ int iommufd_test_dmabuf_phys(struct dma_buf_attachment *attachment,
 void iommufd_test_hooks_init(const struct iommufd_test_ops *ops);
 void iommufd_test_hooks_exit(void);
 #else
-#define iommufd_test_memory_limit ((size_t)SZ_64K)
-#define iommufd_test_destroy_timeout_ms 60000
+static inline size_t iommufd_test_memory_limit(void)
+{
+	return SZ_64K;
+}
+
+static inline unsigned int iommufd_test_destroy_timeout_ms(void)
+{
+	return 60000;
+}
 
 static inline bool iommufd_should_fail(void)
 {

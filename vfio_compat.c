@@ -81,7 +81,7 @@ int iommufd_vfio_compat_set_no_iommu(struct iommufd_ctx *ictx)
 			rc = -EINVAL;
 		} else {
 			WRITE_ONCE(ictx->no_iommu_mode, true);
-			ictx->vfio_joined = true;
+			WRITE_ONCE(ictx->vfio_joined, true);
 		}
 	}
 	up_read(&ictx->ioas_creation_lock);
@@ -103,7 +103,7 @@ int iommufd_vfio_compat_ioas_create(struct iommufd_ctx *ictx)
 		if (ictx->no_iommu_mode)
 			return -EINVAL;
 		if (ictx->vfio_ioas) {
-			ictx->vfio_joined = true;
+			WRITE_ONCE(ictx->vfio_joined, true);
 			return 0;
 		}
 	}
@@ -123,7 +123,7 @@ int iommufd_vfio_compat_ioas_create(struct iommufd_ctx *ictx)
 	scoped_guard(spinlock, &ictx->objects.xa_lock) {
 		WRITE_ONCE(ictx->vfio_ioas, ioas);
 		ictx->vfio_auto = true;
-		ictx->vfio_joined = true;
+		WRITE_ONCE(ictx->vfio_joined, true);
 	}
 	iommufd_put_object(&ioas->obj);
 	return 0;
@@ -160,7 +160,7 @@ void iommufd_vfio_left(struct iommufd_ctx *ictx)
 	scoped_guard(spinlock, &ictx->objects.xa_lock) {
 		if (atomic_read(&ictx->holders) || !ictx->vfio_joined)
 			return;
-		ictx->vfio_joined = false;
+		WRITE_ONCE(ictx->vfio_joined, false);
 		WRITE_ONCE(ictx->no_iommu_mode, false);
 		if (ictx->vfio_ioas && ictx->vfio_auto &&
 		    iommufd_lock_obj(&ictx->vfio_ioas->obj))

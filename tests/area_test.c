@@ -114,10 +114,10 @@ static void scatter(struct kunit *test, struct area_ctx *ctx)
 
 static size_t set_limit(size_t limit)
 {
-	size_t old = iommufd_test_memory_limit;
+	size_t old = iommufd_test_memory_limit();
 
 #ifdef CONFIG_IOMMUFD_TEST
-	WRITE_ONCE(iommufd_test_memory_limit, limit);
+	WRITE_ONCE(iommufd_test_memory_max, limit);
 #endif
 	return old;
 }
