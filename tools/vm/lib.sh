@@ -12,6 +12,7 @@ suffix=
 [ "$kver" = 7.3 ] || suffix=-$kver
 tree=$build/tree$suffix
 jobs=${JOBS:-$(nproc)}
+keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
 # Everything the base kernel must not bring, since this repository does.
 overlay_paths=(
@@ -48,6 +49,30 @@ need_space()
 	[ "$free" -ge "$1" ] ||
 		die "$2 needs $1 MiB under $build, only $free MiB are free" \
 		    "free some space, or set IOMMUFD_BUILD=/some/directory"
+}
+
+# The Debian mirror of this machine: the first source whose release file says
+# so; before any "apt-get update", the first that is not the security archive.
+# shellcheck disable=SC2016  # the format is apt's
+mirror()
+{
+	apt-get indextargets --format '$(ORIGIN)|$(LABEL)|$(REPO_URI)' 2>/dev/null |
+		awk -F'|' '$1 == "Debian" && $2 == "Debian" { print $3; exit }
+			   $1 == "" && $3 !~ /security/ && !any { any = $3 }
+			   END { if (any) print any }' | head -n 1
+}
+
+# need_mirror [REMEDY]: set uri to that mirror, whose packages $keyring vouches for.
+# REMEDY is what helps, too.
+need_mirror()
+{
+	[ -r "$keyring" ] ||
+		die "this machine does not have Debian's archive keys" \
+		    "install debian-archive-keyring${1:+, or $1}"
+	uri=$(mirror)
+	[ -n "$uri" ] ||
+		die "apt on this machine knows no Debian mirror" \
+		    "add one below /etc/apt${1:+, or $1}"
 }
 
 # kernel_for IOMMU: the kernel with that IOMMU, and the compiler for its programs
