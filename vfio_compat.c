@@ -325,7 +325,11 @@ static u32 ioas_dma_avail(struct iommufd_ioas *ioas)
 	return limit - min(limit, ioas->iopt.space.nr_nodes);
 }
 
-/* Stores the first max ranges, and returns how many there are */
+/*
+ * Stores the first max ranges, and returns how many there are. Programs such as
+ * QEMU compute the address after a range, which must not wrap to 0: where no
+ * hardware sets a limit, the last page goes unmentioned.
+ */
 static u32 ioas_usable_ranges(struct iommufd_ioas *ioas,
 			      struct vfio_iova_range *ranges, u32 max)
 {
@@ -337,6 +341,8 @@ static u32 ioas_usable_ranges(struct iommufd_ioas *ioas,
 		if (nr < max) {
 			ranges[nr].start = span.start_hole;
 			ranges[nr].end = span.last_hole;
+			if (ranges[nr].end == U64_MAX)
+				ranges[nr].end -= PAGE_SIZE;
 		}
 		nr++;
 	}
