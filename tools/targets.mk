@@ -15,7 +15,8 @@ iommufd: the Linux I/O address-space subsystem behind /dev/iommu
   make demo    a device does DMA through /dev/iommu, in a VM, and is stopped
                IOMMU=intel (default) amd smmuv3 virtio
   make check   everything: style, static checks, unit tests, tests in a VM
-               STAGE='static debug real demo' picks stages,
+               STAGE='static debug real demo clients' picks stages,
+               STAGE=native is none of everything (see tools/check),
                TESTS='ioas map' picks test programs
   make bench   measures cost in guest instructions
   make profile tells which functions they go to, for small maps and unmaps

@@ -75,6 +75,21 @@ need_mirror()
 		    "add one below /etc/apt${1:+, or $1}"
 }
 
+# make_disk FILE MIB: a disk whose content looks random, but is the same everywhere
+make_disk()
+{
+	local size=$(($2 << 20))
+
+	[[ ! -f $1 || $(stat -c %s "$1") != "$size" ]] || return 0
+	say "making a disk of $2 MiB: $1"
+	python3 - "$size" > "$1.new" <<-'END'
+		import hashlib, sys
+		stream = hashlib.shake_128(b'iommufd demo')
+		sys.stdout.buffer.write(stream.digest(int(sys.argv[1])))
+	END
+	mv "$1.new" "$1"
+}
+
 # kernel_for IOMMU: the kernel with that IOMMU, and the compiler for its programs
 kernel_for()
 {
