@@ -16,8 +16,11 @@ iommufd: the Linux I/O address-space subsystem behind /dev/iommu
                IOMMU=intel (default) amd smmuv3 virtio
   make check   everything: style, static checks, unit tests, tests in a VM
                STAGE='static debug real demo clients' picks stages,
-               STAGE=native is none of everything (see tools/check),
+               STAGE=native, coverage are not part of everything (tools/check),
                TESTS='ioas map' picks test programs
+  make coverage
+               which lines and branches of our files the tests execute;
+               a report is left in build/coverage/html
   make bench   measures cost in guest instructions
   make profile tells which functions they go to, for small maps and unmaps
                THAN=build/bench/intel-profile.csv compares with a former run
@@ -45,6 +48,9 @@ demo:
 check:
 	@$(tools)/check $(STAGE) $(if $(TESTS),--tests "$(TESTS)")
 
+coverage:
+	@$(tools)/check coverage
+
 bench:
 	@$(tools)/bench/run
 
@@ -67,4 +73,4 @@ clean:
 	rm -rf $(or $(IOMMUFD_BUILD),$(repo)/build)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check bench profile shell tool kernel fetch clean
+.PHONY: help demo check coverage bench profile shell tool kernel fetch clean
