@@ -75,7 +75,7 @@ static int ioas_copy_ranges(struct io_pagetable *iopt,
 			    u32 *total)
 {
 	struct iommu_iova_range batch[IOVA_RANGES_BATCH];
-	struct interval_tree_span_iter span;
+	struct iova_range range;
 	unsigned int skip = 0, nr;
 	u32 count;
 
@@ -83,11 +83,11 @@ static int ioas_copy_ranges(struct io_pagetable *iopt,
 		nr = 0;
 		count = 0;
 		scoped_guard(rwsem_read, &iopt->iova_rwsem) {
-			iova_space_for_each_usable(&iopt->space, &span) {
+			iova_space_for_each_usable(&iopt->space, &range) {
 				if (count >= skip && count < max &&
 				    nr != ARRAY_SIZE(batch)) {
-					batch[nr].start = span.start_hole;
-					batch[nr++].last = span.last_hole;
+					batch[nr].start = range.start;
+					batch[nr++].last = range.last;
 				}
 				count++;
 			}

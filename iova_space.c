@@ -25,6 +25,15 @@ static unsigned long node_gap(struct iova_node *node)
 RB_DECLARE_CALLBACKS_MAX(static, iova_gap_callbacks, struct iova_node, rb,
 			 unsigned long, max_gap, node_gap)
 
+/* The lowest range of a tree that intersects an interval */
+static struct interval_tree_node *
+first_range(const struct rb_root_cached *tree, unsigned long start,
+	    unsigned long last)
+{
+	return interval_tree_iter_first((struct rb_root_cached *)tree, start,
+					last);
+}
+
 /**
  * iova_space_init() - make an empty space
  * @space: the space
@@ -150,8 +159,7 @@ static void set_gap(struct iova_node *node, unsigned long gap)
 int iova_space_find_slot(const struct iova_space *space, unsigned long iova,
 			 unsigned long last, struct iova_slot *slot)
 {
-	if (interval_tree_iter_first((struct rb_root_cached *)&space->reserved,
-				     iova, last))
+	if (first_range(&space->reserved, iova, last))
 		return -EINVAL;
 	find_slot(space, iova, slot);
 	if ((slot->prev && slot->prev->last >= iova) ||
@@ -302,16 +310,85 @@ static bool fit_hole(const struct iova_fit *fit, unsigned long start,
 	return true;
 }
 
+/* Where to go on in an interval after a part of it, if anything is left */
+static bool go_on(const struct iova_range *part, unsigned long last,
+		  unsigned long *start)
+{
+	if (part->start > part->last)
+		return true;
+	*start = part->last + 1;
+	return part->last < last;
+}
+
+/*
+ * The next part of an interval that no range of a tree covers: the one after
+ * @hole, or the first when that is empty. The kernel's iterator for this is not
+ * there in a kernel that was built without iommufd.
+ */
+static bool next_hole(const struct rb_root_cached *tree, unsigned long start,
+		      unsigned long last, struct iova_range *hole)
+{
+	struct interval_tree_node *node;
+
+	if (!go_on(hole, last, &start))
+		return false;
+	while ((node = first_range(tree, start, start))) {
+		if (node->last >= last)
+			return false;
+		start = node->last + 1;
+	}
+	node = first_range(tree, start, last);
+	hole->start = start;
+	hole->last = node ? node->start - 1 : last;
+	return true;
+}
+
+/*
+ * The next part of an interval that ranges of a tree cover, adjacent ones as
+ * one: the one after @part, or the first when that is empty.
+ */
+static bool next_covered(const struct rb_root_cached *tree, unsigned long start,
+			 unsigned long last, struct iova_range *part)
+{
+	struct interval_tree_node *node;
+
+	if (!go_on(part, last, &start))
+		return false;
+	node = first_range(tree, start, last);
+	if (!node)
+		return false;
+	part->start = max(start, node->start);
+	do {
+		part->last = min(last, node->last);
+		if (part->last == last)
+			break;
+		node = first_range(tree, part->last + 1, part->last + 1);
+	} while (node);
+	return true;
+}
+
+/**
+ * iova_space_next_usable() - find what is not reserved
+ * @space: the space
+ * @range: the one before, or empty for the first; gets the range
+ *
+ * Return: false when there is no further one.
+ */
+bool iova_space_next_usable(const struct iova_space *space,
+			    struct iova_range *range)
+{
+	return next_hole(&space->reserved, 0, ULONG_MAX, range);
+}
+
 /* Find a place in an interval without node */
-static bool fit_gap(struct iova_space *space, const struct iova_fit *fit,
+static bool fit_gap(const struct iova_space *space, const struct iova_fit *fit,
 		    unsigned long start, unsigned long last,
 		    unsigned long *iova)
 {
-	struct interval_tree_span_iter span;
+	struct iova_range hole = IOVA_RANGE_EMPTY;
 
-	interval_tree_for_each_span(&span, &space->reserved, start, last) {
-		if (span.is_hole &&
-		    fit_hole(fit, span.start_hole, span.last_hole, iova))
+	while (next_hole(&space->reserved, start, last, &hole)) {
+		if (fit_hole(fit, hole.start, hole.last, iova))
 			return true;
 	}
 	return false;
@@ -374,16 +451,15 @@ int iova_space_find(struct iova_space *space, unsigned long length,
 		.align = align,
 		.offset = offset,
 	};
-	struct interval_tree_span_iter span;
+	struct iova_range part = IOVA_RANGE_EMPTY;
 
 	if (RB_EMPTY_ROOT(&space->allowed.rb_root))
 		return fit_range(space, &fit, PAGE_SIZE, ULONG_MAX - PAGE_SIZE,
 				 iova) ? 0 : -ENOSPC;
 
-	interval_tree_for_each_span(&span, &space->allowed, PAGE_SIZE,
-				    ULONG_MAX - PAGE_SIZE) {
-		if (!span.is_hole && fit_range(space, &fit, span.start_used,
-					       span.last_used, iova))
+	while (next_covered(&space->allowed, PAGE_SIZE, ULONG_MAX - PAGE_SIZE,
+			    &part)) {
+		if (fit_range(space, &fit, part.start, part.last, iova))
 			return 0;
 	}
 	return -ENOSPC;
@@ -404,7 +480,7 @@ int iova_space_reserve(struct iova_space *space, unsigned long start,
 	struct iova_reserved *reserved;
 
 	if (iova_space_first(space, start, last) ||
-	    interval_tree_iter_first(&space->allowed, start, last))
+	    first_range(&space->allowed, start, last))
 		return -EADDRINUSE;
 
 	reserved = kzalloc_obj(*reserved, GFP_KERNEL_ACCOUNT);

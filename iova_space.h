@@ -64,6 +64,18 @@ struct iova_slot {
 };
 
 /**
+ * struct iova_range - an interval of IOVA that is looked at
+ * @start: first byte
+ * @last: last byte; an interval that ends before it starts is empty
+ */
+struct iova_range {
+	unsigned long start;
+	unsigned long last;
+};
+
+#define IOVA_RANGE_EMPTY ((struct iova_range) { .start = 1, .last = 0 })
+
+/**
  * struct iova_reserved - IOVA that must not be mapped
  * @node: the interval
  * @owner: who removes it again
@@ -129,14 +141,15 @@ void iova_allowed_free(struct rb_root_cached *allowed);
 int iova_space_set_allowed(struct iova_space *space,
 			   struct rb_root_cached *allowed);
 
+bool iova_space_next_usable(const struct iova_space *space,
+			    struct iova_range *range);
+
 /**
  * iova_space_for_each_usable() - walk the gaps between reserved ranges
  * @space: the space
- * @span: struct interval_tree_span_iter; in the body, start_hole and last_hole
- *	are the first and last byte of a gap
+ * @range: struct iova_range, a gap in the body
  */
-#define iova_space_for_each_usable(space, span)                              \
-	interval_tree_for_each_span(span, &(space)->reserved, 0, ULONG_MAX) \
-		if ((span)->is_hole)
+#define iova_space_for_each_usable(space, range) \
+	for (*(range) = IOVA_RANGE_EMPTY; iova_space_next_usable(space, range);)
 
 #endif

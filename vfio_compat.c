@@ -333,14 +333,14 @@ static u32 ioas_dma_avail(struct iommufd_ioas *ioas)
 static u32 ioas_usable_ranges(struct iommufd_ioas *ioas,
 			      struct vfio_iova_range *ranges, u32 max)
 {
-	struct interval_tree_span_iter span;
+	struct iova_range range;
 	u32 nr = 0;
 
 	guard(rwsem_read)(&ioas->iopt.iova_rwsem);
-	iova_space_for_each_usable(&ioas->iopt.space, &span) {
+	iova_space_for_each_usable(&ioas->iopt.space, &range) {
 		if (nr < max) {
-			ranges[nr].start = span.start_hole;
-			ranges[nr].end = span.last_hole;
+			ranges[nr].start = range.start;
+			ranges[nr].end = range.last;
 			if (ranges[nr].end == U64_MAX)
 				ranges[nr].end -= PAGE_SIZE;
 		}

@@ -242,7 +242,7 @@ static void iova_space_usable(struct kunit *test)
 {
 	struct iova_space_ctx *ctx = test->priv;
 	struct iova_space *space = &ctx->space;
-	struct interval_tree_span_iter span;
+	struct iova_range range;
 	unsigned int nr = 0;
 
 	KUNIT_EXPECT_EQ(test, iova_space_reserve(space, 0, 9, ctx), 0);
@@ -251,12 +251,33 @@ static void iova_space_usable(struct kunit *test)
 			0);
 	take(test, 21, 22);
 
-	iova_space_for_each_usable(space, &span) {
-		KUNIT_EXPECT_EQ(test, span.start_hole, nr ? ULONG_MAX : 20);
-		KUNIT_EXPECT_EQ(test, span.last_hole, nr ? ULONG_MAX : 29);
+	iova_space_for_each_usable(space, &range) {
+		KUNIT_EXPECT_EQ(test, range.start, nr ? ULONG_MAX : 20);
+		KUNIT_EXPECT_EQ(test, range.last, nr ? ULONG_MAX : 29);
 		nr++;
 	}
 	KUNIT_EXPECT_EQ(test, nr, 2);
+}
+
+static void iova_space_usable_extremes(struct kunit *test)
+{
+	struct iova_space_ctx *ctx = test->priv;
+	struct iova_space *space = &ctx->space;
+	struct iova_range range;
+	unsigned int nr = 0;
+
+	iova_space_for_each_usable(space, &range) {
+		KUNIT_EXPECT_EQ(test, range.start, 0);
+		KUNIT_EXPECT_EQ(test, range.last, ULONG_MAX);
+		nr++;
+	}
+	KUNIT_EXPECT_EQ(test, nr, 1);
+
+	/* Two that touch leave nothing between them */
+	KUNIT_EXPECT_EQ(test, iova_space_reserve(space, 0, 9, ctx), 0);
+	KUNIT_EXPECT_EQ(test, iova_space_reserve(space, 10, ULONG_MAX, ctx), 0);
+	iova_space_for_each_usable(space, &range)
+		KUNIT_FAIL(test, "nothing is usable");
 }
 
 #define MODEL_SLOTS 512
@@ -475,6 +496,7 @@ static struct kunit_case iova_space_cases[] = {
 	KUNIT_CASE(iova_space_allowed),
 	KUNIT_CASE(iova_space_allowed_against_reserved),
 	KUNIT_CASE(iova_space_usable),
+	KUNIT_CASE(iova_space_usable_extremes),
 	KUNIT_CASE(iova_space_random),
 	KUNIT_CASE(iova_space_random_places),
 	KUNIT_CASE(iova_space_ends),
