@@ -90,6 +90,18 @@ make_disk()
 	mv "$1.new" "$1"
 }
 
+# in_root DIRECTORY COMMAND...: in a root directory that tools/vm/root made, with
+# nothing of the environment but what is given, and a /proc that goes with it
+in_root()
+{
+	local root=$1
+	shift
+
+	# shellcheck disable=SC2016  # the inner shell expands them
+	unshare --mount sh -c 'mount -t proc proc "$0/proc" && exec chroot "$0" "$@"' \
+		"$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C "$@"
+}
+
 # kernel_for IOMMU: the kernel with that IOMMU, and the compiler for its programs
 kernel_for()
 {
