@@ -6,14 +6,18 @@
 repo := $(patsubst %/tools/,%,$(dir $(realpath $(lastword $(MAKEFILE_LIST)))))
 tools := $(repo)/tools
 
-export IOMMU KVER KERNEL_SRC IOMMUFD_BUILD IOMMUFD_CCACHE JOBS
+export IOMMU KREL KERNEL KVER KERNEL_SRC IOMMUFD_BUILD IOMMUFD_CCACHE JOBS
 CONFIG ?= release
 
 define help
 iommufd: the Linux I/O address-space subsystem behind /dev/iommu
 
+  make modules /dev/iommu for Debian's own kernel: the running one, or another
+               KREL=7.3.4+deb13-amd64
   make demo    a device does DMA through /dev/iommu, in a VM, and is stopped
                IOMMU=intel (default) amd smmuv3 virtio
+               KERNEL=stock (default) is Debian's own kernel, KERNEL=built is
+               built from sources
   make check   everything: style, static checks, unit tests, tests in a VM
                STAGE='static debug real demo clients' picks stages,
                STAGE=native, coverage are not part of everything (tools/check),
@@ -41,6 +45,9 @@ export help
 
 help:
 	@echo "$$help"
+
+modules:
+	@$(tools)/debian/modules
 
 demo:
 	@$(tools)/demo/run
@@ -73,4 +80,4 @@ clean:
 	rm -rf $(or $(IOMMUFD_BUILD),$(repo)/build)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check coverage bench profile shell tool kernel fetch clean
+.PHONY: help modules demo check coverage bench profile shell tool kernel fetch clean
