@@ -14,6 +14,7 @@ iommufd: the Linux I/O address-space subsystem behind /dev/iommu
 
   make modules /dev/iommu for Debian's own kernel: the running one, or another
                KREL=7.3.4+deb13-amd64
+  make deb     the same as a package, which builds them for each new kernel
   make demo    a device does DMA through /dev/iommu, in a VM, and is stopped
                IOMMU=intel (default) amd smmuv3 virtio
                KERNEL=stock (default) is Debian's own kernel, KERNEL=built is
@@ -49,6 +50,9 @@ help:
 modules:
 	@$(tools)/debian/modules
 
+deb:
+	@$(tools)/debian/deb
+
 demo:
 	@$(tools)/demo/run
 
@@ -80,4 +84,4 @@ clean:
 	rm -rf $(or $(IOMMUFD_BUILD),$(repo)/build)
 
 .DEFAULT_GOAL := help
-.PHONY: help modules demo check coverage bench profile shell tool kernel fetch clean
+.PHONY: help modules deb demo check coverage bench profile shell tool kernel fetch clean
