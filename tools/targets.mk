@@ -19,6 +19,7 @@ iommufd: the Linux I/O address-space subsystem behind /dev/iommu
                IOMMU=intel (default) amd smmuv3 virtio
                KERNEL=stock (default) is Debian's own kernel, KERNEL=built is
                built from sources
+  make demo-vmm QEMU boots a guest from a disk that it has through /dev/iommu
   make check   everything: style, static checks, unit tests, tests in a VM
                STAGE='static debug real demo clients' picks stages,
                STAGE=native, coverage are not part of everything (tools/check),
@@ -56,6 +57,9 @@ deb:
 demo:
 	@$(tools)/demo/run
 
+demo-vmm:
+	@$(tools)/vmm/run
+
 check:
 	@$(tools)/check $(STAGE) $(if $(TESTS),--tests "$(TESTS)")
 
@@ -84,4 +88,5 @@ clean:
 	rm -rf $(or $(IOMMUFD_BUILD),$(repo)/build)
 
 .DEFAULT_GOAL := help
-.PHONY: help modules deb demo check coverage bench profile shell tool kernel fetch clean
+.PHONY: help modules deb demo demo-vmm check coverage bench profile shell tool kernel \
+	fetch clean
