@@ -22,7 +22,7 @@ iommufd: the Linux I/O address-space subsystem behind /dev/iommu
   make demo-vmm QEMU boots a guest from a disk that it has through /dev/iommu
   make check   everything: style, static checks, unit tests, tests in a VM
                STAGE='static debug real demo clients' picks stages,
-               STAGE=native, coverage are not part of everything (tools/check),
+               STAGE=native, coverage, debian are not part of everything (tools/check),
                TESTS='ioas map' picks test programs
   make coverage
                which lines and branches of our files the tests execute;
