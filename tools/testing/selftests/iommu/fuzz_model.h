@@ -29,6 +29,7 @@
 #define MODEL_FRAMES	512
 #define MODEL_PASIDS	3
 #define MODEL_EVENTS	4
+#define MODEL_FAULTS	4
 
 /* Memory: regions of so many pages, with nothing behind them */
 #define MODEL_REGIONS	5
@@ -67,6 +68,13 @@ struct model_event {
 	__u32 sequence, virt_id;
 };
 
+/* A page fault that nobody has read yet */
+struct model_fault {
+	__u32 stdev, attach;	/* the attachment it came by, by its PASID or 0 */
+	__u32 dev, pasid, group;
+	__u64 addr;
+};
+
 /* An object; what is not of its type is 0. References are IDs. */
 struct model_obj {
 	__u8 type;
@@ -96,6 +104,8 @@ struct model_obj {
 	__u32 depth, stored, sequence;
 	bool lost;
 	struct model_event event[MODEL_EVENTS], marker;
+	/* FAULT: the first @stored of them */
+	struct model_fault faults[MODEL_FAULTS];
 	/* STDEV: the vIOMMU it is behind, and its name (virt_id) there */
 	__u32 behind;
 	/* made later than all with a smaller one */
@@ -230,6 +240,11 @@ int model_iotlb_invalidate(struct model *m, __u32 hwpt, __u32 flags,
 
 /* Virtual IOMMUs and queues */
 int model_fault_alloc(struct model *m, __u32 *id);
+/* ENOSPC if the model cannot hold it */
+int model_iopf(struct model *m, __u32 idev, __u32 pasid, __u32 group,
+	       __u64 addr);
+unsigned int model_faults_read(struct model *m, __u32 fault,
+			       struct model_fault *faults);
 int model_viommu_alloc(struct model *m, __u32 dev, __u32 hwpt, __u32 *id);
 int model_vdevice_alloc(struct model *m, __u32 viommu, __u32 dev,
 			__u64 virt_id, __u32 *id);

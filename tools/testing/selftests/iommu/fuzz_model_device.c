@@ -204,6 +204,22 @@ static void move_behind(struct model *m, struct model_obj *dev, __u32 viommu)
 	dev->virt_id = viommu ? m->obj[m->obj[dev->dev].vdev].virt_id : 0;
 }
 
+/* Faults that came by an attachment are answered by the kernel when it ends */
+static void drop_faults(struct model *m, __u32 stdev, __u32 pasid)
+{
+	for (__u32 id = 1; id < MODEL_IDS; id++) {
+		struct model_obj *q = &m->obj[id];
+		unsigned int kept = 0;
+
+		for (unsigned int i = 0; q->type == T_FAULT && i < q->stored; i++)
+			if (q->faults[i].stdev != stdev ||
+			    q->faults[i].attach != pasid)
+				q->faults[kept++] = q->faults[i];
+		if (q->type == T_FAULT)
+			q->stored = kept;
+	}
+}
+
 /* What a device is to be attached to: an ID that may be that of an IOAS */
 static int rid_change(struct model *m, __u32 stdev, __u32 *pt)
 {
@@ -227,6 +243,7 @@ static int rid_change(struct model *m, __u32 stdev, __u32 *pt)
 	rc = suits_rid(m, stdev, hwpt);
 	if (rc)
 		return rc;
+	drop_faults(m, stdev, 0);
 	m->obj[stdev].rid = *pt;
 	move_behind(m, &m->obj[stdev], viommu_of(m, hwpt));
 	hwpt_left(m, old);
@@ -367,6 +384,7 @@ int model_pasid_replace(struct model *m, __u32 stdev, __u32 pasid, __u32 *pt)
 		return rc;
 	if (reserved_pasid_fails(dev, pasid))
 		return ENOMEM;
+	drop_faults(m, stdev, pasid);
 	attach->hwpt = *pt;
 	return 0;
 }
@@ -381,6 +399,7 @@ int model_pasid_detach(struct model *m, __u32 stdev, __u32 pasid)
 	attach = pasid_of(dev, pasid);
 	if (!attach)
 		return 0;
+	drop_faults(m, stdev, pasid);
 	attach->hwpt = 0;
 	if (pasid == IOMMU_TEST_PASID_RESERVED)
 		dev->reserved_fails = false;
@@ -427,6 +446,7 @@ void stdev_destroy(struct model *m, __u32 stdev)
 	struct model_obj *dev = &m->obj[stdev];
 	__u32 rid = dev->rid, idev = dev->dev, vdev = m->obj[idev].vdev;
 
+	drop_faults(m, stdev, 0);
 	dev->rid = 0;
 	hwpt_left(m, rid);
 	/* Its ID is not used again */
@@ -444,6 +464,52 @@ int model_fault_alloc(struct model *m, __u32 *id)
 	*id = obj_new(m, T_FAULT);
 	m->obj[*id].file = true;
 	return 0;
+}
+
+/* The HWPT whose business a fault is, or NULL, and by which attachment */
+static struct model_obj *faulting_hwpt(struct model *m, struct model_obj *dev,
+				       __u32 pasid, __u32 *attach)
+{
+	struct model_attach *at = pasid ? pasid_of(dev, pasid) : NULL;
+	struct model_obj *rid = model_any_hwpt(m, dev->rid);
+
+	*attach = at ? pasid : 0;
+	if (at)
+		return model_any_hwpt(m, at->hwpt);
+	/* A guest has PASIDs of its own in what it nests */
+	return pasid && rid && rid->type != T_NESTED ? NULL : rid;
+}
+
+int model_iopf(struct model *m, __u32 idev, __u32 pasid, __u32 group,
+	       __u64 addr)
+{
+	struct model_obj *dev, *hwpt, *q;
+	__u32 attach;
+
+	if (!model_get(m, idev, T_DEVICE))
+		return ENOENT;
+	dev = stdev_of(m, idev);
+	hwpt = faulting_hwpt(m, dev, pasid, &attach);
+	if (!hwpt || !hwpt->fault)
+		return 0;
+	q = &m->obj[hwpt->fault];
+	if (q->stored == MODEL_FAULTS)
+		return ENOSPC;
+	q->faults[q->stored++] = (struct model_fault) {
+		dev - m->obj, attach, idev, pasid, group, addr,
+	};
+	return 0;
+}
+
+unsigned int model_faults_read(struct model *m, __u32 fault,
+			       struct model_fault *faults)
+{
+	struct model_obj *q = &m->obj[fault];
+	unsigned int num = q->stored;
+
+	memcpy(faults, q->faults, num * sizeof(*faults));
+	q->stored = 0;
+	return num;
 }
 
 int model_viommu_alloc(struct model *m, __u32 dev, __u32 hwpt, __u32 *id)

@@ -348,6 +348,89 @@ void run_invalidate(struct fuzz *f, const struct fuzz_op *op)
 }
 
 /*
+ * Page faults
+ */
+
+void gen_iopf(struct fuzz *f, struct fuzz_op *op, __u64 *rng)
+{
+	op->obj = pick(f, rng, T_STDEV);
+	for (int try = 0; try < 20; try++) {
+		struct model_obj *dev;
+
+		op->obj = pick(f, rng, T_STDEV);
+		dev = model_get(&f->model, id_of(f, op->obj), T_STDEV);
+		if (dev && f->model.obj[dev->rid].fault)
+			break;
+	}
+	op->num = rnd(rng) % 8;
+	op->len = rnd(rng) % 100;
+	op->iova = PAGE * (rnd(rng) % 100);
+}
+
+/* Without memory nobody hears of it, so it is never without */
+void run_iopf(struct fuzz *f, const struct fuzz_op *op)
+{
+	__u32 dev = idev_of(f, op->obj);
+	__u32 pasid = op->num % 8 < 4 ? pasids[op->num % 8] : 0;
+	int want = model_iopf(&f->model, dev, pasid, op->len, op->iova);
+
+	if (want == ENOSPC)
+		return;
+	agree(f, want, mock_iopf(f->fd, dev, pasid, op->len,
+				 IOMMU_PGFAULT_PERM_READ, op->iova));
+}
+
+void gen_faults(struct fuzz *f, struct fuzz_op *op, __u64 *rng)
+{
+	op->obj = pick(f, rng, T_FAULT);
+}
+
+static void check_fault(struct fuzz *f, const struct model_fault *want,
+			const struct iommu_hwpt_pgfault *got)
+{
+	__u32 flags = IOMMU_PGFAULT_FLAGS_LAST_PAGE;
+
+	if (want->pasid)
+		flags |= IOMMU_PGFAULT_FLAGS_PASID_VALID;
+	same(f, "flags of a fault", flags, got->flags);
+	same(f, "device of a fault", want->dev, got->dev_id);
+	if (want->pasid)
+		same(f, "PASID of a fault", want->pasid, got->pasid);
+	same(f, "group of a fault", want->group, got->grpid);
+	same(f, "address of a fault", want->addr, got->addr);
+	if (!got->cookie)
+		disagree(f, "a fault has no cookie");
+}
+
+/* Read all that are there, and answer each of them, which is possible once */
+void run_faults(struct fuzz *f, const struct fuzz_op *op)
+{
+	struct iommu_hwpt_pgfault got[MODEL_FAULTS + 1];
+	struct model_fault want[MODEL_FAULTS];
+	struct fuzz_slot *slot = slot_at(f, op->obj);
+	unsigned int num;
+
+	if (!model_get(&f->model, slot->id, T_FAULT) || slot->file < 0)
+		return;
+	f->result = 0;
+	num = model_faults_read(&f->model, slot->id, want);
+	same(f, "bytes of faults", num * sizeof(got[0]),
+	     read(slot->file, got, sizeof(got)));
+	for (unsigned int i = 0; i < num && !f->why[0]; i++) {
+		struct iommu_hwpt_page_response answer = {
+			.cookie = got[i].cookie,
+			.code = IOMMUFD_PAGE_RESP_INVALID,
+		};
+
+		check_fault(f, &want[i], &got[i]);
+		same(f, "bytes of an answer", sizeof(answer),
+		     write(slot->file, &answer, sizeof(answer)));
+		if (write(slot->file, &answer, sizeof(answer)) >= 0)
+			disagree(f, "a fault can be answered twice");
+	}
+}
+
+/*
  * Virtual IOMMUs
  */
 
