@@ -6,6 +6,7 @@
 repo := $(patsubst %/tools/,%,$(dir $(realpath $(lastword $(MAKEFILE_LIST)))))
 tools := $(repo)/tools
 
+export OPS SEED FILE SECONDS
 export IOMMU KREL KERNEL KVER KERNEL_SRC IOMMUFD_BUILD IOMMUFD_CCACHE JOBS
 CONFIG ?= release
 
@@ -21,12 +22,15 @@ iommufd: the Linux I/O address-space subsystem behind /dev/iommu
                built from sources
   make demo-vmm QEMU boots a guest from a disk that it has through /dev/iommu
   make check   everything: style, static checks, unit tests, tests in a VM
-               STAGE='static debug real demo clients' picks stages,
-               STAGE=native, coverage, debian are not part of everything (tools/check),
+               STAGE='static debug real demo' picks stages; clients, native,
+               coverage and debian run when they are named (see tools/check),
                TESTS='ioas map' picks test programs
   make coverage
                which lines and branches of our files the tests execute;
                a report is left in build/coverage/html
+  make fuzz    random operations against a model of the contract, until one fails
+               OPS=1000000 SEED=1, FILE=... repeats what a report has printed
+  make soak    two devices do DMA while all else changes, for SECONDS=3600
   make bench   measures cost in guest instructions
   make profile tells which functions they go to, for small maps and unmaps
                THAN=build/bench/intel-profile.csv compares with a former run
@@ -63,8 +67,8 @@ demo-vmm:
 check:
 	@$(tools)/check $(STAGE) $(if $(TESTS),--tests "$(TESTS)")
 
-coverage:
-	@$(tools)/check coverage
+.PHONY: help modules deb demo demo-vmm check coverage fuzz soak bench profile shell \
+	tool kernel fetch clean
 
 bench:
 	@$(tools)/bench/run
@@ -88,5 +92,5 @@ clean:
 	rm -rf $(or $(IOMMUFD_BUILD),$(repo)/build)
 
 .DEFAULT_GOAL := help
-.PHONY: help modules deb demo demo-vmm check coverage bench profile shell tool kernel \
-	fetch clean
+.PHONY: help modules deb demo demo-vmm check coverage fuzz soak bench profile shell \
+	tool kernel fetch clean
