@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * iommufd as a module: not to be unloaded while anything of it is in use, and
- * gone without a trace otherwise. Unloads and loads the VFIO modules, too. Needs
+ * gone without a trace otherwise. Unloads and loads what uses it, too. Needs
  * root, nobody else who uses them, their files in /modules, and for some of it
  * QEMU's "-device edu".
  */
@@ -16,7 +16,7 @@
 /* Each one needs some of those before it; not all of them have to be there */
 static const char *const modules[] = {
 	"iommufd", "vfio", "vfio-pci-core", "vfio-pci", "mdev", "mtty",
-	"vfio_emulated",
+	"vfio_emulated", "vdpa_iommufd",
 };
 
 enum { IOMMUFD, VFIO, VFIO_PCI_CORE, VFIO_PCI };
