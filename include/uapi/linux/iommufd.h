@@ -256,7 +256,8 @@ enum iommufd_ioas_map_flags {
  * - EOVERFLOW: a range wraps, or @length or @iova is all ones.
  * - EFAULT: the memory is not there, cannot be written though
  *   IOMMU_IOAS_MAP_WRITEABLE is given, or is of a kind that cannot be pinned.
- * - EREMOTEIO: the memory belongs to a PCI device.
+ * - EREMOTEIO: the memory belongs to a PCI device, and the kernel has struct
+ *   pages for it (P2PDMA).
  * - ENOMEM: also when RLIMIT_MEMLOCK would be exceeded.
  * - EINTR: a fatal signal arrived.
  * - EOPNOTSUPP, ENOENT: see the common rules.
