@@ -12,6 +12,7 @@
 #include <linux/pid.h>
 #include <linux/proc_fs.h>
 #include <linux/seq_file.h>
+#include <linux/string_choices.h>
 #include <linux/user_namespace.h>
 
 #include "access.h"
@@ -23,11 +24,6 @@
 #include "hw_pagetable.h"
 #include "ioas.h"
 #include "pages.h"
-
-static const char *on_off(bool on)
-{
-	return on ? "on" : "off";
-}
 
 static const char *mode_name(enum iommufd_account_mode mode)
 {
@@ -139,9 +135,9 @@ static void show_ioas(struct seq_file *m, struct iommufd_ioas *ioas)
 		   report.access_pinned);
 	seq_printf(m, "iommufd-ioas-%u-domains:\t%u\n", id, report.domains);
 	seq_printf(m, "iommufd-ioas-%u-huge-pages:\t%s\n", id,
-		   on_off(report.large_pages));
+		   str_on_off(report.large_pages));
 	seq_printf(m, "iommufd-ioas-%u-dirty-log:\t%s\n", id,
-		   on_off(report.log_on));
+		   str_on_off(report.log_on));
 	show_payer(m, ioas);
 }
 
@@ -165,9 +161,9 @@ static void show_hwpt(struct seq_file *m, struct iommufd_hw_pagetable *hwpt)
 			   stage2->common.obj.id);
 	} else {
 		seq_printf(m, "iommufd-hwpt-%u-auto:\t%s\n", id,
-			   on_off(stage2->auto_domain));
+			   str_on_off(stage2->auto_domain));
 		seq_printf(m, "iommufd-hwpt-%u-dirty-tracking:\t%s\n", id,
-			   on_off(READ_ONCE(dirty->on)));
+			   str_on_off(READ_ONCE(dirty->on)));
 	}
 	if (hwpt->fault)
 		seq_printf(m, "iommufd-hwpt-%u-fault:\t%u\n", id,
