@@ -11,7 +11,7 @@
  * possible and printed; in a FILE (only its lines) it is done again by -r. With -b
  * the model has a RULE wrong, which has to be found.
  *
- * Without arguments it fuzzes for FUZZ_SECONDS of the environment, or 30, and then
+ * Without arguments it fuzzes for FUZZ_SECONDS of the environment, or 60, and then
  * tests itself with wrong rules.
  */
 #include <getopt.h>
@@ -294,10 +294,14 @@ static const struct {
 };
 
 /* It has to be found, made small, and to be the model's fault */
-static bool finds(const char *rule, unsigned int nops, __u64 seed)
+static bool finds(const char *rule, unsigned int nops)
 {
+	/*
+	 * How small a sequence gets depends on what it was; its seed is always the
+	 * same, as the kernel is not what this is about.
+	 */
 	const struct options opt = {
-		.seed = seed, .ops = 100000, .length = 150, .broken = rule,
+		.seed = 1, .ops = 100000, .length = 150, .broken = rule,
 	};
 	char path[] = "/tmp/fuzz-XXXXXX";
 	struct options again = { .replay = path, .broken = rule };
@@ -337,7 +341,7 @@ int main(int argc, char **argv)
 	}
 	ksft_print_header();
 	if (argc == 1)
-		opt.seconds = seconds ? strtoul(seconds, NULL, 0) : 30;
+		opt.seconds = seconds ? strtoul(seconds, NULL, 0) : 60;
 	ksft_set_plan(argc > 1 ? 1 : 1 + ARRAY_LEN(wrong_rules));
 	good = opt.replay ? replay(&opt) : fuzz(&opt);
 	print_stats(&shared->progress.stats);
@@ -349,8 +353,7 @@ int main(int argc, char **argv)
 			       never);
 	ksft_test_result(good, "kernel and model agree\n");
 	for (unsigned int i = 0; argc == 1 && i < ARRAY_LEN(wrong_rules); i++)
-		ksft_test_result(finds(wrong_rules[i].rule, wrong_rules[i].nops,
-				       opt.seed),
+		ksft_test_result(finds(wrong_rules[i].rule, wrong_rules[i].nops),
 				 "finds a wrong model: %s\n",
 				 wrong_rules[i].rule);
 	ksft_finished();
