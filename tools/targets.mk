@@ -31,6 +31,7 @@ iommufd: the Linux I/O address-space subsystem behind /dev/iommu
   make fuzz    random operations against a model of the contract, until one fails
                OPS=1000000 SEED=1, FILE=... repeats what a report has printed
   make soak    two devices do DMA while all else changes, for SECONDS=3600
+  make docs    the documents as HTML, in build/docs
   make bench   measures cost in guest instructions
   make profile tells which functions they go to, for small maps and unmaps
                THAN=build/bench/intel-profile.csv compares with a former run
@@ -70,6 +71,9 @@ check:
 coverage fuzz soak:
 	@$(tools)/check $@
 
+docs:
+	@$(tools)/docs
+
 bench:
 	@$(tools)/bench/run
 
@@ -93,4 +97,4 @@ clean:
 
 .DEFAULT_GOAL := help
 .PHONY: help modules deb demo demo-vmm check coverage fuzz soak bench profile shell \
-	tool kernel fetch clean
+	tool docs kernel fetch clean
