@@ -12,19 +12,42 @@
 #include <linux/module.h>
 #include <linux/pci.h>
 
+static void set_canwbs(struct pci_dev *pdev)
+{
+	struct iommu_fwspec *fwspec = dev_iommu_fwspec_get(&pdev->dev);
+
+	if (fwspec && pci_is_root_bus(pdev->bus))
+		fwspec->flags |= IOMMU_FWSPEC_PCI_RC_CANWBS;
+}
+
+/* A device that was plugged in later is behind an IOMMU when it gets a driver */
+static int smmu_canwbs_notify(struct notifier_block *nb, unsigned long action,
+			      void *data)
+{
+	if (action == BUS_NOTIFY_BIND_DRIVER)
+		set_canwbs(to_pci_dev(data));
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block smmu_canwbs_nb = {
+	.notifier_call = smmu_canwbs_notify,
+};
+
 static int __init smmu_canwbs_init(void)
 {
-	struct iommu_fwspec *fwspec;
 	struct pci_dev *pdev = NULL;
 
-	for_each_pci_dev(pdev) {
-		fwspec = dev_iommu_fwspec_get(&pdev->dev);
-		if (fwspec && pci_is_root_bus(pdev->bus))
-			fwspec->flags |= IOMMU_FWSPEC_PCI_RC_CANWBS;
-	}
-	return 0;
+	for_each_pci_dev(pdev)
+		set_canwbs(pdev);
+	return bus_register_notifier(&pci_bus_type, &smmu_canwbs_nb);
 }
 module_init(smmu_canwbs_init);
+
+static void __exit smmu_canwbs_exit(void)
+{
+	bus_unregister_notifier(&pci_bus_type, &smmu_canwbs_nb);
+}
+module_exit(smmu_canwbs_exit);
 
 MODULE_DESCRIPTION("Coherent PCI devices behind QEMU's SMMUv3");
 MODULE_LICENSE("GPL");
