@@ -49,7 +49,7 @@ enum iopt_area_vaddr {
  * @pages: the backing, referenced
  * @offset: bytes from the start of @pages to the first byte
  * @prot: IOMMU_READ, IOMMU_WRITE, IOMMU_CACHE or IOMMU_MMIO
- * @state: under io_pagetable.iova_rwsem, but AREA_BUILDING ends without it: see
+ * @state: under io_pagetable.iova_mutex, but AREA_BUILDING ends without it: see
  *	area_set_live()
  * @pinned: its pages are acquired on behalf of the domains of @iopt; under
  *	io_pagetable.domains_rwsem
@@ -57,9 +57,9 @@ enum iopt_area_vaddr {
  *	it at once; as @pinned
  * @container: a VFIO container mapped it; constant
  * @joined: it was mapped in one go with the area right before it; constant
- * @vaddr: enum iopt_area_vaddr; under io_pagetable.iova_rwsem
+ * @vaddr: enum iopt_area_vaddr; under io_pagetable.iova_mutex
  * @busy: operations that use it without a lock; raised under
- *	io_pagetable.iova_rwsem, and for all but an unpin only in AREA_LIVE
+ *	io_pagetable.iova_mutex, and for all but an unpin only in AREA_LIVE
  * @pins: pins of accesses, from when one begins until its pages are released;
  *	raised together with @busy, and dropped while that is held
  * @locks: holders that refuse an unmap; raised together with @busy
@@ -140,7 +140,7 @@ static inline void area_set_live(struct iopt_area *area)
 	smp_store_release(&area->state, AREA_LIVE);
 }
 
-/* With io_pagetable.iova_rwsem held; it may become so meanwhile */
+/* With io_pagetable.iova_mutex held; it may become so meanwhile */
 static inline bool area_is_live(struct iopt_area *area)
 {
 	/* Pairs with area_set_live() */
@@ -208,7 +208,7 @@ static inline void area_drop_pin(struct iopt_area *area)
 
 /**
  * area_is_idle() - nobody works on an area, and no access has pages of it
- * @area: an area that is leaving, or io_pagetable.iova_rwsem held for writing
+ * @area: an area that is leaving, or io_pagetable.iova_mutex held
  *
  * Then that remains so, and what they did has happened. No pin begins any more,
  * and an unpin needs one; so without pins @busy only falls.

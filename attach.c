@@ -343,7 +343,7 @@ static int attach_add_device(struct iommufd_attach *attach,
 	int rc;
 
 	lockdep_assert_held(&idev->igroup->lock);
-	might_lock(&hwpt_iopt(hwpt)->iova_rwsem);
+	might_lock(&hwpt_iopt(hwpt)->iova_mutex);
 	might_lock(&idev->igroup->sw_msi.ctx->lock);
 
 	rc = xa_insert(&attach->devices, idev->obj.id, idev,
@@ -555,7 +555,7 @@ static int replace_attach(struct iommufd_attach *attach,
 	int rc;
 
 	lockdep_assert_held(&idev->igroup->lock);
-	might_lock(&new_iopt->iova_rwsem);
+	might_lock(&new_iopt->iova_mutex);
 
 	/* Inside one IOAS the regions are reserved already, and stay so */
 	regions = attach_translates_rid(idev, pasid) && new_iopt != old_iopt;

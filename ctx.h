@@ -58,8 +58,10 @@
  * iommufd_group.lock
  *	Attachments and vDEVICEs of the devices of a group. Never together with
  *	the former.
- * io_pagetable.iova_rwsem
- *	What IOVA is taken, and the state of areas. Held for moments, and never
+ * io_pagetable.iova_mutex
+ *	What IOVA is taken, and the state of areas. Most who take it change
+ *	something, and a mutex costs them less than half of what a rwsem does; so
+ *	those who only look take turns, too. Held for moments, and never
  *	together with a lock of memory or of an iommu; only iopt_report_payer()
  *	tries one. Who works on the content of an area does not hold it, but keeps
  *	the area in place by iopt_area.busy.

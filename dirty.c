@@ -323,7 +323,7 @@ void dirty_lose(struct io_pagetable *iopt, struct iopt_domain *idom,
 
 	if (!dirty_is_tracked(idom))
 		return;
-	guard(rwsem_write)(&iopt->iova_rwsem);
+	guard(mutex)(&iopt->iova_mutex);
 	for (user = 0; user != IOPT_DIRTY_USERS; user++) {
 		if (idom->dirty[user].on)
 			dirty_miss(&idom->dirty[user], iova, last);

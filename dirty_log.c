@@ -129,7 +129,7 @@ static void log_stop(struct io_pagetable *iopt)
 	}
 
 	/* The lock keeps accesses from reporting after that */
-	scoped_guard(rwsem_write, &iopt->iova_rwsem)
+	scoped_guard(mutex, &iopt->iova_mutex)
 		WRITE_ONCE(iopt->log_on, false);
 	iopt_for_each_area(iopt, area, 0, ULONG_MAX)
 		atomic_set(&area->all_dirty, LATCH_OPEN);
@@ -202,7 +202,7 @@ void area_log_written(struct iopt_area *area, unsigned long iova,
 	struct io_pagetable *iopt = area->iopt;
 	unsigned long index;
 
-	guard(rwsem_read)(&iopt->iova_rwsem);
+	guard(mutex)(&iopt->iova_mutex);
 	/* The log may be started without this lock, but not be stopped */
 	if (!READ_ONCE(iopt->log_on))
 		return;
@@ -363,7 +363,7 @@ static int log_check_range(struct io_pagetable *iopt, unsigned long iova,
 {
 	struct iova_node *node;
 
-	guard(rwsem_read)(&iopt->iova_rwsem);
+	guard(mutex)(&iopt->iova_mutex);
 	if (!READ_ONCE(iopt->log_on))
 		return -EINVAL;
 	node = iova_space_first(&iopt->space, iova, iova);
@@ -450,7 +450,7 @@ int iopt_log_read(struct io_pagetable *iopt, unsigned long iova,
 	rc = dirty_query_run(&log.query);
 	/* What was read is forgotten, and the caller will not look at it */
 	if (rc && log.begun) {
-		guard(rwsem_read)(&iopt->iova_rwsem);
+		guard(mutex)(&iopt->iova_mutex);
 		if (READ_ONCE(iopt->log_on))
 			log_latch(iopt, iova, log.query.last);
 	}

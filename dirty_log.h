@@ -43,7 +43,7 @@ void area_log_written(struct iopt_area *area, unsigned long iova,
 static inline void area_log_write(struct iopt_area *area, unsigned long iova,
 				  unsigned long last)
 {
-	might_lock_read(&area->iopt->iova_rwsem);
+	might_lock(&area->iopt->iova_mutex);
 
 	/*
 	 * Orders what was written before the look at the log. Whoever starts it

@@ -24,7 +24,7 @@
 int iopt_init(struct io_pagetable *iopt)
 {
 	init_rwsem(&iopt->domains_rwsem);
-	init_rwsem(&iopt->iova_rwsem);
+	mutex_init(&iopt->iova_mutex);
 	INIT_LIST_HEAD(&iopt->domains);
 	iova_space_init(&iopt->space);
 	iopt->iova_alignment = 1;
@@ -52,7 +52,7 @@ int iopt_check_alignment(struct io_pagetable *iopt, unsigned long alignment)
 {
 	struct iopt_area *area;
 
-	lockdep_assert_held(&iopt->iova_rwsem);
+	lockdep_assert_held(&iopt->iova_mutex);
 
 	if (alignment <= iopt->iova_alignment)
 		return 0;
@@ -78,7 +78,7 @@ void iopt_update_alignment(struct io_pagetable *iopt)
 	unsigned long index;
 
 	lockdep_assert_held(&iopt->domains_rwsem);
-	lockdep_assert_held_write(&iopt->iova_rwsem);
+	lockdep_assert_held(&iopt->iova_mutex);
 
 	list_for_each_entry(idom, &iopt->domains, item)
 		alignment = max(alignment, iopt_domain_alignment(idom));
@@ -107,7 +107,7 @@ void iopt_update_alignment(struct io_pagetable *iopt)
 int iopt_reserve(struct io_pagetable *iopt, unsigned long start,
 		 unsigned long last, void *owner)
 {
-	guard(rwsem_write)(&iopt->iova_rwsem);
+	guard(mutex)(&iopt->iova_mutex);
 	return iova_space_reserve(&iopt->space, start, last, owner);
 }
 
@@ -118,7 +118,7 @@ int iopt_reserve(struct io_pagetable *iopt, unsigned long start,
  */
 void iopt_unreserve(struct io_pagetable *iopt, void *owner)
 {
-	guard(rwsem_write)(&iopt->iova_rwsem);
+	guard(mutex)(&iopt->iova_mutex);
 	iova_space_unreserve(&iopt->space, owner);
 }
 
@@ -131,7 +131,7 @@ void iopt_unreserve(struct io_pagetable *iopt, void *owner)
  */
 int iopt_set_allowed(struct io_pagetable *iopt, struct rb_root_cached *allowed)
 {
-	guard(rwsem_write)(&iopt->iova_rwsem);
+	guard(mutex)(&iopt->iova_mutex);
 	return iova_space_set_allowed(&iopt->space, allowed);
 }
 
@@ -183,7 +183,7 @@ static int iopt_change_pages(struct io_pagetable *iopt,
 	rc = ACQUIRE_ERR(rwsem_write_kill, &domains);
 	if (rc)
 		return rc;
-	guard(rwsem_write)(&iopt->iova_rwsem);
+	guard(mutex)(&iopt->iova_mutex);
 	return change(iopt);
 }
 
@@ -227,7 +227,7 @@ int iopt_allow_cuts(struct io_pagetable *iopt)
 void iopt_forbid_cuts(struct io_pagetable *iopt)
 {
 	guard(rwsem_write)(&iopt->domains_rwsem);
-	guard(rwsem_write)(&iopt->iova_rwsem);
+	guard(mutex)(&iopt->iova_mutex);
 	WRITE_ONCE(iopt->can_cut, !iopt->large_pages);
 	iopt_update_alignment(iopt);
 }
@@ -343,7 +343,7 @@ int iopt_noiommu_get_pa(struct io_pagetable *iopt, unsigned long iova,
 	rc = down_read_killable(&iopt->domains_rwsem);
 	if (rc)
 		return rc;
-	scoped_guard(rwsem_read, &iopt->iova_rwsem) {
+	scoped_guard(mutex, &iopt->iova_mutex) {
 		area = to_area(iova_space_first(&iopt->space, iova, iova));
 		if (area && area_is_live(area))
 			atomic_inc(&area->busy);
@@ -373,7 +373,7 @@ bool iopt_is_bisected(struct io_pagetable *iopt, unsigned long iova,
 {
 	struct iova_node *node;
 
-	guard(rwsem_read)(&iopt->iova_rwsem);
+	guard(mutex)(&iopt->iova_mutex);
 	node = iova_space_first(&iopt->space, iova, iova);
 	if (node && node->iova < iova)
 		return true;
@@ -394,7 +394,7 @@ bool iopt_is_busy(struct io_pagetable *iopt, unsigned long iova,
 {
 	struct iopt_area *area;
 
-	guard(rwsem_read)(&iopt->iova_rwsem);
+	guard(mutex)(&iopt->iova_mutex);
 	iopt_for_each_area(iopt, area, iova, last) {
 		if (!area_is_live(area) || atomic_read(&area->locks))
 			return true;
@@ -435,7 +435,7 @@ void iopt_report(struct io_pagetable *iopt, struct iopt_report *report)
 		.domains = READ_ONCE(iopt->nr_domains),
 		.log_on = READ_ONCE(iopt->log_on),
 	};
-	guard(rwsem_read)(&iopt->iova_rwsem);
+	guard(mutex)(&iopt->iova_mutex);
 	report->mapped = iopt->space.taken;
 	report->areas = iopt->space.nr_nodes;
 	report->large_pages = iopt->large_pages;
@@ -456,7 +456,7 @@ int iopt_report_payer(struct io_pagetable *iopt, struct pages_bill *bill)
 	struct iopt_area *area;
 
 	/* A reference would keep the backing in place, too, but others see it */
-	guard(rwsem_read)(&iopt->iova_rwsem);
+	guard(mutex)(&iopt->iova_mutex);
 	area = to_area(iova_space_first(&iopt->space, 0, ULONG_MAX));
 	if (!area)
 		return -ENOENT;

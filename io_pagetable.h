@@ -10,6 +10,7 @@
 #include <linux/bitops.h>
 #include <linux/iommu.h>
 #include <linux/list.h>
+#include <linux/mutex.h>
 #include <linux/percpu.h>
 #include <linux/rwsem.h>
 #include <linux/xarray.h>
@@ -37,20 +38,20 @@ struct iopt_counts {
  * @counts: what is pinned, read by whoever looks
  * @context: number of the context, for tracepoints; constant
  * @id: ID of the IOAS, for tracepoints; constant
- * @iova_rwsem: protects @space, @iova_alignment, and the state and place of each
+ * @iova_mutex: protects @space, @iova_alignment, and the state and place of each
  *	area. An area stays where it is, too, while it is busy or not live, or
  *	@domains_rwsem is held for writing.
  * @space: areas, reserved and allowed ranges
  * @iova_alignment: bytes; every area obeys it
  * @large_pages: IOPTEs may be larger than PAGE_SIZE; under @domains_rwsem and
- *	@iova_rwsem
+ *	@iova_mutex
  * @can_cut: mappings may be cut at page boundaries; implied by not
  *	@large_pages; under the same locks
- * @invalid_vaddrs: areas that are not AREA_VADDR_VALID; under @iova_rwsem
+ * @invalid_vaddrs: areas that are not AREA_VADDR_VALID; under @iova_mutex
  * @accesses: struct iopt_user by index; changed under @domains_rwsem and
- *	@iova_rwsem
+ *	@iova_mutex
  * @log_on: the dirty log runs; set under @domains_rwsem, and cleared under
- *	@iova_rwsem as well
+ *	@iova_mutex as well
  * @log_written: IOVA >> PAGE_SHIFT of pages that accesses wrote to since the log
  *	was read; own lock
  */
@@ -62,7 +63,7 @@ struct io_pagetable {
 	u64 context;
 	u32 id;
 
-	struct rw_semaphore iova_rwsem;
+	struct mutex iova_mutex; /* IOVA, and the state of areas */
 	struct iova_space space;
 	unsigned long iova_alignment;
 	bool large_pages;
@@ -108,7 +109,7 @@ struct iopt_dirty_state {
  * @noiommu: a software page table; IOAS_NOIOMMU_GET_PA may rely on it; constant
  * @coherent: it overrides the no-snoop attribute of devices; constant
  * @dirty: for each enum iopt_dirty_user; under io_pagetable.domains_rwsem, held
- *	for reading only together with iova_rwsem for writing
+ *	for reading only together with iova_mutex
  */
 struct iopt_domain {
 	struct list_head item;
@@ -152,7 +153,7 @@ struct iopt_user {
 
 int iopt_init(struct io_pagetable *iopt);
 
-/* Under io_pagetable.domains_rwsem and iova_rwsem */
+/* Under io_pagetable.domains_rwsem and iova_mutex */
 int iopt_check_alignment(struct io_pagetable *iopt, unsigned long alignment);
 void iopt_update_alignment(struct io_pagetable *iopt);
 

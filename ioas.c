@@ -82,7 +82,7 @@ static int ioas_copy_ranges(struct io_pagetable *iopt,
 	do {
 		nr = 0;
 		count = 0;
-		scoped_guard(rwsem_read, &iopt->iova_rwsem) {
+		scoped_guard(mutex, &iopt->iova_mutex) {
 			iova_space_for_each_usable(&iopt->space, &range) {
 				if (count >= skip && count < max &&
 				    nr != ARRAY_SIZE(batch)) {

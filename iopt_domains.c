@@ -178,7 +178,7 @@ int iopt_add_domain(struct io_pagetable *iopt, struct iopt_domain *idom)
 	rc = ACQUIRE_ERR(rwsem_write_kill, &domains);
 	if (rc)
 		return rc;
-	scoped_guard(rwsem_write, &iopt->iova_rwsem) {
+	scoped_guard(mutex, &iopt->iova_mutex) {
 		if (iopt->invalid_vaddrs)
 			return -EBUSY;
 		rc = iopt_check_alignment(iopt, alignment);
@@ -203,7 +203,7 @@ int iopt_add_domain(struct io_pagetable *iopt, struct iopt_domain *idom)
 	/* The other domains still need the pages */
 	if (list_empty(&iopt->domains))
 		iopt_unpin_areas(iopt, NULL, true);
-	guard(rwsem_write)(&iopt->iova_rwsem);
+	guard(mutex)(&iopt->iova_mutex);
 	iova_space_unreserve(&iopt->space, idom);
 	iopt_update_alignment(iopt);
 	return rc;
@@ -226,7 +226,7 @@ void iopt_remove_domain(struct io_pagetable *iopt, struct iopt_domain *idom)
 	if (list_empty(&iopt->domains))
 		iopt_unpin_areas(iopt, NULL, true);
 
-	guard(rwsem_write)(&iopt->iova_rwsem);
+	guard(mutex)(&iopt->iova_mutex);
 	iova_space_unreserve(&iopt->space, idom);
 	iopt_update_alignment(iopt);
 }

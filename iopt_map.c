@@ -176,7 +176,7 @@ static int iopt_map_insert(struct iopt_map *map, unsigned long *iova,
 	if (!fixed && map->length >= ULONG_MAX / 2)
 		return -EOVERFLOW;
 
-	guard(rwsem_write)(&iopt->iova_rwsem);
+	guard(mutex)(&iopt->iova_mutex);
 	if (map->length & (iopt->iova_alignment - 1))
 		return iopt_map_refused(map, start, -EINVAL);
 	if (fixed)
@@ -209,7 +209,7 @@ static noinline void iopt_map_remove(struct iopt_map *map)
 	struct io_pagetable *iopt = map->iopt;
 	struct iopt_area *area;
 
-	guard(rwsem_write)(&iopt->iova_rwsem);
+	guard(mutex)(&iopt->iova_mutex);
 	list_for_each_entry(area, &map->areas, item)
 		iova_space_erase(&iopt->space, &area->node);
 }
@@ -480,7 +480,7 @@ static int iopt_copy_source(struct iopt_map *map, struct io_pagetable *src,
 	struct iopt_area *copy;
 	unsigned long end;
 
-	guard(rwsem_read)(&src->iova_rwsem);
+	guard(mutex)(&src->iova_mutex);
 	for (;;) {
 		area = to_area(iova_space_first(&src->space, iova, iova));
 		if (!area || !area_is_live(area))

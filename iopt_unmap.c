@@ -33,7 +33,7 @@ iopt_unmap_begin(struct io_pagetable *iopt, unsigned long iova,
 	struct iopt_area *area;
 	int rc = 0;
 
-	guard(rwsem_write)(&iopt->iova_rwsem);
+	guard(mutex)(&iopt->iova_mutex);
 	for (area = to_area(iova_space_first(&iopt->space, iova, last)); area;
 	     area = to_area(iova_space_next(&area->node, last))) {
 		if (!area_is_live(area) || atomic_read(&area->locks))
@@ -105,7 +105,7 @@ static noinline void iopt_unmap_abort(struct io_pagetable *iopt,
 {
 	struct iopt_area *area;
 
-	guard(rwsem_write)(&iopt->iova_rwsem);
+	guard(mutex)(&iopt->iova_mutex);
 	list_for_each_entry(area, areas, item)
 		area->state = AREA_LIVE;
 }
@@ -135,12 +135,12 @@ static __always_inline void iopt_unmap_remove(struct io_pagetable *iopt,
 		list_for_each_entry(area, areas, item)
 			iopt_log_drop(iopt, area);
 	}
-	down_write(&iopt->iova_rwsem);
+	mutex_lock(&iopt->iova_mutex);
 	list_for_each_entry(area, areas, item)
 		iova_space_erase(&iopt->space, &area->node);
 	if (unlikely(iopt->invalid_vaddrs))
 		iopt_forget_vaddrs(iopt, areas);
-	up_write(&iopt->iova_rwsem);
+	mutex_unlock(&iopt->iova_mutex);
 }
 
 static unsigned long iopt_unmap_free(struct list_head *areas)
@@ -295,7 +295,7 @@ void iopt_unmap_container(struct io_pagetable *iopt)
 	LIST_HEAD(areas);
 	LIST_HEAD(kept);
 
-	scoped_guard(rwsem_write, &iopt->iova_rwsem) {
+	scoped_guard(mutex, &iopt->iova_mutex) {
 		iopt_for_each_area(iopt, area, 0, ULONG_MAX) {
 			if (!area->container || !area_is_live(area) ||
 			    atomic_read(&area->locks))
@@ -344,6 +344,7 @@ void iopt_destroy(struct io_pagetable *iopt)
 	iova_space_unreserve(&iopt->space, NULL);
 	WARN_ON_ONCE(!RB_EMPTY_ROOT(&iopt->space.reserved.rb_root));
 	iova_allowed_free(&iopt->space.allowed);
+	mutex_destroy(&iopt->iova_mutex);
 	xa_destroy(&iopt->accesses);
 	xa_destroy(&iopt->log_written);
 	free_percpu(iopt->counts);
@@ -377,7 +378,7 @@ static struct iopt_area *iopt_cut_find(struct io_pagetable *iopt,
 {
 	struct iopt_area *area;
 
-	lockdep_assert_held(&iopt->iova_rwsem);
+	lockdep_assert_held(&iopt->iova_mutex);
 
 	area = to_area(iova_space_first(&iopt->space, iova, iova));
 	return area && area->node.iova != iova ? area : NULL;
@@ -419,7 +420,7 @@ static int iopt_cut_begin(struct io_pagetable *iopt, struct iopt_cut *cuts,
 	unsigned int i;
 	int rc;
 
-	guard(rwsem_write)(&iopt->iova_rwsem);
+	guard(mutex)(&iopt->iova_mutex);
 	for (i = 0; i != num; i++) {
 		area = iopt_cut_find(iopt, cuts[i].iova);
 		if (!area)
@@ -508,7 +509,7 @@ static int iopt_cut_domains(struct io_pagetable *iopt, struct iopt_cut *cuts,
 	unsigned int i;
 	int rc;
 
-	scoped_guard(rwsem_read, &iopt->iova_rwsem)
+	scoped_guard(mutex, &iopt->iova_mutex)
 		rc = iopt_cut_check_all(iopt, cuts, num);
 	for (i = 0; !rc && i != num; from = cuts[i++].iova) {
 		if (!cuts[i].area)
@@ -535,7 +536,7 @@ static int iopt_cut_commit(struct io_pagetable *iopt, struct iopt_cut *cuts,
 	unsigned int i;
 	int rc;
 
-	guard(rwsem_write)(&iopt->iova_rwsem);
+	guard(mutex)(&iopt->iova_mutex);
 	rc = iopt_cut_check_all(iopt, cuts, num);
 	if (rc)
 		return rc;

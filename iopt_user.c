@@ -37,7 +37,7 @@ int iopt_add_user(struct io_pagetable *iopt, struct iopt_user *user, u32 *id)
 	rc = down_read_killable(&iopt->domains_rwsem);
 	if (rc)
 		return rc;
-	scoped_guard(rwsem_write, &iopt->iova_rwsem) {
+	scoped_guard(mutex, &iopt->iova_mutex) {
 		rc = iopt->invalid_vaddrs ? -EBUSY : 0;
 		if (!rc)
 			rc = iopt_check_alignment(iopt, user->alignment);
@@ -61,7 +61,7 @@ int iopt_add_user(struct io_pagetable *iopt, struct iopt_user *user, u32 *id)
 void iopt_remove_user(struct io_pagetable *iopt, struct iopt_user *user, u32 id)
 {
 	guard(rwsem_read)(&iopt->domains_rwsem);
-	guard(rwsem_write)(&iopt->iova_rwsem);
+	guard(mutex)(&iopt->iova_mutex);
 	WARN_ON_ONCE(xa_erase(&iopt->accesses, id) != user);
 	/* Who needs none leaves it as it is, whoever else there is */
 	if (user->alignment > 1)
@@ -89,7 +89,7 @@ static struct iopt_area *area_get(struct io_pagetable *iopt, unsigned long iova,
 {
 	struct iopt_area *area;
 
-	lockdep_assert_held(&iopt->iova_rwsem);
+	lockdep_assert_held(&iopt->iova_mutex);
 
 	area = to_area(iova_space_first(&iopt->space, iova, iova));
 	if (!area)
@@ -111,7 +111,7 @@ static struct iopt_area *area_get(struct io_pagetable *iopt, unsigned long iova,
 static struct iopt_area *area_begin(struct io_pagetable *iopt,
 				    unsigned long iova, enum area_use use)
 {
-	guard(rwsem_read)(&iopt->iova_rwsem);
+	guard(mutex)(&iopt->iova_mutex);
 	return area_get(iopt, iova, use);
 }
 
@@ -125,7 +125,7 @@ static struct iopt_area *area_begin_pin(struct io_pagetable *iopt,
 {
 	struct iopt_area *area;
 
-	guard(rwsem_read)(&iopt->iova_rwsem);
+	guard(mutex)(&iopt->iova_mutex);
 	area = area_get(iopt, iova, use);
 	if (IS_ERR(area))
 		return area;
@@ -225,11 +225,11 @@ void iopt_unpin_pages(struct io_pagetable *iopt, unsigned long iova,
 
 	for (;;) {
 		/* Pins keep the area in place, and the last one is about to go */
-		down_read(&iopt->iova_rwsem);
+		mutex_lock(&iopt->iova_mutex);
 		area = to_area(iova_space_first(&iopt->space, iova, iova));
 		if (area)
 			atomic_inc(&area->busy);
-		up_read(&iopt->iova_rwsem);
+		mutex_unlock(&iopt->iova_mutex);
 		if (WARN_ON_ONCE(!area))
 			return;
 
@@ -332,7 +332,7 @@ int iopt_notify_unmap(struct io_pagetable *iopt, unsigned long iova,
 	int rc = 0;
 
 	lockdep_assert_not_held(&iopt->domains_rwsem);
-	lockdep_assert_not_held(&iopt->iova_rwsem);
+	lockdep_assert_not_held(&iopt->iova_mutex);
 
 	xa_lock(&iopt->accesses);
 	xa_for_each(&iopt->accesses, index, user) {
@@ -370,7 +370,7 @@ int iopt_notify_unmap(struct io_pagetable *iopt, unsigned long iova,
 void iopt_drop_pins(struct io_pagetable *iopt, struct iopt_user *user, u32 id)
 {
 	lockdep_assert_not_held(&iopt->domains_rwsem);
-	lockdep_assert_not_held(&iopt->iova_rwsem);
+	lockdep_assert_not_held(&iopt->iova_mutex);
 
 	xa_set_mark(&iopt->accesses, id, USER_LEAVING);
 	wait_var_event(&user->callbacks,

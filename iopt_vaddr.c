@@ -74,7 +74,7 @@ int iopt_invalidate_vaddr(struct io_pagetable *iopt, unsigned long iova,
 	rc = ACQUIRE_ERR(rwsem_write_kill, &domains);
 	if (rc)
 		return rc;
-	guard(rwsem_write)(&iopt->iova_rwsem);
+	guard(mutex)(&iopt->iova_mutex);
 	if (!xa_empty(&iopt->accesses))
 		return -EBUSY;
 	iopt_for_each_area(iopt, area, iova, last) {
@@ -126,7 +126,7 @@ static int vaddr_begin(struct io_pagetable *iopt, unsigned long iova,
 	struct iopt_area *area;
 	int rc;
 
-	guard(rwsem_write)(&iopt->iova_rwsem);
+	guard(mutex)(&iopt->iova_mutex);
 	iopt_for_each_area(iopt, area, iova, last) {
 		rc = vaddr_check_update(area, iova, last, list_empty(changes));
 		if (rc)
@@ -247,7 +247,7 @@ static void vaddr_end(struct io_pagetable *iopt, struct list_head *changes,
 {
 	struct vaddr_change *change, *next;
 
-	scoped_guard(rwsem_write, &iopt->iova_rwsem) {
+	scoped_guard(mutex, &iopt->iova_mutex) {
 		list_for_each_entry(change, changes, item) {
 			struct iopt_area *area = change->area;
 

@@ -321,7 +321,7 @@ static u32 ioas_dma_avail(struct iommufd_ioas *ioas)
 {
 	u32 limit = READ_ONCE(dma_entry_limit);
 
-	guard(rwsem_read)(&ioas->iopt.iova_rwsem);
+	guard(mutex)(&ioas->iopt.iova_mutex);
 	return limit - min(limit, ioas->iopt.space.nr_nodes);
 }
 
@@ -336,7 +336,7 @@ static u32 ioas_usable_ranges(struct iommufd_ioas *ioas,
 	struct iova_range range;
 	u32 nr = 0;
 
-	guard(rwsem_read)(&ioas->iopt.iova_rwsem);
+	guard(mutex)(&ioas->iopt.iova_mutex);
 	iova_space_for_each_usable(&ioas->iopt.space, &range) {
 		if (nr < max) {
 			ranges[nr].start = range.start;
@@ -472,7 +472,7 @@ static int vfio_map_check(struct iommufd_ioas *ioas,
 	if (PAGE_ALIGNED(map->vaddr))
 		return 0;
 
-	scoped_guard(rwsem_read, &ioas->iopt.iova_rwsem)
+	scoped_guard(mutex, &ioas->iopt.iova_mutex)
 		rc = iova_space_check(&ioas->iopt.space, map->iova, last);
 	return rc ?: -EINVAL;
 }

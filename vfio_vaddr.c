@@ -19,7 +19,7 @@
  */
 int iommufd_vfio_has_update_vaddr(struct iommufd_ioas *ioas)
 {
-	guard(rwsem_read)(&ioas->iopt.iova_rwsem);
+	guard(mutex)(&ioas->iopt.iova_mutex);
 	return xa_empty(&ioas->iopt.accesses);
 }
 

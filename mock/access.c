@@ -260,7 +260,7 @@ static bool nth_area_iova(struct io_pagetable *iopt, unsigned int nth,
 {
 	struct iopt_area *area;
 
-	guard(rwsem_read)(&iopt->iova_rwsem);
+	guard(mutex)(&iopt->iova_mutex);
 	iopt_for_each_area(iopt, area, 0, ULONG_MAX) {
 		if (nth--)
 			continue;

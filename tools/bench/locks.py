@@ -23,11 +23,13 @@ CPUS = (2, 4, 8)
 CALLS = 400
 # What takes a lock, what gives it back, and which lock that is by who calls. The
 # mutex of a backing is not shared by threads that map different memory.
-IOVA, DOMAINS = 'iova_rwsem', 'domains_rwsem (shared)'
+IOVA, DOMAINS = 'iova_mutex', 'domains_rwsem (shared)'
 CACHE, QUEUE = 'VT-d, of the domain', 'VT-d, of the queue'
 VTD = (CACHE, QUEUE)
-TAKES = {'down_write': IOVA, 'down_read_killable': DOMAINS, 'down_read': DOMAINS}
-GIVES = {'up_write': IOVA, 'up_read': DOMAINS}
+TAKES = {'down_read_killable': DOMAINS, 'down_read': DOMAINS}
+GIVES = {'up_read': DOMAINS}
+MUTEX_TAKES, MUTEX_GIVES = 'mutex_lock', 'mutex_unlock'
+MUTEX_CALLERS = {'iopt_map_finish': IOVA, 'iopt_unmap': IOVA}
 SPIN_TAKES = ('_raw_spin_lock_irqsave', '_raw_spin_lock')
 SPIN_GIVES = ('_raw_spin_unlock_irqrestore', '_raw_spin_unlock')
 CALLERS = {'qi_submit_sync': QUEUE, 'cache_tag_flush_range': CACHE}
@@ -54,9 +56,11 @@ def read(order):
     return calls
 
 
-def lock_of(name, caller, table, spins):
+def lock_of(name, caller, table, mutex, spins):
     if name in spins:
         return CALLERS.get(caller, f'spin lock of {caller}')
+    if name == mutex:
+        return MUTEX_CALLERS.get(caller)
     return table.get(name)
 
 
@@ -73,8 +77,8 @@ def events(symbols, blocks):
             found.append((when, pending[1], pending[2]))
             pending = None
         if begins and name != before:
-            take = lock_of(name, before, TAKES, SPIN_TAKES)
-            give = lock_of(name, before, GIVES, SPIN_GIVES)
+            take = lock_of(name, before, TAKES, MUTEX_TAKES, SPIN_TAKES)
+            give = lock_of(name, before, GIVES, MUTEX_GIVES, SPIN_GIVES)
             if take or give:
                 pending = (name, bool(take), take or give)
         when += insns
