@@ -14,17 +14,8 @@
 #include "accounting.h"
 #include "refusal.h"
 
-/**
- * account_mode_of_caller() - what a way to count memory means for the caller
- * @mode: the way
- *
- * The answer holds for as long as something is mapped, whatever capability the
- * caller gets or loses.
- *
- * Return: the mode for pages_owner_init(). Of those, IOMMUFD_ACCOUNT_TYPE1 has
- * no limit.
- */
-enum iommufd_account_mode
+/* What a way to count memory means for the caller */
+static enum iommufd_account_mode
 account_mode_of_caller(enum iommufd_account_mode mode)
 {
 	if (mode == IOMMUFD_ACCOUNT_TYPE1)
@@ -32,13 +23,8 @@ account_mode_of_caller(enum iommufd_account_mode mode)
 	return capable(CAP_IPC_LOCK) ? IOMMUFD_ACCOUNT_NONE : mode;
 }
 
-/**
- * pages_owner_init() - make the caller an owner
- * @owner: the owner
- * @mode: whose limit counts, from account_mode_of_caller()
- */
-void pages_owner_init(struct pages_owner *owner,
-		      enum iommufd_account_mode mode)
+static __always_inline void owner_init(struct pages_owner *owner,
+				       enum iommufd_account_mode mode)
 {
 	mmgrab(current->mm);
 	owner->mm = current->mm;
@@ -49,15 +35,30 @@ void pages_owner_init(struct pages_owner *owner,
 }
 
 /**
- * pages_owner_put() - the reverse of pages_owner_init()
- * @owner: the owner, of nothing that is charged
+ * pages_owner_init() - make the caller an owner
+ * @owner: the owner
+ * @mode: where pages are counted, unless the caller is privileged
+ *
+ * With CAP_IPC_LOCK there is no limit: only IOMMUFD_ACCOUNT_TYPE1 goes on to
+ * count, the others become IOMMUFD_ACCOUNT_NONE. Without, IOMMUFD_ACCOUNT_TYPE1
+ * becomes IOMMUFD_ACCOUNT_MM. This holds for as long as something is mapped,
+ * whatever capability the caller gets or loses.
  */
-void pages_owner_put(struct pages_owner *owner)
+void pages_owner_init(struct pages_owner *owner,
+		      enum iommufd_account_mode mode)
 {
-	mmdrop(owner->mm);
-	put_task_struct(owner->task);
-	if (owner->user)
-		free_uid(owner->user);
+	owner_init(owner, account_mode_of_caller(mode));
+}
+
+/**
+ * pages_owner_succeed() - make the caller the successor of an owner
+ * @owner: the new owner
+ * @former: whom it takes over from; memory stays counted in the same way
+ */
+void pages_owner_succeed(struct pages_owner *owner,
+			 const struct pages_owner *former)
+{
+	owner_init(owner, former->mode);
 }
 
 /**

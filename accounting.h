@@ -6,14 +6,15 @@
 #define __IOMMUFD_ACCOUNTING_H
 
 #include <linux/mm_types.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/task.h>
+#include <linux/sched/user.h>
 #include <linux/types.h>
 #include <linux/uidgid_types.h>
 
 #include "test_hooks.h"
 
 struct pid;
-struct task_struct;
-struct user_struct;
 
 /**
  * enum iommufd_account_mode - whose RLIMIT_MEMLOCK pinned memory counts against
@@ -35,7 +36,7 @@ enum iommufd_account_mode {
  * @mm: its address space, grabbed; its users count is not held
  * @task: its thread group leader, whose limit counts; referenced
  * @user: IOMMUFD_ACCOUNT_USER: its user, referenced; else NULL
- * @mode: what account_mode_of_caller() made of an enum iommufd_account_mode
+ * @mode: enum iommufd_account_mode, see pages_owner_init()
  */
 struct pages_owner {
 	struct mm_struct *mm;
@@ -61,12 +62,23 @@ struct pages_bill {
 	unsigned long limit;
 };
 
-enum iommufd_account_mode
-account_mode_of_caller(enum iommufd_account_mode mode);
 void pages_owner_init(struct pages_owner *owner,
 		      enum iommufd_account_mode mode);
-void pages_owner_put(struct pages_owner *owner);
+void pages_owner_succeed(struct pages_owner *owner,
+			 const struct pages_owner *former);
 void pages_owner_bill(const struct pages_owner *owner, struct pages_bill *bill);
+
+/**
+ * pages_owner_put() - the reverse of pages_owner_init()
+ * @owner: the owner, of nothing that is charged
+ */
+static inline void pages_owner_put(struct pages_owner *owner)
+{
+	mmdrop(owner->mm);
+	put_task_struct(owner->task);
+	if (owner->user)
+		free_uid(owner->user);
+}
 
 /* For pages_owner_charge() and pages_owner_uncharge() only */
 int pages_owner_charge_limit(struct pages_owner *owner, unsigned long npages);

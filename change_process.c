@@ -50,7 +50,7 @@ static int owner_change_add(struct iommufd_ctx *ictx, struct xarray *changes,
 	if (!change)
 		return -ENOMEM;
 	change->pages = pages;
-	pages_owner_init(&change->owner, pages->owner.mode);
+	pages_owner_succeed(&change->owner, &pages->owner);
 	/* The same user pays as before, and only the counters of the mm move */
 	if (pages->owner.user &&
 	    uid_eq(pages->owner.user->uid, change->owner.user->uid))

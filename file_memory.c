@@ -131,7 +131,7 @@ static const struct iopt_pages_ops file_memory_ops = {
 /**
  * iopt_file_memory_init() - make a backing of a memfd
  * @pages: the backing, with any content
- * @mode: where its pages are counted, see account_mode_of_caller()
+ * @mode: where its pages are counted, see pages_owner_init()
  * @file: the file; a reference is taken
  * @start: offset in the file of the first byte
  * @length: bytes, more than 0; @start + @length does not wrap

@@ -12,7 +12,7 @@ struct device;
 /**
  * struct iopt_map_policy - what a caller imposes on what it maps
  * @account_mode: enum iommufd_account_mode; where pinned pages are counted, see
- *	account_mode_of_caller()
+ *	pages_owner_init()
  * @container: a VFIO container maps it, see iopt_unmap_container()
  * @max_areas: how many areas the space may have, with the new one
  * @dev: the device that imports dma-bufs

@@ -275,7 +275,7 @@ static void vaddr_end(struct io_pagetable *iopt, struct list_head *changes,
  * @uaddr: where the same memory is in the caller's address space, page aligned;
  *	the end does not wrap. It does not matter for files and dma-bufs.
  * @mode: how the caller pays for what is pinned if the mapping was another
- *	process', see account_mode_of_caller()
+ *	process', see pages_owner_init()
  *
  * The memory itself is not looked at. That of a device has to be mapped there, as
  * for iopt_map_user(), and is not reached by other devices for a moment.

@@ -15,7 +15,7 @@
  * iopt_pages_init() - make a backing, for those who know where it comes from
  * @pages: the backing, with any content
  * @ops: where that is
- * @mode: where its pages are counted, see account_mode_of_caller()
+ * @mode: where its pages are counted, see pages_owner_init()
  * @start: address or offset of the first byte
  * @length: bytes, more than 0
  * @writable: whether it may ever be written through a mapping
@@ -47,7 +47,7 @@ int iopt_pages_init(struct iopt_pages *pages, const struct iopt_pages_ops *ops,
 	pages->first_store.extents = 0;
 	pages->apart_first = 0;
 	pages->apart_last = 0;
-	pages_owner_init(&pages->owner, account_mode_of_caller(mode));
+	pages_owner_init(&pages->owner, mode);
 	return 0;
 }
 

@@ -231,7 +231,7 @@ static const struct iopt_pages_ops user_memory_ops = {
 /**
  * iopt_user_memory_init() - make a backing of the caller's memory
  * @pages: the backing, with any content
- * @mode: where its pages are counted, see account_mode_of_caller()
+ * @mode: where its pages are counted, see pages_owner_init()
  * @uaddr: address of the first byte; does not have to be mapped yet
  * @length: bytes, more than 0; @uaddr + @length does not wrap
  * @writable: whether it may ever be written through a mapping
