@@ -46,26 +46,23 @@ void iova_space_init(struct iova_space *space)
 	space->nr_nodes = 0;
 	space->taken = 0;
 	space->reserved = RB_ROOT_CACHED;
+	space->clear = IOVA_RANGE_EMPTY;
 	space->allowed = RB_ROOT_CACHED;
 }
 
 /**
- * iova_space_first() - the lowest node that intersects an interval
+ * iova_space_search() - iova_space_first() when the lowest node does not tell
  * @space: the space
  * @iova: first byte of the interval
  * @last: last byte of the interval
  *
- * Return: the node, or NULL when none does.
+ * Return: the node, or NULL when none intersects the interval.
  */
-struct iova_node *iova_space_first(const struct iova_space *space,
-				   unsigned long iova, unsigned long last)
+struct iova_node *iova_space_search(const struct iova_space *space,
+				    unsigned long iova, unsigned long last)
 {
 	struct rb_node *rb = space->nodes.rb_node;
 	struct iova_node *found = NULL;
-
-	/* What was mapped first is often unmapped first */
-	if (space->lowest && space->lowest->last >= iova)
-		return space->lowest->iova <= last ? space->lowest : NULL;
 
 	while (rb) {
 		struct iova_node *node = to_node(rb);
@@ -146,6 +143,30 @@ static void set_gap(struct iova_node *node, unsigned long gap)
 		iova_gap_callbacks.propagate(&node->rb, NULL);
 }
 
+static noinline bool look_reserved(struct iova_space *space,
+				   unsigned long iova, unsigned long last)
+{
+	struct interval_tree_node *node;
+
+	node = first_range(&space->reserved, iova, ULONG_MAX);
+	if (node && node->start <= last)
+		return true;
+	space->clear.last = node ? node->start - 1 : ULONG_MAX;
+	space->clear.start = iova;
+	if (iova && !first_range(&space->reserved, 0, iova - 1))
+		space->clear.start = 0;
+	return false;
+}
+
+/* Mappings mostly are where others are, so one answer does for many of them */
+static bool is_reserved(struct iova_space *space, unsigned long iova,
+			unsigned long last)
+{
+	if (likely(iova >= space->clear.start && last <= space->clear.last))
+		return false;
+	return look_reserved(space, iova, last);
+}
+
 /**
  * iova_space_find_slot() - find the place for an interval that can be taken
  * @space: the space
@@ -156,10 +177,10 @@ static void set_gap(struct iova_node *node, unsigned long gap)
  * Return: -EINVAL when it meets a reserved range, -EEXIST when it meets a node,
  * in this order, or 0.
  */
-int iova_space_find_slot(const struct iova_space *space, unsigned long iova,
+int iova_space_find_slot(struct iova_space *space, unsigned long iova,
 			 unsigned long last, struct iova_slot *slot)
 {
-	if (first_range(&space->reserved, iova, last))
+	if (is_reserved(space, iova, last))
 		return -EINVAL;
 	find_slot(space, iova, slot);
 	if ((slot->prev && slot->prev->last >= iova) ||
@@ -223,10 +244,12 @@ void iova_space_erase(struct iova_space *space, struct iova_node *node)
 {
 	struct iova_node *next = NULL;
 
-	if (node == space->highest)
-		space->highest = to_node(rb_prev(&node->rb));
-	else
+	if (node != space->highest)
 		next = to_node(rb_next(&node->rb));
+	else if (node == space->lowest)
+		space->highest = NULL;
+	else
+		space->highest = to_node(rb_prev(&node->rb));
 
 	/*
 	 * The gap that it leaves is larger than those it was between. Whoever
@@ -490,6 +513,7 @@ int iova_space_reserve(struct iova_space *space, unsigned long start,
 	reserved->node.last = last;
 	reserved->owner = owner;
 	interval_tree_insert(&reserved->node, &space->reserved);
+	space->clear = IOVA_RANGE_EMPTY;
 	return 0;
 }
 

@@ -30,6 +30,18 @@ struct iova_node {
 };
 
 /**
+ * struct iova_range - an interval of IOVA that is looked at
+ * @start: first byte
+ * @last: last byte; an interval that ends before it starts is empty
+ */
+struct iova_range {
+	unsigned long start;
+	unsigned long last;
+};
+
+#define IOVA_RANGE_EMPTY ((struct iova_range) { .start = 1, .last = 0 })
+
+/**
  * struct iova_space - one IOVA space, 0 to ULONG_MAX
  * @nodes: struct iova_node
  * @lowest: the first of them, or NULL
@@ -38,6 +50,7 @@ struct iova_node {
  * @taken: bytes of all of them
  * @reserved: struct iova_reserved; may intersect each other, never a node or
  *	an allowed range
+ * @clear: where nothing is reserved, as far as that was looked at; may be empty
  * @allowed: struct iova_allowed, intersecting nothing but nodes; when there is
  *	none, everything is allowed
  */
@@ -48,6 +61,7 @@ struct iova_space {
 	unsigned long nr_nodes;
 	unsigned long taken;
 	struct rb_root_cached reserved;
+	struct iova_range clear;
 	struct rb_root_cached allowed;
 };
 
@@ -62,18 +76,6 @@ struct iova_slot {
 	struct iova_node *prev;
 	struct iova_node *next;
 };
-
-/**
- * struct iova_range - an interval of IOVA that is looked at
- * @start: first byte
- * @last: last byte; an interval that ends before it starts is empty
- */
-struct iova_range {
-	unsigned long start;
-	unsigned long last;
-};
-
-#define IOVA_RANGE_EMPTY ((struct iova_range) { .start = 1, .last = 0 })
 
 /**
  * struct iova_reserved - IOVA that must not be mapped
@@ -98,11 +100,32 @@ void iova_space_init(struct iova_space *space);
 /*
  * Taken intervals. The node belongs to the caller.
  */
-struct iova_node *iova_space_first(const struct iova_space *space,
-				   unsigned long iova, unsigned long last);
+struct iova_node *iova_space_search(const struct iova_space *space,
+				    unsigned long iova, unsigned long last);
+
+/**
+ * iova_space_first() - the lowest node that intersects an interval
+ * @space: the space
+ * @iova: first byte of the interval
+ * @last: last byte of the interval
+ *
+ * Return: the node, or NULL when none does.
+ */
+static inline struct iova_node *
+iova_space_first(const struct iova_space *space, unsigned long iova,
+		 unsigned long last)
+{
+	struct iova_node *lowest = space->lowest;
+
+	/* What was mapped first is often unmapped first */
+	if (lowest && lowest->last >= iova)
+		return lowest->iova <= last ? lowest : NULL;
+	return iova_space_search(space, iova, last);
+}
+
 struct iova_node *iova_space_next(const struct iova_node *node,
 				  unsigned long last);
-int iova_space_find_slot(const struct iova_space *space, unsigned long iova,
+int iova_space_find_slot(struct iova_space *space, unsigned long iova,
 			 unsigned long last, struct iova_slot *slot);
 void iova_space_insert_at(struct iova_space *space,
 			  const struct iova_slot *slot, struct iova_node *node);
@@ -117,7 +140,7 @@ void iova_space_erase(struct iova_space *space, struct iova_node *node);
  *
  * Return: 0 or an errno as of iova_space_find_slot().
  */
-static inline int iova_space_check(const struct iova_space *space,
+static inline int iova_space_check(struct iova_space *space,
 				   unsigned long iova, unsigned long last)
 {
 	struct iova_slot slot;

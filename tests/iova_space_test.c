@@ -3,6 +3,7 @@
  * KUnit tests of the IOVA space.
  */
 #include <kunit/test.h>
+#include <linux/bits.h>
 #include <linux/mm.h>
 #include <linux/prandom.h>
 #include <linux/random.h>
@@ -157,6 +158,60 @@ static void iova_space_reserved(struct kunit *test)
 	expect_find(test, SZ_4K, SZ_4K, 0, SZ_4K);
 	KUNIT_EXPECT_TRUE(test,
 			  RB_EMPTY_ROOT(&space->reserved.rb_root));
+}
+
+/* Owners of reservations; NULL is one, too */
+static void *some_owner(struct iova_space_ctx *ctx, unsigned int i)
+{
+	return i ? ctx->nodes + i : NULL;
+}
+
+#define OWNERS 8
+
+/* What is reserved is known at once, whatever was asked before */
+static void iova_space_reserved_random(struct kunit *test)
+{
+	struct iova_space_ctx *ctx = test->priv;
+	unsigned long reserved[OWNERS] = {};
+	u64 seed = get_random_u64();
+	unsigned int step, owner, first, nr, i;
+	struct rnd_state rnd;
+	unsigned long all;
+
+	kunit_info(test, "seed 0x%llx", seed);
+	prandom_seed_state(&rnd, seed);
+	for (step = 0; step != 5000; step++) {
+		owner = prandom_u32_state(&rnd) % OWNERS;
+		first = prandom_u32_state(&rnd) % BITS_PER_LONG;
+		nr = 1 + prandom_u32_state(&rnd) % min(BITS_PER_LONG - first, 4);
+		if (prandom_u32_state(&rnd) % 4) {
+			for (all = 0, i = 0; i != OWNERS; i++)
+				all |= reserved[i];
+			all &= GENMASK(first + nr - 1, first);
+			KUNIT_ASSERT_EQ(test,
+					iova_space_check(&ctx->space,
+							 first * PAGE_SIZE,
+							 (first + nr) *
+								 PAGE_SIZE - 1),
+					all ? -EINVAL : 0);
+		} else if (reserved[owner] && step % 2) {
+			iova_space_unreserve(&ctx->space,
+					     some_owner(ctx, owner));
+			reserved[owner] = 0;
+		} else {
+			KUNIT_ASSERT_EQ(test,
+					iova_space_reserve(&ctx->space,
+							   first * PAGE_SIZE,
+							   (first + nr) *
+								   PAGE_SIZE - 1,
+							   some_owner(ctx, owner)),
+					0);
+			reserved[owner] |= GENMASK(first + nr - 1, first);
+		}
+	}
+	for (i = 0; i != OWNERS; i++)
+		iova_space_unreserve(&ctx->space, some_owner(ctx, i));
+	KUNIT_EXPECT_TRUE(test, RB_EMPTY_ROOT(&ctx->space.reserved.rb_root));
 }
 
 static void set_allowed(struct kunit *test, unsigned long start,
@@ -493,6 +548,7 @@ static struct kunit_case iova_space_cases[] = {
 	KUNIT_CASE(iova_space_whole),
 	KUNIT_CASE(iova_space_first_fit),
 	KUNIT_CASE(iova_space_reserved),
+	KUNIT_CASE(iova_space_reserved_random),
 	KUNIT_CASE(iova_space_allowed),
 	KUNIT_CASE(iova_space_allowed_against_reserved),
 	KUNIT_CASE(iova_space_usable),
