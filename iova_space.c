@@ -46,6 +46,7 @@ void iova_space_init(struct iova_space *space)
 	space->nr_nodes = 0;
 	space->taken = 0;
 	space->reserved = RB_ROOT_CACHED;
+	space->owners = RB_ROOT;
 	space->clear = IOVA_RANGE_EMPTY;
 	space->allowed = RB_ROOT_CACHED;
 }
@@ -488,6 +489,20 @@ int iova_space_find(struct iova_space *space, unsigned long length,
 	return -ENOSPC;
 }
 
+static bool reserved_less(struct rb_node *a, const struct rb_node *b)
+{
+	return (uintptr_t)rb_entry(a, struct iova_reserved, rb)->owner <
+	       (uintptr_t)rb_entry(b, struct iova_reserved, rb)->owner;
+}
+
+static int reserved_cmp(const void *owner, const struct rb_node *rb)
+{
+	uintptr_t a = (uintptr_t)owner;
+	uintptr_t b = (uintptr_t)rb_entry(rb, struct iova_reserved, rb)->owner;
+
+	return a < b ? -1 : a > b;
+}
+
 /**
  * iova_space_reserve() - keep an interval from being mapped
  * @space: the space
@@ -513,6 +528,7 @@ int iova_space_reserve(struct iova_space *space, unsigned long start,
 	reserved->node.last = last;
 	reserved->owner = owner;
 	interval_tree_insert(&reserved->node, &space->reserved);
+	rb_add(&reserved->rb, &space->owners, reserved_less);
 	space->clear = IOVA_RANGE_EMPTY;
 	return 0;
 }
@@ -524,18 +540,15 @@ int iova_space_reserve(struct iova_space *space, unsigned long start,
  */
 void iova_space_unreserve(struct iova_space *space, void *owner)
 {
-	struct interval_tree_node *node, *next;
+	struct iova_reserved *reserved;
+	struct rb_node *rb;
 
-	for (node = interval_tree_iter_first(&space->reserved, 0, ULONG_MAX);
-	     node; node = next) {
-		struct iova_reserved *reserved =
-			container_of(node, struct iova_reserved, node);
-
-		next = interval_tree_iter_next(node, 0, ULONG_MAX);
-		if (reserved->owner == owner) {
-			interval_tree_remove(node, &space->reserved);
-			kfree(reserved);
-		}
+	/* Of an owner there are few, but there may be many owners */
+	while ((rb = rb_find(owner, &space->owners, reserved_cmp))) {
+		reserved = rb_entry(rb, struct iova_reserved, rb);
+		interval_tree_remove(&reserved->node, &space->reserved);
+		rb_erase(&reserved->rb, &space->owners);
+		kfree(reserved);
 	}
 }
 

@@ -50,6 +50,7 @@ struct iova_range {
  * @taken: bytes of all of them
  * @reserved: struct iova_reserved; may intersect each other, never a node or
  *	an allowed range
+ * @owners: the same, by owner
  * @clear: where nothing is reserved, as far as that was looked at; may be empty
  * @allowed: struct iova_allowed, intersecting nothing but nodes; when there is
  *	none, everything is allowed
@@ -61,6 +62,7 @@ struct iova_space {
 	unsigned long nr_nodes;
 	unsigned long taken;
 	struct rb_root_cached reserved;
+	struct rb_root owners;
 	struct iova_range clear;
 	struct rb_root_cached allowed;
 };
@@ -80,10 +82,12 @@ struct iova_slot {
 /**
  * struct iova_reserved - IOVA that must not be mapped
  * @node: the interval
+ * @rb: in iova_space.owners, by @owner
  * @owner: who removes it again
  */
 struct iova_reserved {
 	struct interval_tree_node node;
+	struct rb_node rb;
 	void *owner;
 };
 

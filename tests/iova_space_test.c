@@ -212,6 +212,7 @@ static void iova_space_reserved_random(struct kunit *test)
 	for (i = 0; i != OWNERS; i++)
 		iova_space_unreserve(&ctx->space, some_owner(ctx, i));
 	KUNIT_EXPECT_TRUE(test, RB_EMPTY_ROOT(&ctx->space.reserved.rb_root));
+	KUNIT_EXPECT_TRUE(test, RB_EMPTY_ROOT(&ctx->space.owners));
 }
 
 static void set_allowed(struct kunit *test, unsigned long start,
