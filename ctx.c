@@ -43,8 +43,8 @@ int iommufd_ctx_fops_open(struct inode *inode, struct file *filp)
 	ictx = kzalloc_obj(*ictx, GFP_KERNEL_ACCOUNT);
 	if (!ictx)
 		return -ENOMEM;
-	ictx->map_policy.pinned = alloc_percpu_gfp(long, GFP_KERNEL_ACCOUNT);
-	if (!ictx->map_policy.pinned) {
+	ictx->map_policy.shared = alloc_percpu_gfp(long, GFP_KERNEL_ACCOUNT);
+	if (!ictx->map_policy.shared) {
 		kfree(ictx);
 		return -ENOMEM;
 	}
@@ -80,7 +80,7 @@ int iommufd_ctx_fops_release(struct inode *inode, struct file *filp)
 	WARN_ON_ONCE(!mtree_empty(&ictx->mt_mmap));
 
 	iommufd_sw_msi_ctx_fini(&ictx->sw_msi);
-	free_percpu(ictx->map_policy.pinned);
+	free_percpu(ictx->map_policy.shared);
 	kfree(ictx);
 	return 0;
 }

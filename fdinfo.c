@@ -44,13 +44,28 @@ static const char *mode_name(enum iommufd_account_mode mode)
  * The context
  */
 
+/*
+ * What all IOASes have pinned, less what they share. That is rare, so it is counted
+ * apart, and those who map and unmap need not count anything for this.
+ */
 static unsigned long ctx_pinned(struct iommufd_ctx *ictx)
 {
+	struct iommufd_object *obj;
+	struct iommufd_ioas *ioas;
 	long npages = 0;
+	unsigned long id;
 	int cpu;
 
+	for (id = 1; (obj = iommufd_object_look(ictx, id));) {
+		id = obj->id + 1UL;
+		ioas = container_of(obj, struct iommufd_ioas, obj);
+		if (obj->type == IOMMUFD_OBJ_IOAS)
+			npages += iopt_count_pinned(&ioas->iopt);
+		iommufd_object_look_away(obj);
+		cond_resched();
+	}
 	for_each_possible_cpu(cpu)
-		npages += READ_ONCE(*per_cpu_ptr(ictx->map_policy.pinned, cpu));
+		npages -= READ_ONCE(*per_cpu_ptr(ictx->map_policy.shared, cpu));
 	/* The sum may be wrong by what changes while it is made */
 	return (unsigned long)max(npages, 0L) << PAGE_SHIFT;
 }

@@ -413,6 +413,33 @@ static unsigned long counted_bytes(long npages)
 	return (unsigned long)max(npages, 0L) << PAGE_SHIFT;
 }
 
+static struct iopt_counts iopt_add_counts(struct io_pagetable *iopt)
+{
+	struct iopt_counts sum = {};
+	int cpu;
+
+	for_each_possible_cpu(cpu) {
+		struct iopt_counts *counts = per_cpu_ptr(iopt->counts, cpu);
+
+		sum.domains += READ_ONCE(counts->domains);
+		sum.accesses += READ_ONCE(counts->accesses);
+	}
+	return sum;
+}
+
+/**
+ * iopt_count_pinned() - tell what all of a space's areas have pinned
+ * @iopt: the space
+ *
+ * Return: pages, of which those that several of them have count several times.
+ */
+long iopt_count_pinned(struct io_pagetable *iopt)
+{
+	struct iopt_counts counts = iopt_add_counts(iopt);
+
+	return counts.domains + counts.accesses;
+}
+
 /**
  * iopt_report() - tell what a space holds
  * @iopt: the space
@@ -420,18 +447,11 @@ static unsigned long counted_bytes(long npages)
  */
 void iopt_report(struct io_pagetable *iopt, struct iopt_report *report)
 {
-	long domains = 0, accesses = 0;
-	int cpu;
+	struct iopt_counts counts = iopt_add_counts(iopt);
 
-	for_each_possible_cpu(cpu) {
-		struct iopt_counts *counts = per_cpu_ptr(iopt->counts, cpu);
-
-		domains += READ_ONCE(counts->domains);
-		accesses += READ_ONCE(counts->accesses);
-	}
 	*report = (struct iopt_report){
-		.pinned = counted_bytes(domains),
-		.access_pinned = counted_bytes(accesses),
+		.pinned = counted_bytes(counts.domains),
+		.access_pinned = counted_bytes(counts.accesses),
 		.domains = READ_ONCE(iopt->nr_domains),
 		.log_on = READ_ONCE(iopt->log_on),
 	};

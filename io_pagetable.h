@@ -199,6 +199,7 @@ struct iopt_report {
 
 struct pages_bill;
 
+long iopt_count_pinned(struct io_pagetable *iopt);
 void iopt_report(struct io_pagetable *iopt, struct iopt_report *report);
 int iopt_report_payer(struct io_pagetable *iopt, struct pages_bill *bill);
 

@@ -260,7 +260,7 @@ static __always_inline void iopt_map_add_mapping(struct iopt_map *map,
 	iopt_area_init(&mapping->area, map->iopt, &mapping->pages,
 		       offset_in_page(start), map->prot);
 	mapping->area.container = map->policy->container;
-	mapping->pages.pinned = map->policy->pinned;
+	mapping->pages.shared = map->policy->shared;
 	iopt_map_add(map, &mapping->area, length);
 }
 

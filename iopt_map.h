@@ -16,7 +16,7 @@ struct device;
  * @container: a VFIO container maps it, see iopt_unmap_container()
  * @max_areas: how many areas the space may have, with the new one
  * @dev: the device that imports dma-bufs
- * @pinned: counts what is pinned, as of struct iopt_pages; or NULL
+ * @shared: as of struct iopt_pages; or NULL
  * @pfnmaps: module parameter pfnmap_maps has to be so large for memory of a
  *	device to be mapped by its address
  */
@@ -25,7 +25,7 @@ struct iopt_map_policy {
 	bool container;
 	unsigned long max_areas;
 	struct device *dev;
-	long __percpu *pinned;
+	long __percpu *shared;
 	unsigned int pfnmaps;
 };
 

@@ -40,7 +40,7 @@ int iopt_pages_init(struct iopt_pages *pages, const struct iopt_pages_ops *ops,
 	pages->start = start & PAGE_MASK;
 	pages->writable = writable;
 	pages->frames = NULL;
-	pages->pinned = NULL;
+	pages->shared = NULL;
 	pages->extents = RB_ROOT_CACHED;
 	/* Not in use; whoever uses them sets the rest */
 	pages->first_extent.store = NULL;
@@ -57,7 +57,8 @@ int iopt_pages_init(struct iopt_pages *pages, const struct iopt_pages_ops *ops,
  */
 void iopt_pages_free(struct iopt_pages *pages)
 {
-	WARN_ON_ONCE(!RB_EMPTY_ROOT(&pages->extents.rb_root));
+	WARN_ON_ONCE(!RB_EMPTY_ROOT(&pages->extents.rb_root) ||
+		     pages->first_extent.store);
 
 	if (pages->ops->free)
 		pages->ops->free(pages);
@@ -75,10 +76,29 @@ static struct pages_extent *to_extent(struct interval_tree_node *node)
 	return node ? container_of(node, struct pages_extent, node) : NULL;
 }
 
-static struct pages_extent *extent_first(struct iopt_pages *pages,
-					 unsigned long first,
-					 unsigned long last)
+/* Is there one extent, which nothing has looked for so far */
+static bool extent_is_alone(const struct iopt_pages *pages)
 {
+	return RB_EMPTY_ROOT(&pages->extents.rb_root) &&
+	       pages->first_extent.store;
+}
+
+/**
+ * iopt_pages_extent() - find pinned pages
+ * @pages: the backing
+ * @first: first page of an interval
+ * @last: its last page
+ *
+ * Return: the lowest extent that intersects it, or NULL.
+ */
+struct pages_extent *iopt_pages_extent(struct iopt_pages *pages,
+				       unsigned long first, unsigned long last)
+{
+	lockdep_assert_held(&pages->mutex);
+
+	if (extent_is_alone(pages))
+		interval_tree_insert(&pages->first_extent.node,
+				     &pages->extents);
 	return to_extent(interval_tree_iter_first(&pages->extents, first,
 						  last));
 }
@@ -117,6 +137,13 @@ static unsigned long extent_npages(const struct pages_extent *extent)
 	return extent->node.last - extent->node.start + 1;
 }
 
+/* More intervals cover pages that another one covers, or fewer */
+static void pages_count_shared(struct iopt_pages *pages, long npages)
+{
+	if (pages->shared)
+		this_cpu_add(*pages->shared, npages);
+}
+
 static void extent_free(struct iopt_pages *pages, struct pages_extent *extent)
 {
 	if (extent == &pages->first_extent)
@@ -153,15 +180,49 @@ static __always_inline void extent_leave(struct iopt_pages *pages,
 	store_free(pages, store);
 }
 
-/*
- * Pages that nobody has pinned yet, first to last, with one user, whose interval
- * ends there or not
- */
-static struct pages_extent *extent_pin(struct iopt_pages *pages,
-				       unsigned long first, unsigned long last,
-				       u32 ends)
+/* Charge for pages that nobody has pinned yet, and pin them for one extent */
+static __always_inline int store_pin(struct iopt_pages *pages,
+				     struct pages_store *store,
+				     unsigned long first, unsigned long npages)
 {
-	unsigned long npages = last - first + 1;
+	int rc;
+
+	/* Before any page is pinned, so that going over the limit is cheap */
+	rc = pages_owner_charge(&pages->owner, npages);
+	if (rc == -ENOMEM && pages->ops->refused)
+		rc = pages->ops->refused(pages, first, npages);
+	if (rc)
+		return rc;
+	rc = pages_pin(pages, &store->runs, first, npages);
+	trace_iommufd_pin(pages->owner.task->tgid,
+			  pages->start + ((u64)first << PAGE_SHIFT),
+			  (u64)npages << PAGE_SHIFT, pages->ops->any_owner, rc);
+	if (rc) {
+		pages_owner_uncharge(&pages->owner, npages);
+		return rc;
+	}
+	store->first = first;
+	store->extents = 1;
+	return 0;
+}
+
+/* An extent with one user, whose interval ends there or not */
+static __always_inline void extent_init(struct pages_extent *extent,
+					struct pages_store *store,
+					unsigned long first, unsigned long last,
+					u32 ends)
+{
+	extent->store = store;
+	extent->users = 1;
+	extent->ends = ends;
+	extent->node.start = first;
+	extent->node.last = last;
+}
+
+/* Pages that nobody has pinned yet, next to others that somebody has */
+static struct pages_extent *extent_pin(struct iopt_pages *pages,
+				       unsigned long first, unsigned long last)
+{
 	struct pages_extent *extent;
 	struct pages_store *store;
 	int rc = -ENOMEM;
@@ -170,35 +231,14 @@ static struct pages_extent *extent_pin(struct iopt_pages *pages,
 			 kmalloc_obj(*extent, GFP_KERNEL_ACCOUNT) :
 			 &pages->first_extent;
 	store = store_alloc(pages);
-	if (!extent || !store)
-		goto err_free;
-
-	/* Before any page is pinned, so that going over the limit is cheap */
-	rc = pages_owner_charge(&pages->owner, npages);
-	if (rc == -ENOMEM && pages->ops->refused)
-		rc = pages->ops->refused(pages, first, npages);
+	if (extent && store)
+		rc = store_pin(pages, store, first, last - first + 1);
 	if (rc)
 		goto err_free;
-	rc = pages_pin(pages, &store->runs, first, npages);
-	trace_iommufd_pin(pages->owner.task->tgid,
-			  pages->start + ((u64)first << PAGE_SHIFT),
-			  (u64)npages << PAGE_SHIFT, pages->ops->any_owner, rc);
-	if (rc)
-		goto err_uncharge;
-
-	store->first = first;
-	store->extents = 1;
-	extent->store = store;
-	extent->users = 1;
-	extent->ends = ends;
-	extent->node.start = first;
-	extent->node.last = last;
+	extent_init(extent, store, first, last, 0);
 	interval_tree_insert(&extent->node, &pages->extents);
-	iopt_pages_count(pages, npages);
 	return extent;
 
-err_uncharge:
-	pages_owner_uncharge(&pages->owner, npages);
 err_free:
 	store_free(pages, store);
 	if (extent != &pages->first_extent)
@@ -206,27 +246,36 @@ err_free:
 	return ERR_PTR(rc);
 }
 
-/* Whether an extent is exactly an interval, and there is no other one */
-static bool extent_is_all(const struct iopt_pages *pages,
-			  const struct pages_extent *extent,
-			  unsigned long first, unsigned long last)
+/*
+ * Pages of an idle backing. Until somebody looks for them, which for most never
+ * happens, the extent is not put into the tree.
+ */
+static __always_inline int extent_pin_alone(struct iopt_pages *pages,
+					    unsigned long first,
+					    unsigned long last)
 {
-	return pages->extents.rb_root.rb_node == &extent->node.rb &&
-	       !extent->node.rb.rb_left && !extent->node.rb.rb_right &&
-	       extent->node.start == first && extent->node.last == last;
+	int rc = store_pin(pages, &pages->first_store, first, last - first + 1);
+
+	if (!rc)
+		extent_init(&pages->first_extent, &pages->first_store, first,
+			    last, 1);
+	return rc;
 }
 
-/* Of an extent that is in no tree any more; what there was stays charged */
-static __always_inline void extent_drop(struct iopt_pages *pages,
-					struct pages_extent *extent)
+/*
+ * Nothing has looked for the extent since it was pinned, so one acquisition is
+ * all there was
+ */
+static __always_inline void extent_unpin_alone(struct iopt_pages *pages)
 {
-	unsigned long npages = extent_npages(extent);
+	struct pfn_runs *runs = &pages->first_store.runs;
+	unsigned long npages = runs->npages;
 
-	pages_unpin(&extent->store->runs,
-		    extent->node.start - extent->store->first, npages,
-		    pages->writable);
-	extent_leave(pages, extent);
-	extent_free(pages, extent);
+	pages_unpin(runs, 0, npages, pages->writable);
+	pfn_runs_free(runs);
+	pages->first_store.extents = 0;
+	pages->first_extent.store = NULL;
+	pages_owner_uncharge(&pages->owner, npages);
 }
 
 /* Returns how many pages there were; they stay charged */
@@ -236,7 +285,11 @@ static unsigned long extent_unpin(struct iopt_pages *pages,
 	unsigned long npages = extent_npages(extent);
 
 	interval_tree_remove(&extent->node, &pages->extents);
-	extent_drop(pages, extent);
+	pages_unpin(&extent->store->runs,
+		    extent->node.start - extent->store->first, npages,
+		    pages->writable);
+	extent_leave(pages, extent);
+	extent_free(pages, extent);
 	return npages;
 }
 
@@ -245,7 +298,7 @@ static int extent_split(struct iopt_pages *pages, unsigned long index)
 {
 	struct pages_extent *left, *right;
 
-	left = extent_first(pages, index, index);
+	left = iopt_pages_extent(pages, index, index);
 	if (!left || left->node.start == index)
 		return 0;
 
@@ -276,7 +329,7 @@ static void extent_join(struct iopt_pages *pages, unsigned long index)
 {
 	struct pages_extent *left, *right;
 
-	right = extent_first(pages, index, index);
+	right = iopt_pages_extent(pages, index, index);
 	if (!right || right->node.start != index)
 		return;
 	left = extent_before(right);
@@ -310,7 +363,7 @@ int iopt_pages_split(struct iopt_pages *pages, unsigned long index)
 
 	rc = extent_split(pages, index);
 	if (!rc)
-		extent_first(pages, index - 1, index - 1)->ends++;
+		iopt_pages_extent(pages, index - 1, index - 1)->ends++;
 	return rc;
 }
 
@@ -323,7 +376,7 @@ void iopt_pages_unsplit(struct iopt_pages *pages, unsigned long index)
 {
 	lockdep_assert_held(&pages->mutex);
 
-	extent_first(pages, index - 1, index - 1)->ends--;
+	iopt_pages_extent(pages, index - 1, index - 1)->ends--;
 	extent_join(pages, index);
 }
 
@@ -418,11 +471,22 @@ static int extents_gather(struct iopt_pages *pages, struct pages_extent *left,
 	return extents_move(pages, left, right);
 }
 
+/* Pages that somebody has pinned */
+static struct pages_extent *extent_share(struct iopt_pages *pages,
+					 struct pages_extent *extent)
+{
+	if (extent->users == U32_MAX)
+		return ERR_PTR(-EOVERFLOW);
+	extent->users++;
+	pages_count_shared(pages, extent_npages(extent));
+	return extent;
+}
+
 /* With extents that begin and end where the interval does */
 static int extents_pin(struct iopt_pages *pages, unsigned long first,
 		       unsigned long last)
 {
-	struct pages_extent *extent = extent_first(pages, first, last);
+	struct pages_extent *extent = iopt_pages_extent(pages, first, last);
 	struct pages_extent *left = NULL, *right = NULL;
 	unsigned long index = first;
 	int rc = 0;
@@ -431,11 +495,9 @@ static int extents_pin(struct iopt_pages *pages, unsigned long first,
 		if (!extent || extent->node.start != index)
 			extent = extent_pin(pages, index,
 					    extent ? extent->node.start - 1 :
-						     last, 0);
-		else if (extent->users == U32_MAX)
-			extent = ERR_PTR(-EOVERFLOW);
+						     last);
 		else
-			extent->users++;
+			extent = extent_share(pages, extent);
 		if (IS_ERR(extent)) {
 			rc = PTR_ERR(extent);
 			break;
@@ -495,8 +557,9 @@ int iopt_pages_acquire(struct iopt_pages *pages, unsigned long first,
 {
 	lockdep_assert_held(&pages->mutex);
 
-	if (RB_EMPTY_ROOT(&pages->extents.rb_root))
-		return PTR_ERR_OR_ZERO(extent_pin(pages, first, last, 1));
+	if (likely(RB_EMPTY_ROOT(&pages->extents.rb_root) &&
+		   !pages->first_extent.store))
+		return extent_pin_alone(pages, first, last);
 	return extents_acquire(pages, first, last);
 }
 
@@ -523,7 +586,7 @@ static noinline void extents_release(struct iopt_pages *pages,
 	unsigned long unpinned = 0;
 	bool kept = false;
 
-	for (extent = extent_first(pages, first, last); extent; extent = next) {
+	for (extent = iopt_pages_extent(pages, first, last); extent; extent = next) {
 		next = NULL;
 		if (extent->node.last == last)
 			extent->ends--;
@@ -532,18 +595,18 @@ static noinline void extents_release(struct iopt_pages *pages,
 		if (WARN_ON_ONCE(extent->node.start < first ||
 				 extent->node.last > last))
 			continue;
-		if (--extent->users)
+		if (--extent->users) {
+			pages_count_shared(pages, -extent_npages(extent));
 			kept = true;
-		else
+		} else {
 			unpinned += extent_unpin(pages, extent);
+		}
 	}
 
 	if (kept)
 		extents_settle(pages, first, last);
-	if (unpinned) {
-		iopt_pages_count(pages, -unpinned);
+	if (unpinned)
 		pages_owner_uncharge(&pages->owner, unpinned);
-	}
 }
 
 /**
@@ -557,20 +620,13 @@ static noinline void extents_release(struct iopt_pages *pages,
 void iopt_pages_release(struct iopt_pages *pages, unsigned long first,
 			unsigned long last)
 {
-	struct pages_extent *extent = &pages->first_extent;
-
 	lockdep_assert_held(&pages->mutex);
 
 	/* A mapping that nobody shares */
-	if (likely(extent_is_all(pages, extent, first, last) &&
-		   extent->users == 1)) {
-		pages->extents = RB_ROOT_CACHED;
-		extent_drop(pages, extent);
-		iopt_pages_count(pages, -(last - first + 1));
-		pages_owner_uncharge(&pages->owner, last - first + 1);
-		return;
-	}
-	extents_release(pages, first, last);
+	if (likely(extent_is_alone(pages)))
+		extent_unpin_alone(pages);
+	else
+		extents_release(pages, first, last);
 }
 
 /**
@@ -586,7 +642,7 @@ unsigned long iopt_pages_pinned(struct iopt_pages *pages)
 
 	lockdep_assert_held(&pages->mutex);
 
-	for (extent = extent_first(pages, 0, ULONG_MAX); extent;
+	for (extent = iopt_pages_extent(pages, 0, ULONG_MAX); extent;
 	     extent = extent_next(extent, 0, ULONG_MAX))
 		npages += extent->node.last - extent->node.start + 1;
 	return npages;
@@ -623,7 +679,7 @@ void iopt_pages_walk_start(struct pages_walk *walk, struct iopt_pages *pages,
 		return;
 	}
 	lockdep_assert_held(&pages->mutex);
-	walk_extent(walk, extent_first(pages, first, first), first);
+	walk_extent(walk, iopt_pages_extent(pages, first, first), first);
 }
 
 /**

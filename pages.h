@@ -149,11 +149,13 @@ struct iopt_pages_ops {
  * @frames: revocable source: all its page frames; NULL while they are taken
  *	back, and for memory. Under iopt_pages_ops.freeze.
  * @owner: who pays for what is pinned
- * @pinned: pages that backings of the same context have pinned, to be added up
- *	over all CPUs; NULL when nobody asks
+ * @shared: what intervals that are acquired have in common: the pages of all of
+ *	them, less what is pinned. A sum over all backings of the context and over
+ *	all CPUs; NULL when nobody asks
  * @extents: struct pages_extent.node
  * @first_extent: used for the first acquisition of an idle backing, so that a
- *	mapping that is never shared needs no other allocation
+ *	mapping that is never shared needs no other allocation. As long as that is
+ *	all, and nothing looks for pinned pages, it is not in @extents.
  * @first_store: likewise
  * @apart_first: first page of the interval given up last, of those that others
  *	cover: extents may be apart there and behind @apart_last for no other
@@ -174,7 +176,7 @@ struct iopt_pages {
 	const struct pfn_runs *frames;
 
 	struct pages_owner owner;
-	long __percpu *pinned;
+	long __percpu *shared;
 
 	struct rb_root_cached extents;
 	struct pages_extent first_extent;
@@ -199,24 +201,13 @@ static inline void iopt_pages_put(struct iopt_pages *pages)
 		iopt_pages_free(pages);
 }
 
-/**
- * iopt_pages_count() - more pages are pinned, or fewer
- * @pages: the backing
- * @npages: how many more
- */
-static inline void iopt_pages_count(struct iopt_pages *pages, long npages)
-{
-	if (pages->pinned)
-		this_cpu_add(*pages->pinned, npages);
-}
-
 /* Memory, as opposed to a revocable source */
 static inline bool iopt_pages_is_memory(const struct iopt_pages *pages)
 {
 	return pages->ops->pin;
 }
 
-/* These five under iopt_pages.mutex */
+/* These six under iopt_pages.mutex */
 int iopt_pages_acquire(struct iopt_pages *pages, unsigned long first,
 		       unsigned long last);
 void iopt_pages_release(struct iopt_pages *pages, unsigned long first,
@@ -224,6 +215,8 @@ void iopt_pages_release(struct iopt_pages *pages, unsigned long first,
 int iopt_pages_split(struct iopt_pages *pages, unsigned long index);
 void iopt_pages_unsplit(struct iopt_pages *pages, unsigned long index);
 unsigned long iopt_pages_pinned(struct iopt_pages *pages);
+struct pages_extent *iopt_pages_extent(struct iopt_pages *pages,
+				       unsigned long first, unsigned long last);
 
 /* A revocable source is kept as it is between these two, and memory is anyway */
 static inline void iopt_pages_freeze(struct iopt_pages *pages)

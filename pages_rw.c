@@ -43,7 +43,7 @@ static void copy_pinned(struct pages_copy *copy, unsigned long *unpinned)
 {
 	unsigned long index = copy->start >> PAGE_SHIFT;
 	unsigned long last = (copy->start + copy->length - 1) >> PAGE_SHIFT;
-	struct interval_tree_node *node;
+	struct pages_extent *extent;
 	struct pages_walk walk;
 	unsigned long pfn, nr;
 
@@ -56,23 +56,23 @@ static void copy_pinned(struct pages_copy *copy, unsigned long *unpinned)
 		return;
 	}
 	while (copy->length) {
-		node = interval_tree_iter_first(&copy->pages->extents, index,
-						last);
-		if (!node)
+		extent = iopt_pages_extent(copy->pages, index, last);
+		if (!extent)
 			break;
-		if (node->start > index) {
-			*unpinned = (node->start << PAGE_SHIFT) - copy->start;
+		if (extent->node.start > index) {
+			*unpinned = (extent->node.start << PAGE_SHIFT) -
+				    copy->start;
 			return;
 		}
 
 		/* They are dirtied when they are unpinned */
 		iopt_pages_walk_start(&walk, copy->pages, index,
-				      min(node->last, last));
+				      min(extent->node.last, last));
 		while ((nr = iopt_pages_walk_next(&walk, &pfn))) {
 			for (; nr; nr--, pfn++)
 				copy_one_page(copy, pfn_to_page(pfn));
 		}
-		index = node->last + 1;
+		index = extent->node.last + 1;
 	}
 	*unpinned = copy->length;
 }

@@ -205,10 +205,7 @@ struct kept {
 static struct pages_extent *extent_at(struct pages_ctx *ctx,
 				      unsigned long first)
 {
-	struct interval_tree_node *node;
-
-	node = interval_tree_iter_first(&ctx->pages->extents, first, ULONG_MAX);
-	return node ? container_of(node, struct pages_extent, node) : NULL;
+	return iopt_pages_extent(ctx->pages, first, ULONG_MAX);
 }
 
 static void keep_extent(struct kept *kept, struct pages_extent *extent,
