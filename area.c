@@ -69,26 +69,68 @@ void iopt_area_free(struct iopt_area *area)
  * Mirroring in domains
  */
 
-static int area_map_memory(struct iopt_area *area,
-			   const struct pages_window *window)
+static void area_window(const struct iopt_area *area,
+			struct iommu_domain *domain,
+			struct pages_window *window)
+{
+	*window = (struct pages_window){
+		.domain = domain,
+		.iova = area->node.iova,
+		.offset = area->offset,
+		.length = area_length(area),
+		.prot = area->prot,
+		.large = area->iopt->large_pages,
+		.gfp = GFP_KERNEL_ACCOUNT,
+	};
+}
+
+static noinline int area_map_source(struct iopt_area *area,
+				    struct iommu_domain *domain)
 {
 	struct iopt_pages *pages = area->pages;
-	unsigned long first, last;
+	struct pages_window window;
+
+	area_window(area, domain, &window);
+	return pages->ops->map(pages, &window, &area->maps);
+}
+
+static noinline int area_map_runs(struct iopt_area *area,
+				  struct iommu_domain *domain)
+{
+	struct pages_window window;
+
+	area_window(area, domain, &window);
+	return iopt_pages_map(area->pages, &window);
+}
+
+static __always_inline int area_map_memory(struct iopt_area *area,
+					   struct iommu_domain *domain)
+{
+	unsigned long first = area_index(area, area->node.iova);
+	unsigned long last = area_index(area, area->node.last);
+	struct iopt_pages *pages = area->pages;
+	unsigned long pfn;
 	int rc;
 
 	/* Not ACQUIRE(), which costs more than the lock */
 	if (mutex_lock_killable(&pages->mutex))
 		return -EINTR;
 	if (!area->pinned) {
-		first = area_index(area, area->node.iova);
-		last = area_index(area, area->node.last);
 		rc = iopt_pages_acquire(pages, first, last);
 		if (rc)
 			goto out_unlock;
 		area->pinned = true;
 		this_cpu_add(area->iopt->counts->domains, last - first + 1);
 	}
-	rc = iopt_pages_map(pages, window);
+	/* A small area mostly is one run, which takes no more than this */
+	if (area->iopt->large_pages && !fatal_signal_pending(current) &&
+	    iopt_pages_one_run(pages, first, last, &pfn))
+		rc = iommu_map(domain, area->node.iova,
+			       PFN_PHYS(pfn) + offset_in_page(area->offset),
+			       area_length(area), area->prot,
+			       GFP_KERNEL_ACCOUNT);
+	else
+		rc = area_map_runs(area, domain);
 out_unlock:
 	mutex_unlock(&pages->mutex);
 	return rc;
@@ -105,23 +147,12 @@ out_unlock:
  */
 int iopt_area_map(struct iopt_area *area, struct iommu_domain *domain)
 {
-	struct iopt_pages *pages = area->pages;
-	const struct pages_window window = {
-		.domain = domain,
-		.iova = area->node.iova,
-		.offset = area->offset,
-		.length = area_length(area),
-		.prot = area->prot,
-		.large = area->iopt->large_pages,
-		.gfp = GFP_KERNEL_ACCOUNT,
-	};
-
 	lockdep_assert_held(&area->iopt->domains_rwsem);
 
-	area->large |= window.large;
-	if (unlikely(pages->ops->map))
-		return pages->ops->map(pages, &window, &area->maps);
-	return area_map_memory(area, &window);
+	area->large |= area->iopt->large_pages;
+	if (unlikely(area->pages->ops->map))
+		return area_map_source(area, domain);
+	return area_map_memory(area, domain);
 }
 
 /* Is an interval in physical memory that is as contiguous and aligned as it? */

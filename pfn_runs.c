@@ -151,7 +151,7 @@ static noinline int add_with_chunk(struct pfn_runs *runs, unsigned long pfn,
 
 /**
  * pfn_runs_add() - begin another run at the end
- * @runs: the sequence
+ * @runs: the sequence, which is not empty
  * @pfn: its first page frame
  * @npages: its length
  *
@@ -160,12 +160,9 @@ static noinline int add_with_chunk(struct pfn_runs *runs, unsigned long pfn,
 int pfn_runs_add(struct pfn_runs *runs, unsigned long pfn,
 		 unsigned long npages)
 {
-	if (runs->tail_npages) {
-		if (runs->end - runs->word < RUN_MAX_WORDS)
-			return add_with_chunk(runs, pfn, npages);
-		runs->word = run_pack(runs->word, runs->tail_pfn,
-				      runs->tail_npages);
-	}
+	if (runs->end - runs->word < RUN_MAX_WORDS)
+		return add_with_chunk(runs, pfn, npages);
+	runs->word = run_pack(runs->word, runs->tail_pfn, runs->tail_npages);
 	runs->tail_pfn = pfn;
 	runs->tail_npages = npages;
 	runs->npages += npages;

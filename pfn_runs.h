@@ -131,8 +131,11 @@ static inline int pfn_runs_append(struct pfn_runs *runs, unsigned long pfn,
 	    (u64)(pfn + npages - 1) >> PFN_RUN_PFN_BITS)
 		return -ERANGE;
 	if (pfn != runs->tail_pfn + runs->tail_npages ||
-	    npages > PFN_RUN_MAX_PAGES - runs->tail_npages)
-		return pfn_runs_add(runs, pfn, npages);
+	    npages > PFN_RUN_MAX_PAGES - runs->tail_npages) {
+		if (runs->tail_npages)
+			return pfn_runs_add(runs, pfn, npages);
+		runs->tail_pfn = pfn;
+	}
 	runs->tail_npages += npages;
 	runs->npages += npages;
 	return 0;

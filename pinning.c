@@ -104,19 +104,14 @@ int pages_pin(struct iopt_pages *pages, struct pfn_runs *runs,
 }
 
 /**
- * pages_unpin_run() - give back consecutive page frames
- * @pfn: the first one
+ * pages_unpin_apart() - pages_unpin_run() of page structures that do not follow
+ *	each other
+ * @pfn: the first page frame
  * @nr: how many
  * @dirty: devices may have written to them
  */
-void pages_unpin_run(unsigned long pfn, unsigned long nr, bool dirty)
+void pages_unpin_apart(unsigned long pfn, unsigned long nr, bool dirty)
 {
-	struct page *page = pfn_to_page(pfn);
-
-	if (page_range_contiguous(page, nr)) {
-		unpin_user_page_range_dirty_lock(page, nr, dirty);
-		return;
-	}
 	for (; nr; nr--, pfn++)
 		unpin_user_page_range_dirty_lock(pfn_to_page(pfn), 1, dirty);
 }

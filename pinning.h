@@ -31,9 +31,26 @@ struct pages_pin {
 int pages_pin(struct iopt_pages *pages, struct pfn_runs *runs,
 	      unsigned long first, unsigned long npages);
 /* Both for pages_unpin() only */
-void pages_unpin_run(unsigned long pfn, unsigned long nr, bool dirty);
+void pages_unpin_apart(unsigned long pfn, unsigned long nr, bool dirty);
 void pages_unpin_runs(struct pfn_runs *runs, unsigned long first,
 		      unsigned long npages, bool dirty);
+
+/**
+ * pages_unpin_run() - give back consecutive page frames
+ * @pfn: the first one
+ * @nr: how many
+ * @dirty: devices may have written to them
+ */
+static inline void pages_unpin_run(unsigned long pfn, unsigned long nr,
+				   bool dirty)
+{
+	struct page *page = pfn_to_page(pfn);
+
+	if (likely(page_range_contiguous(page, nr)))
+		unpin_user_page_range_dirty_lock(page, nr, dirty);
+	else
+		pages_unpin_apart(pfn, nr, dirty);
+}
 
 /**
  * pages_unpin() - give back a part of what is pinned
