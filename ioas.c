@@ -201,6 +201,15 @@ static int map_prot(u32 flags)
  * come by the million.
  */
 
+static __always_inline struct iommufd_ioas *
+ioas_get(struct iommufd_ucmd *ucmd, u32 id)
+{
+	struct iommufd_object *obj =
+		iommufd_get_object_inline(ucmd->ictx, id, IOMMUFD_OBJ_IOAS);
+
+	return container_of(obj, struct iommufd_ioas, obj);
+}
+
 /* IOMMU_IOAS_MAP */
 int iommufd_ioas_map(struct iommufd_ucmd *ucmd)
 {
@@ -218,7 +227,7 @@ int iommufd_ioas_map(struct iommufd_ucmd *ucmd)
 		return -EINVAL;
 
 	struct iommufd_ioas *ioas __free(iommufd_put_object) =
-		iommufd_get_ioas(ucmd->ictx, cmd->ioas_id);
+		ioas_get(ucmd, cmd->ioas_id);
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
 	rc = iopt_map_user(&ioas->iopt, &iova, u64_to_user_ptr(cmd->user_va),
@@ -301,7 +310,7 @@ int iommufd_ioas_unmap(struct iommufd_ucmd *ucmd)
 	int rc;
 
 	struct iommufd_ioas *ioas __free(iommufd_put_object) =
-		iommufd_get_ioas(ucmd->ictx, cmd->ioas_id);
+		ioas_get(ucmd, cmd->ioas_id);
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
 

@@ -7,7 +7,6 @@
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/list.h>
-#include <linux/nospec.h>
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
@@ -134,39 +133,10 @@ void iommufd_object_abort_and_destroy(struct iommufd_ctx *ictx,
 	iommufd_object_abort(ictx, obj);
 }
 
-/* Under RCU; NULL when no object with that ID can be found */
-static struct iommufd_object *iommufd_object_load(struct iommufd_ctx *ictx,
-						  u32 id)
-{
-	if (id >= IOMMUFD_LOW_OBJECTS)
-		return xa_load(&ictx->objects, id);
-	id = array_index_nospec(id, IOMMUFD_LOW_OBJECTS);
-	return rcu_dereference(ictx->low_objects[id]);
-}
-
-/**
- * iommufd_get_object() - look an object up for the duration of an operation
- * @ictx: context
- * @id: what user space calls it
- * @type: type it must have, IOMMUFD_OBJ_ANY for any
- *
- * Return: the object, which iommufd_put_object() gives back, or
- * ERR_PTR(-ENOENT).
- */
 struct iommufd_object *iommufd_get_object(struct iommufd_ctx *ictx, u32 id,
 					  enum iommufd_object_type type)
 {
-	struct iommufd_object *obj;
-
-	if (iommufd_should_fail())
-		return ERR_PTR(-ENOENT);
-
-	guard(rcu)();
-	obj = iommufd_object_load(ictx, id);
-	if (!obj || (type != IOMMUFD_OBJ_ANY && obj->type != type) ||
-	    !iommufd_lock_obj(obj))
-		return ERR_PTR(-ENOENT);
-	return obj;
+	return iommufd_get_object_inline(ictx, id, type);
 }
 
 /**

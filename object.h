@@ -34,8 +34,12 @@
 
 #include <linux/cleanup.h>
 #include <linux/err.h>
+#include <linux/nospec.h>
+#include <linux/rcupdate.h>
+#include <linux/xarray.h>
 
 #include "ctx.h"
+#include "test_hooks.h"
 
 /**
  * struct iommufd_object_ops - how the table takes an object of some type down
@@ -111,9 +115,6 @@ void iommufd_object_abort(struct iommufd_ctx *ictx, struct iommufd_object *obj);
 void iommufd_object_abort_and_destroy(struct iommufd_ctx *ictx,
 				      struct iommufd_object *obj);
 
-struct iommufd_object *iommufd_get_object(struct iommufd_ctx *ictx, u32 id,
-					  enum iommufd_object_type type);
-
 void iommufd_object_last_put(struct iommufd_object *obj);
 
 /**
@@ -158,6 +159,54 @@ static inline bool iommufd_lock_obj(struct iommufd_object *obj)
 		iommufd_object_last_put(obj);
 	return false;
 }
+
+/* Under RCU; NULL when no object with that ID can be found */
+static inline struct iommufd_object *
+iommufd_object_load(struct iommufd_ctx *ictx, u32 id)
+{
+	if (id >= IOMMUFD_LOW_OBJECTS)
+		return xa_load(&ictx->objects, id);
+	id = array_index_nospec(id, IOMMUFD_LOW_OBJECTS);
+	return rcu_dereference(ictx->low_objects[id]);
+}
+
+/**
+ * iommufd_get_object_inline() - iommufd_get_object() for calls that come by the
+ *	million
+ * @ictx: context
+ * @id: what user space calls it
+ * @type: type it must have, IOMMUFD_OBJ_ANY for any
+ *
+ * Return: as of iommufd_get_object().
+ */
+static __always_inline struct iommufd_object *
+iommufd_get_object_inline(struct iommufd_ctx *ictx, u32 id,
+			  enum iommufd_object_type type)
+{
+	struct iommufd_object *obj;
+
+	if (iommufd_should_fail())
+		return ERR_PTR(-ENOENT);
+
+	guard(rcu)();
+	obj = iommufd_object_load(ictx, id);
+	if (!obj || (type != IOMMUFD_OBJ_ANY && obj->type != type) ||
+	    !iommufd_lock_obj(obj))
+		return ERR_PTR(-ENOENT);
+	return obj;
+}
+
+/**
+ * iommufd_get_object() - look an object up for the duration of an operation
+ * @ictx: context
+ * @id: what user space calls it
+ * @type: type it must have, IOMMUFD_OBJ_ANY for any
+ *
+ * Return: the object, which iommufd_put_object() gives back, or
+ * ERR_PTR(-ENOENT).
+ */
+struct iommufd_object *iommufd_get_object(struct iommufd_ctx *ictx, u32 id,
+					  enum iommufd_object_type type);
 
 struct iommufd_object *iommufd_object_look(struct iommufd_ctx *ictx,
 					   unsigned long id);
