@@ -25,13 +25,18 @@
  * what each of them goes through is one function in the end.
  */
 
-/* Mark everything in an interval as leaving, or nothing of it */
+/*
+ * Mark everything in an interval as leaving, or nothing of it. Also tells whether
+ * somebody is at work there, so that iopt_unmap_drain() is needed.
+ */
 static __always_inline int
 iopt_unmap_begin(struct io_pagetable *iopt, unsigned long iova,
-		 unsigned long last, struct list_head *areas)
+		 unsigned long last, struct list_head *areas, bool *busy)
 {
 	struct iopt_area *area;
 	int rc = 0;
+
+	*busy = false;
 
 	guard(mutex)(&iopt->iova_mutex);
 	for (area = to_area(iova_space_first(&iopt->space, iova, last)); area;
@@ -44,6 +49,8 @@ iopt_unmap_begin(struct io_pagetable *iopt, unsigned long iova,
 			break;
 		area->state = AREA_LEAVING;
 		list_add_tail(&area->item, areas);
+		if (unlikely(!area_is_idle(area)))
+			*busy = true;
 		/* Usually the first area is the only one */
 		if (area->node.last == last)
 			break;
@@ -83,14 +90,14 @@ static noinline int iopt_unmap_wait(struct io_pagetable *iopt,
  * Wait for those who work on the areas, and have accesses drop their pins.
  * Nothing starts any more, except to unpin.
  */
-static __always_inline int iopt_unmap_drain(struct io_pagetable *iopt,
-					    struct list_head *areas)
+static noinline int iopt_unmap_drain(struct io_pagetable *iopt,
+				     struct list_head *areas)
 {
 	struct iopt_area *area;
 	int rc;
 
 	list_for_each_entry(area, areas, item) {
-		if (likely(area_is_idle(area)))
+		if (area_is_idle(area))
 			continue;
 		rc = iopt_unmap_wait(iopt, area);
 		if (rc)
@@ -160,14 +167,16 @@ iopt_unmap_range(struct io_pagetable *iopt, unsigned long iova,
 		 unsigned long last, unsigned long *unmapped)
 {
 	LIST_HEAD(areas);
+	bool busy;
 	int rc;
 
 	*unmapped = 0;
-	rc = iopt_unmap_begin(iopt, iova, last, &areas);
+	rc = iopt_unmap_begin(iopt, iova, last, &areas, &busy);
 	if (rc || list_empty(&areas))
 		return rc;
 
-	rc = iopt_unmap_drain(iopt, &areas);
+	if (unlikely(busy))
+		rc = iopt_unmap_drain(iopt, &areas);
 	if (!rc)
 		rc = down_read_killable(&iopt->domains_rwsem);
 	if (rc)
@@ -205,7 +214,8 @@ int iopt_unmap(struct io_pagetable *iopt, unsigned long iova,
 	*unmapped = 0;
 	if (!length)
 		return -EINVAL;
-	if (check_add_overflow(iova, length - 1, &last))
+	last = iova + (length - 1);
+	if (last < iova)
 		return -EOVERFLOW;
 	rc = iopt_unmap_range(iopt, iova, last, unmapped);
 	if (!rc && !*unmapped)
@@ -239,16 +249,18 @@ int iopt_unmap_report(struct io_pagetable *iopt, unsigned long iova,
 		      unsigned long *unmapped)
 {
 	LIST_HEAD(areas);
+	bool busy;
 	int rc;
 
 	*unmapped = 0;
 	rc = iopt_log_check(iopt, iova, length, data);
 	if (rc)
 		return rc;
-	rc = iopt_unmap_begin(iopt, iova, iova + (length - 1), &areas);
+	rc = iopt_unmap_begin(iopt, iova, iova + (length - 1), &areas, &busy);
 	if (rc)
 		return rc;
-	rc = iopt_unmap_drain(iopt, &areas);
+	if (busy)
+		rc = iopt_unmap_drain(iopt, &areas);
 	if (!rc)
 		rc = iopt_log_report(iopt, iova, length, data,
 				     iopt_unmap_reported, &areas);
@@ -328,9 +340,11 @@ void iopt_destroy(struct io_pagetable *iopt)
 {
 	unsigned long unmapped;
 	LIST_HEAD(areas);
+	bool busy;
 
 	WARN_ON_ONCE(!xa_empty(&iopt->accesses));
-	if (!WARN_ON_ONCE(iopt_unmap_begin(iopt, 0, ULONG_MAX, &areas))) {
+	if (!WARN_ON_ONCE(iopt_unmap_begin(iopt, 0, ULONG_MAX, &areas,
+					   &busy))) {
 		down_read(&iopt->domains_rwsem);
 		iopt_unmap_remove(iopt, &areas);
 		up_read(&iopt->domains_rwsem);
