@@ -80,7 +80,9 @@ static int file_pin(struct pages_pin *pin, unsigned long first,
 
 	offset >>= PAGE_SHIFT;
 	for (i = 0; i != nr; i++, offset = 0) {
-		part = min(npages, folio_nr_pages(array[i]) - offset);
+		part = 1;
+		if (folio_test_large(array[i]))
+			part = min(npages, folio_nr_pages(array[i]) - offset);
 		rc = pages_pin_append_folio(pin, array[i], offset, part);
 		if (rc) {
 			unpin_folios(array + i + 1, nr - i - 1);

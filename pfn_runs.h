@@ -158,6 +158,29 @@ int pfn_runs_append_range(struct pfn_runs *runs, unsigned long pfn,
  */
 #define PFN_RUN_LONG BIT(31)
 
+/**
+ * pfn_runs_append_one() - pfn_runs_append() of a single frame
+ * @runs: the sequence
+ * @pfn: the page frame
+ *
+ * Made for memory in which no page follows another.
+ *
+ * Return: an errno of pfn_runs_append().
+ */
+static inline int pfn_runs_append_one(struct pfn_runs *runs, unsigned long pfn)
+{
+	unsigned long tail = runs->tail_pfn;
+
+	if (runs->tail_npages != 1 || pfn == tail + 1 ||
+	    (pfn | tail) >= PFN_RUN_LONG || runs->end - runs->word < 2)
+		return pfn_runs_append(runs, pfn, 1);
+	put_unaligned((u32)tail, (u32 *)runs->word);
+	runs->word += 2;
+	runs->tail_pfn = pfn;
+	runs->npages++;
+	return 0;
+}
+
 void pfn_cursor_seek(struct pfn_cursor *cur, const struct pfn_runs *runs,
 		     unsigned long index, unsigned long npages);
 /* For pfn_cursor_next() only */

@@ -109,6 +109,8 @@ static void pfn_runs_range(struct kunit *test)
 	/* In a chunk, and as the last run */
 	KUNIT_EXPECT_EQ(test, pfn_runs_append(&runs, last_pfn, 1), 0);
 	KUNIT_EXPECT_EQ(test, pfn_runs_append(&runs, last_pfn + 1, 1), -ERANGE);
+	KUNIT_EXPECT_EQ(test, pfn_runs_append_one(&runs, last_pfn + 1),
+			-ERANGE);
 	KUNIT_EXPECT_EQ(test, pfn_runs_append(&runs, last_pfn - 2, 2), 0);
 	pfn_cursor_seek(&cur, &runs, 0, 3);
 	KUNIT_EXPECT_EQ(test, pfn_cursor_next(&cur, &pfn), 1);
@@ -151,6 +153,14 @@ static u64 shape_end(const struct run_shape *shape, unsigned long nr)
 	return shape->pfn + (u64)nr * 2 * shape->npages;
 }
 
+/* A single frame in one of two ways, which lead to the same */
+static int append(struct pfn_runs *runs, u64 pfn, unsigned long npages)
+{
+	if (npages == 1 && (pfn & 2))
+		return pfn_runs_append_one(runs, pfn);
+	return pfn_runs_append(runs, pfn, npages);
+}
+
 /* Many runs of one shape, none of which follows the one before */
 static void make_shape(struct kunit *test, struct pfn_runs *runs,
 		       const struct run_shape *shape, unsigned long nr)
@@ -162,10 +172,9 @@ static void make_shape(struct kunit *test, struct pfn_runs *runs,
 	pfn_runs_init(runs);
 	for (i = 0; i != nr; i++)
 		KUNIT_ASSERT_EQ(test,
-				pfn_runs_append(runs,
-						shape->pfn +
-							i * 2 * shape->npages,
-						shape->npages),
+				append(runs,
+				       shape->pfn + i * 2 * shape->npages,
+				       shape->npages),
 				0);
 }
 
@@ -232,7 +241,7 @@ static unsigned long *random_runs(struct kunit *test, struct pfn_runs *runs,
 		/* Often where the last piece ended */
 		if (prandom_u32_state(rnd) % 3)
 			pfn = prandom_u32_state(rnd);
-		KUNIT_EXPECT_EQ(test, pfn_runs_append(runs, pfn, nr), 0);
+		KUNIT_EXPECT_EQ(test, append(runs, pfn, nr), 0);
 		for (i = 0; i != nr; i++)
 			model[npages++] = pfn++;
 	}
