@@ -112,13 +112,10 @@ static int vdevice_driver_init(struct iommufd_vdevice *vdev,
 	if (!viommu->ops->vdevice_init)
 		return 0;
 	rc = viommu->ops->vdevice_init(vdev);
-	if (!rc)
-		return 0;
-
-	if (vdev->destroy)
-		vdev->destroy(vdev);
-	vdev->viommu = NULL;
-	vdev->idev = NULL;
+	if (rc) {
+		vdev->viommu = NULL;
+		vdev->idev = NULL;
+	}
 	return rc;
 }
 
