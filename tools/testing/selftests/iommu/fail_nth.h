@@ -14,7 +14,7 @@
 
 #define DEBUGFS "/sys/kernel/debug"
 
-static int nth_fd = -1;
+static int nth_fd = -1, rest_fd = -1;
 
 /* All of a task may fail, whatever it allocates and how. 0 or an errno. */
 static inline int injection_unlimited(void)
@@ -95,6 +95,9 @@ static inline void arm(unsigned int n)
 
 	if (pwrite(nth_fd, val, len, 0) != len)
 		abort();
+	/* Counts for nothing as long as the nth failure is to come */
+	if (rest_fd >= 0 && pwrite(rest_fd, "1", 1, 0) != 1)
+		abort();
 }
 
 /* True if the failure happened */
@@ -103,12 +106,40 @@ static inline bool disarm(void)
 	char val[16] = {}, *end;
 	unsigned long left;
 
+	if (rest_fd >= 0 && pwrite(rest_fd, "0", 1, 0) != 1)
+		abort();
 	if (pread(nth_fd, val, sizeof(val) - 1, 0) <= 0)
 		abort();
 	left = strtoul(val, &end, 10);
 	if (*end != '\n' || pwrite(nth_fd, "0", 1, 0) != 1)
 		abort();
 	return !left;
+}
+
+/*
+ * Whether after the nth failure each allocation of an object fails as well, until
+ * it is disarmed: there is no memory left. Many that fail are tried once more, and
+ * only then is their failure seen. 0 or an errno.
+ */
+static inline int injection_of_rest(bool enable)
+{
+	int rc;
+
+	if (rest_fd >= 0)
+		close(rest_fd);
+	rest_fd = -1;
+	/* The filter stays, without which every task would fail for a moment */
+	if (!enable)
+		return write_text(DEBUGFS "/failslab/probability", "0");
+	rc = write_text(DEBUGFS "/failslab/task-filter", "Y");
+	if (!rc)
+		rc = write_text(DEBUGFS "/failslab/times", "-1");
+	if (!rc)
+		rc = write_text(DEBUGFS "/failslab/probability", "100");
+	if (rc)
+		return rc;
+	rest_fd = open("/proc/self/make-it-fail", O_WRONLY | O_CLOEXEC);
+	return rest_fd < 0 ? errno : 0;
 }
 
 /*

@@ -7,7 +7,8 @@
  * does what a first attempt does.
  *
  * /proc/self/task/TID/fail-nth counts slab and page allocations and the places
- * that iommufd itself marks.
+ * that iommufd itself marks. Some walks are done a second time with no memory left
+ * after the nth failure, as an xarray, among others, tries twice.
  */
 #include <linux/memfd.h>
 #include <sys/wait.h>
@@ -90,6 +91,11 @@ static int with_ioas(struct ctx *c)
 	TRY(ioas_alloc(c->fd, &c->ioas));
 	TRY(ioas_alloc(c->fd, &c->ioas2));
 	return 0;
+}
+
+static int with_nothing(struct ctx *c)
+{
+	return c->fd < 0;
 }
 
 static int with_device(struct ctx *c)
@@ -286,6 +292,19 @@ static int with_mapped_dmabuf(struct ctx *c)
 	return 0;
 }
 
+/* A few pins of one mapping, with room between them */
+static int with_pins_apart(struct ctx *c)
+{
+	TRY(with_mapping(c));
+	TRY(access_create(c->fd, c->ioas,
+			  MOCK_FLAGS_ACCESS_CREATE_NEEDS_PIN_PAGES,
+			  &c->access));
+	for (int page = 2; page < 16; page += 4)
+		TRY(access_pin(c->fd, c->access, BASE + page * PAGE, PAGE,
+			       NULL, 0, NULL));
+	return 0;
+}
+
 static int with_moved_pinner(struct ctx *c)
 {
 	TRY(with_pins(c));
@@ -450,6 +469,17 @@ static int with_dirty_container(struct ctx *c)
 	TRY(with_container_mapping(c));
 	TRY(dirty_pages(c, VFIO_IOMMU_DIRTY_PAGES_FLAG_START));
 	TRY(mock_dirty(c->fd, c->hwpt, BASE, NR * PAGE, PAGE, &all, NULL));
+	return 0;
+}
+
+/* The dirty log runs, and has nothing yet */
+static int with_logged_access(struct ctx *c)
+{
+	TRY(with_ioas(c));
+	TRY(container_ioas(c->fd, IOMMU_VFIO_IOAS_SET, &c->ioas));
+	TRY(dma_map(c));
+	TRY(dirty_pages(c, VFIO_IOMMU_DIRTY_PAGES_FLAG_START));
+	TRY(access_create(c->fd, c->ioas, 0, &c->access));
 	return 0;
 }
 
@@ -929,6 +959,17 @@ static int op_pin(struct ctx *c)
 			  0, &c->item);
 }
 
+/* What is pinned again is so once, and stays when this pin goes */
+static int check_pins_apart(struct ctx *c)
+{
+	TRY(mock_check_pins(c->fd, c->buf + PAGE, (NR - 2) * PAGE, 1));
+	TRY(access_unpin(c->fd, c->access, c->item));
+	for (int page = 0; page < NR; page++)
+		TRY(mock_check_pins(c->fd, c->buf + page * PAGE, PAGE,
+				    page < 16 && page % 4 == 2));
+	return 0;
+}
+
 static int check_pins(struct ctx *c)
 {
 	/*
@@ -1238,6 +1279,26 @@ static int op_dirty_get(struct ctx *c)
 	return dirty_pages(c, VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP);
 }
 
+static int op_logged_write(struct ctx *c)
+{
+	__u8 byte = 1;
+
+	return access_rw(c->fd, c->access, BASE + 3 * PAGE, &byte, 1,
+			 MOCK_ACCESS_RW_WRITE);
+}
+
+/* If that could not be noted, all counts as dirty */
+static int check_logged(struct ctx *c)
+{
+	TRY(dirty_pages(c, VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP));
+	TRY(c->bits != 1 << 3 && c->bits != (1ULL << NR) - 1);
+	/* It was told, and is clean again */
+	c->bits = 0;
+	TRY(dirty_pages(c, VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP));
+	TRY(c->bits);
+	return 0;
+}
+
 static int op_vfio_info(struct ctx *c)
 {
 	union {
@@ -1267,6 +1328,8 @@ static int op_vfio_ioas(struct ctx *c)
 
 static const struct walk walks[] = {
 	{ "ioas_alloc", .setup = with_ioas, .op = op_ioas_alloc,
+	  .check = check_destroy_out, .fails = 1 },
+	{ "first_alloc", .setup = with_nothing, .op = op_ioas_alloc,
 	  .check = check_destroy_out, .fails = 1 },
 	{ "iova_ranges", .setup = with_device, .op = op_ranges, .fails = 1 },
 	{ "allow_iovas", .setup = with_ioas, .op = op_allow,
@@ -1366,6 +1429,8 @@ static const struct walk walks[] = {
 	  .check = check_pins, .fails = 16 },
 	{ "pin_domain", 32, .setup = with_pinner_and_domain, .op = op_pin,
 	  .check = check_pins, .fails = 1 },
+	{ "pin_across", 32, .setup = with_pins_apart, .op = op_pin,
+	  .check = check_pins_apart, .fails = 5 },
 	{ "unpin", 32, .setup = with_pins, .op = op_unpin,
 	  .check = check_unmapped, .always = true },
 	{ "read", .setup = with_pinner, .op = op_read, .places = 1 },
@@ -1435,6 +1500,8 @@ static const struct walk walks[] = {
 	  .check = check_dirty_bits, .fails = 1 },
 	{ "vfio_dirty_unmap", .setup = with_dirty_container,
 	  .op = op_dma_unmap_dirty, .check = check_dirty_bits, .fails = 1 },
+	{ "vfio_dirty_write", .setup = with_logged_access,
+	  .op = op_logged_write, .check = check_logged, .places = 1 },
 	{ "vfio_dirty_stop", .setup = with_dirty_container,
 	  .op = op_dirty_stop, .always = true },
 };
@@ -1476,6 +1543,7 @@ FIXTURE_TEARDOWN(fail_nth)
 	int fd = iommu_open();
 
 	EXPECT_EQ(0, mock_memory_limit(fd, 65536));
+	EXPECT_EQ(0, injection_of_rest(false));
 	close(fd);
 }
 
@@ -1612,8 +1680,8 @@ TEST_F_TIMEOUT(fail_nth, noiommu, 200)
 		walk_named(_metadata, self->buf, names);                       \
 	}
 
-WALKS(ioas, "ioas_alloc", "iova_ranges", "allow_iovas", "huge_pages",
-	"change_process")
+WALKS(ioas, "ioas_alloc", "first_alloc", "iova_ranges", "allow_iovas",
+	"huge_pages", "change_process")
 WALKS(map, "map", "map_auto", "map_domain", "map_domain_small",
 	"map_domain_limit")
 WALKS(map_two_domains, "map_two_domains", "map_two_domains_limit")
@@ -1630,7 +1698,7 @@ WALKS(dirty, "set_dirty", "get_dirty")
 WALKS(fault, "fault_queue", "read_fault")
 WALKS(viommu, "viommu", "vdevice", "veventq", "hw_queue")
 WALKS(access, "access_create", "access_replace", "pin", "pin_limit",
-	"pin_domain", "unpin")
+	"pin_domain", "pin_across", "unpin")
 WALKS(access_rw, "read", "read_domain", "read_slow", "read_slow_domain",
 	"write_slow_byte", "read_file", "read_file_slow")
 WALKS(dmabuf, "copy_dmabuf", "attach_dmabuf", "revoke")
@@ -1642,7 +1710,34 @@ WALKS(vfio, "vfio_ioas", "vfio_info", "vfio_set_iommu", "vfio_map",
 	"vfio_unmap", "vfio_cut", "vfio_cut_large")
 WALKS(vfio_vaddr, "vfio_vaddr", "vfio_vaddr_bar")
 WALKS(vfio_dirty, "vfio_dirty_start", "vfio_dirty_get", "vfio_dirty_unmap",
-	"vfio_dirty_stop")
+	"vfio_dirty_write", "vfio_dirty_stop")
+
+/* With no memory left */
+#define WALKS_OF_REST(test, ...)                                               \
+	TEST_F_TIMEOUT(fail_nth, test##_rest, 200)                             \
+	{                                                                      \
+		static const char *const names[] = { __VA_ARGS__, NULL };      \
+		ASSERT_EQ(0, injection_of_rest(true));                         \
+		walk_named(_metadata, self->buf, names);                       \
+	}
+
+WALKS_OF_REST(ioas, "first_alloc", "allow_iovas", "reserve", "change_process")
+WALKS_OF_REST(map, "map_domain_small", "map_file", "copy_domain")
+WALKS_OF_REST(unmap, "unmap", "unmap_domain", "unmap_pins", "destroy_ioas",
+	"destroy_device")
+WALKS_OF_REST(attach, "replace", "replace_group", "pasid_attach",
+	"pasid_replace", "pasid_detach")
+WALKS_OF_REST(hwpt, "hwpt", "hwpt_nested", "set_dirty", "get_dirty")
+WALKS_OF_REST(fault, "fault_queue", "read_fault", "iopf")
+WALKS_OF_REST(viommu, "viommu", "vdevice", "veventq", "hw_queue", "event",
+	"read_event")
+WALKS_OF_REST(access, "access_create", "access_replace", "read_file")
+WALKS_OF_REST(destroy, "destroy_hwpt", "destroy_nested", "destroy_viommu",
+	"destroy_queue", "close_access")
+WALKS_OF_REST(vfio, "vfio_ioas", "vfio_info", "vfio_unmap", "vfio_cut",
+	"vfio_vaddr")
+WALKS_OF_REST(vfio_dirty, "vfio_dirty_get", "vfio_dirty_unmap",
+	"vfio_dirty_write", "vfio_dirty_stop")
 
 /* Opening and closing a context that has everything in it */
 TEST_F_TIMEOUT(fail_nth, open_and_close, 100)
