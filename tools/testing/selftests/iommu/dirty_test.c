@@ -163,6 +163,22 @@ TEST_F(dirty, units)
 	}
 }
 
+/* Units of which half a dozen are the whole address space */
+TEST_F(dirty, huge_units)
+{
+	const __u64 unit = 1ULL << 41;
+
+	TOUCH(NR - 1);
+	for (int round = 0; round < 2; round++) {
+		memset(self->bitmap, 0, sizeof(self->bitmap));
+		ASSERT_EQ(0, hwpt_get_dirty(self->fd, self->hwpt, 0, 0,
+					    6 * unit, unit, self->bitmap));
+		EXPECT_EQ(!round, self->bitmap[0]);
+		EXPECT_EQ(!round, weight(self->bitmap,
+					 8 * sizeof(self->bitmap)));
+	}
+}
+
 TEST_F(dirty, no_clear)
 {
 	TOUCH(3);
@@ -477,6 +493,17 @@ TEST_F(dirty, large_entries)
 	EXPECT_EQ(entry / UNIT, weight(bitmap, bits + 512));
 	EXPECT_TRUE(bit_get(bitmap, entry / UNIT));
 	EXPECT_FALSE(bit_get(bitmap, entry / UNIT - 1));
+	/* All of the first, and a part of it, which stays dirty */
+	memset(bitmap, 0, bits / 8 + 64);
+	ASSERT_EQ(0, touch(self->fd, hwpt, 0));
+	ASSERT_EQ(0, hwpt_get_dirty(self->fd, hwpt, 0, BASE, entry + PAGE,
+				    UNIT, bitmap));
+	EXPECT_EQ((entry + PAGE) / UNIT, weight(bitmap, bits + 512));
+	memset(bitmap, 0, bits / 8 + 64);
+	ASSERT_EQ(0, hwpt_get_dirty(self->fd, hwpt, NO_CLEAR, BASE,
+				    2 * entry, UNIT, bitmap));
+	EXPECT_EQ(entry / UNIT, weight(bitmap, bits + 512));
+	EXPECT_TRUE(bit_get(bitmap, entry / UNIT));
 	/* The bitmap of the first page of it: one page's bits, not 512 */
 	memset(bitmap, 0, bits / 8 + 64);
 	ASSERT_EQ(0, hwpt_get_dirty(self->fd, hwpt, NO_CLEAR, BASE + entry,

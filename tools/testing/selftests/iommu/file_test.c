@@ -167,6 +167,19 @@ TEST_F(file, any_part)
 }
 
 /* The size counts when pages are pinned: now, or when the first domain comes */
+/* Of what is refused nothing stays in the way of a seal */
+TEST_F(file, too_long)
+{
+	int file = memfd_of(PAGE, MFD_ALLOW_SEALING);
+	__u64 iova;
+
+	ASSERT_LE(0, file);
+	EXPECT_EQ(EOVERFLOW, ioas_map_file(self->fd, self->ioas, file, 100,
+					   UINT64_MAX - PAGE, MAP_RW, &iova));
+	EXPECT_EQ(0, fcntl(file, F_ADD_SEALS, F_SEAL_WRITE));
+	close(file);
+}
+
 TEST_F(file, too_short)
 {
 	__u64 iova = BASE;

@@ -816,7 +816,7 @@ FIXTURE_TEARDOWN(software)
 	EXPECT_EQ(0, vm_pin(0));
 }
 
-static int get_pa(int fd, __u32 ioas, __u64 iova)
+static int get_phys(int fd, __u32 ioas, __u64 iova, __u64 *phys)
 {
 	struct iommu_ioas_noiommu_get_pa cmd = {
 		.size = sizeof(cmd),
@@ -824,8 +824,17 @@ static int get_pa(int fd, __u32 ioas, __u64 iova)
 		.iova = iova,
 		.length = 1,
 	};
+	int rc = iommu_cmd(fd, IOMMU_IOAS_NOIOMMU_GET_PA, &cmd);
 
-	return iommu_cmd(fd, IOMMU_IOAS_NOIOMMU_GET_PA, &cmd);
+	*phys = cmd.out_phys;
+	return rc;
+}
+
+static int get_pa(int fd, __u32 ioas, __u64 iova)
+{
+	__u64 phys;
+
+	return get_phys(fd, ioas, iova, &phys);
 }
 
 /* The two kinds do not share page tables, whoever comes first */
@@ -870,6 +879,32 @@ TEST_F(software, addresses)
 				       &(__u32){ self->ioas }));
 	EXPECT_EQ(0, get_pa(self->fd, self->ioas, BASE));
 	EXPECT_EQ(ENOENT, get_pa(self->fd, self->ioas, BASE - 1));
+}
+
+/* The page table gets more levels, and what it has already stays */
+TEST_F(software, any_iova)
+{
+	const struct mock_config config = {
+		.flags = MOCK_FLAGS_DEVICE_NOIOMMU,
+	};
+	static const unsigned int bits[] = { 30, 40, 50, 62 };
+	__u64 low, high;
+	__u32 ioas;
+
+	ASSERT_EQ(0, ioas_alloc(self->fd, &ioas));
+	ASSERT_EQ(0, mock_device(self->fd, ioas, &config, &self->dev));
+	ASSERT_EQ(0, ioas_map_at(self->fd, ioas, self->buf, PAGE, BASE));
+	ASSERT_EQ(0, get_phys(self->fd, ioas, BASE, &low));
+	for (unsigned int i = 0; i < ARRAY_LEN(bits); i++) {
+		__u64 iova = 1ULL << bits[i];
+
+		ASSERT_EQ(0, ioas_map_at(self->fd, ioas, self->buf, PAGE,
+					 iova));
+		EXPECT_EQ(0, get_phys(self->fd, ioas, iova, &high));
+		EXPECT_EQ(low, high);
+		EXPECT_EQ(0, get_phys(self->fd, ioas, BASE, &high));
+		EXPECT_EQ(low, high);
+	}
 }
 
 struct get_pa_loop {

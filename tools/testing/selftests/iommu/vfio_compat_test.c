@@ -2070,6 +2070,7 @@ TEST_F(dirty, bad_bitmap)
 
 TEST_F(dirty, unmap)
 {
+	struct vfio_iommu_type1_dma_unmap *cut = guarded_end();
 	const __u64 all = UINT64_MAX, top = all - PAGE + 1;
 	__u64 size, bits = 0;
 	const struct {
@@ -2087,6 +2088,8 @@ TEST_F(dirty, unmap)
 		{ 48, BASE + PAGE, 8 * PAGE, PAGE, 8, ENOENT },
 	};
 
+	ASSERT_NE(NULL, cut);
+	cut--;
 	size = 8 * PAGE;
 	EXPECT_EQ(EINVAL, dma_unmap_dirty(self->fd, 48, BASE, &size, PAGE, 8,
 					  &bits));
@@ -2103,6 +2106,14 @@ TEST_F(dirty, unmap)
 	EXPECT_EQ(EINVAL, dma_unmap_flags(self->fd, 0, 0, DMA_ALL |
 					  VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP,
 					  NULL));
+	/* What follows the structure is not there */
+	*cut = (struct vfio_iommu_type1_dma_unmap){
+		.argsz = 48,
+		.flags = VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP,
+		.iova = BASE,
+		.size = 8 * PAGE,
+	};
+	EXPECT_EQ(EFAULT, iommu_cmd(self->fd, VFIO_IOMMU_UNMAP_DMA, cut));
 	WRITE_PAGES(0x42);
 	size = 8 * PAGE;
 	EXPECT_EQ(EFAULT, dma_unmap_dirty(self->fd, 48, BASE, &size, PAGE, 8,
@@ -2221,6 +2232,27 @@ TEST_F(dirty, unmap_forgets_writes)
 	EXPECT_EQ(0, close(file));
 }
 
+/* A page that two mappings share is dirty as long as one of them is there */
+TEST_F(dirty, unmap_half_a_page)
+{
+	const __u64 half = MOCK_PAGE_SIZE, iova = BASE + 16 * PAGE;
+	__u8 byte = 1;
+	int file;
+
+	for (int i = 0; i < 2; i++)
+		ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas,
+					 self->buf + i * half, half,
+					 iova + i * half));
+	ASSERT_EQ(0, access_create(self->fd, self->ioas, 0, &file));
+	ASSERT_EQ(0, dirty_start(self->fd));
+	ASSERT_EQ(0, access_rw(self->fd, file, iova, &byte, 1,
+			       MOCK_ACCESS_RW_WRITE));
+	ASSERT_EQ(0, ioas_unmap(self->fd, self->ioas, iova, half, NULL));
+	EXPECT_DIRTY(0x10000, 0x100ff);
+	EXPECT_DIRTY(0, 0x100ff);
+	EXPECT_EQ(0, close(file));
+}
+
 /* What user space tracks by itself, of one domain */
 #define HWPT_DIRTY(page, n, flags)                                             \
 	({                                                                     \
@@ -2285,11 +2317,44 @@ TEST_F(dirty, hwpt_ioctls)
 	EXPECT_EQ(0x81, bits & ~0x7e);
 	EXPECT_EQ(0, HWPT_DIRTY(0, 64, 0));
 
+	/* Two that were missed one after the other; the end is asked for first */
+	WRITE_PAGES(0x02);
+	EXPECT_DIRTY(0x02, 0xff);
+	WRITE_PAGES(0x40);
+	EXPECT_DIRTY(0x40, 0xff);
+	bits = HWPT_DIRTY(3, 5, 0) << 3;
+	EXPECT_EQ(0x40, bits & ~0x38);
+	bits = HWPT_DIRTY(0, 64, 0);
+	EXPECT_EQ(0x02, bits & ~0x04);
+	EXPECT_EQ(0, HWPT_DIRTY(0, 64, 0));
+
 	/* The domain tracks until neither wants it */
 	ASSERT_EQ(0, dirty_stop(self->fd));
 	WRITE_PAGES(0x01);
 	EXPECT_EQ(0x01, HWPT_DIRTY(0, 64, 0));
 	ASSERT_EQ(0, hwpt_set_dirty(self->fd, self->hwpt, false));
+}
+
+/* A dma-buf is no memory to migrate, but the HWPT tracks what it maps */
+TEST_F(dirty, dmabuf)
+{
+	__u64 iova = BASE + 16 * PAGE;
+	int dmabuf;
+
+	if (!variant->tracked)
+		return;
+	dmabuf = mock_dmabuf_get(self->fd, PAGE);
+	ASSERT_LT(0, dmabuf);
+	ASSERT_EQ(0, ioas_map_file(self->fd, self->ioas, dmabuf, 0, PAGE,
+				   MAP_FIX_RW, &iova));
+	ASSERT_EQ(0, hwpt_set_dirty(self->fd, self->hwpt, true));
+	ASSERT_EQ(0, dirty_start(self->fd));
+	WRITE_PAGES(0x10001);
+	EXPECT_DIRTY(1, 0xff);
+	EXPECT_DIRTY(0, 0xff);
+	EXPECT_EQ(0x10001, HWPT_DIRTY(0, 64, 0));
+	EXPECT_EQ(0, HWPT_DIRTY(0, 64, 0));
+	close(dmabuf);
 }
 
 static __u64 count_bits(const __u64 *bitmap, size_t words)

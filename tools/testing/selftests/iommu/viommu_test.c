@@ -717,6 +717,30 @@ TEST_F(viommu, hw_queue)
 				 MOCK_PAGE_SIZE, BASE + 4 * PAGE));
 }
 
+/* A queue is not asked to give up what an access is asked for */
+TEST_F(viommu, hw_queue_and_access)
+{
+	int access;
+	__u32 id;
+
+	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf, PAGE, BASE));
+	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf + PAGE, PAGE,
+				 BASE + PAGE));
+	ASSERT_EQ(0, QUEUE(0, BASE, PAGE, &id));
+	ASSERT_EQ(0, access_create(self->fd, self->ioas,
+				   MOCK_FLAGS_ACCESS_CREATE_NEEDS_PIN_PAGES,
+				   &access));
+	ASSERT_EQ(0, access_pin(self->fd, access, BASE + PAGE, PAGE, NULL, 0,
+				NULL));
+	EXPECT_EQ(0, ioas_unmap(self->fd, self->ioas, BASE + PAGE, PAGE, NULL));
+	EXPECT_EQ(0, mock_check_pins(self->fd, self->buf + PAGE, PAGE, 0));
+	EXPECT_EQ(EBUSY, ioas_unmap(self->fd, self->ioas, BASE, PAGE, NULL));
+	EXPECT_EQ(0, mock_check_pins(self->fd, self->buf, PAGE, 1));
+	close(access);
+	EXPECT_EQ(0, iommu_destroy(self->fd, id));
+	EXPECT_EQ(0, ioas_unmap(self->fd, self->ioas, BASE, PAGE, NULL));
+}
+
 /* Left to the closing of the context, with the dependency */
 TEST_F(viommu, hw_queue_left)
 {
