@@ -406,9 +406,12 @@ static void iova_bitmap_test_hole(struct kunit *test)
 {
 	struct fixture *f = fixture_alloc(test, LARGE_SIZE,
 					  PROT_READ | PROT_WRITE);
-	static const struct set_op op = {
-		SZ_1G + (LARGE_SIZE - 4) * 8UL, 3
+	/* A part of a byte, and many bytes */
+	static const struct set_op ops[] = {
+		{ SZ_1G + (LARGE_SIZE - 4) * 8UL, 3 },
+		{ SZ_1G + (LARGE_SIZE - 900) * 8UL, 4000 },
 	};
+	unsigned int i;
 
 	KUNIT_ASSERT_EQ(test, 0,
 			vm_munmap(f->user + LARGE_SIZE - PAGE_SIZE, PAGE_SIZE));
@@ -420,12 +423,14 @@ static void iova_bitmap_test_hole(struct kunit *test)
 	KUNIT_EXPECT_LT(test, f->next, SZ_1G + LARGE_SIZE * 8UL);
 
 	/* Too late to be prevented, but not to be told */
-	f->ops = &op;
-	f->num_ops = 1;
-	fixture_bitmap(f, SZ_1G, LARGE_SIZE * 8, 1, f->user);
-	KUNIT_EXPECT_EQ(test, -EFAULT,
-			iova_bitmap_for_each(f->bitmap, f, set_ops));
-	KUNIT_EXPECT_EQ(test, f->calls, 1);
+	for (i = 0; i != ARRAY_SIZE(ops); i++) {
+		f->ops = &ops[i];
+		f->num_ops = 1;
+		fixture_bitmap(f, SZ_1G, LARGE_SIZE * 8, 1, f->user);
+		KUNIT_EXPECT_EQ(test, -EFAULT,
+				iova_bitmap_for_each(f->bitmap, f, set_ops));
+		KUNIT_EXPECT_EQ(test, f->calls, 1);
+	}
 }
 
 static void iova_bitmap_test_callback_error(struct kunit *test)
