@@ -601,15 +601,19 @@ TEST_F(stall, dirty_log_unmap)
  * @fd: context
  * @ioas: address space with the stall at BASE, and two pages of @buf at OTHER
  * @idev: device
+ * @hwpt: a HWPT of @ioas, if a test has one
  * @buf: ordinary memory
  * @access: an access to @ioas, if a test has one
+ * @bitmap: memory that is shared with the test, if it has some
  */
 struct place {
 	int fd;
 	__u32 ioas;
 	__u32 idev;
+	__u32 hwpt;
 	__u8 *buf;
 	int access;
+	void *bitmap;
 };
 
 #define OTHER (BASE + 16 * PAGE)
@@ -975,6 +979,168 @@ TEST_F(stall, kill_container_behind_attach)
 				   attach.mock_domain_flags.out_stdev_id));
 }
 
+static int op_unmap_dirty(const struct place *p)
+{
+	struct dirty_unmap cmd = {
+		.unmap = {
+			.argsz = sizeof(cmd),
+			.flags = VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP,
+			.iova = BASE,
+			.size = 4 * PAGE,
+		},
+		.bitmap = { .pgsize = PAGE, .size = 8, .data = p->bitmap },
+	};
+
+	return ioctl(p->fd, VFIO_IOMMU_UNMAP_DMA, &cmd) ? errno : 0;
+}
+
+/* The bitmap that it is to report to goes while it waits for an access */
+TEST_F(stall, dirty_log_unmap_unwritable)
+{
+	struct iommu_test_cmd rw = {
+		.size = sizeof(rw),
+		.op = IOMMU_TEST_OP_ACCESS_RW,
+		.access_rw = {
+			.iova = BASE,
+			.length = 1,
+			.flags = MOCK_ACCESS_RW_SLOW_PATH,
+		},
+	};
+	int file = memfd_of(PAGE, 0);
+	__u64 bits = 0, length;
+	__u8 byte = 1;
+	struct place p;
+	pid_t pid;
+
+	STALL_OR_SKIP(false, NULL, 0);
+	ASSERT_EQ(0, place_init_type(&p, self->fd, self->dev.idev, &self->stall,
+				     VFIO_TYPE1v2_IOMMU));
+	p.bitmap = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, file,
+			0);
+	ASSERT_NE(MAP_FAILED, p.bitmap);
+	ASSERT_EQ(0, op_log_start(&p));
+	ASSERT_EQ(0, access_create(self->fd, p.ioas, 0, &p.access));
+	ASSERT_EQ(0, access_rw(self->fd, p.access, BASE + PAGE, &byte, 1,
+			       MOCK_ACCESS_RW_WRITE));
+	rw.id = p.access;
+	rw.access_rw.uptr = (uintptr_t)&byte;
+	ASSERT_EQ(0, call_start(&self->call, __NR_ioctl, self->fd,
+				IOMMU_TEST_CMD, (long)&rw));
+	ASSERT_EQ(0, stall_wait(&self->stall));
+	pid = op_start(op_unmap_dirty, &p);
+	EXPECT_EQ(0, op_wait_asleep(pid));
+	EXPECT_EQ(0, ftruncate(file, 0));
+	EXPECT_EQ(0, stall_release(&self->stall, "", 1));
+	call_join(&self->call);
+	EXPECT_EQ(0, self->call.ret);
+	EXPECT_EQ(EFAULT, op_join(pid));
+
+	/* All is mapped as before, can be worked on, and is as dirty */
+	EXPECT_EQ(0, access_rw(self->fd, p.access, BASE, &byte, 1, 0));
+	p.bitmap = &bits;
+	EXPECT_EQ(0, op_unmap_dirty(&p));
+	EXPECT_EQ(2, bits);
+	EXPECT_EQ(0, ioas_unmap_all(self->fd, p.ioas, &length));
+	EXPECT_EQ(2 * PAGE, length);
+	close(p.access);
+	close(file);
+}
+
+static int op_get_dirty(const struct place *p)
+{
+	__u64 bits = 0;
+
+	return hwpt_get_dirty(p->fd, p->hwpt, 0, OTHER, 2 * PAGE, PAGE, &bits);
+}
+
+static int op_attach_hwpt(const struct place *p)
+{
+	return mock_attach(p->fd, p->hwpt, 0, NULL);
+}
+
+static int op_attach_enforcing(const struct place *p)
+{
+	static const struct mock_config config = {
+		.flags = MOCK_FLAGS_DEVICE_ENFORCE,
+	};
+	struct mock_dev dev;
+
+	return mock_device(p->fd, p->ioas, &config, &dev);
+}
+
+/* A mapping is being made, and what domains have tracked is asked for */
+TEST_F(stall, kill_dirty_behind_map)
+{
+	static const struct op op = { "read what is dirty", op_get_dirty };
+	struct iommu_ioas_map map = {
+		.size = sizeof(map), .flags = MAP_FIX_RW, .length = PAGE,
+		.iova = BASE,
+	};
+	__u64 bits = 1;
+	struct place p;
+
+	STALL_OR_SKIP(false, NULL, 0);
+	ASSERT_EQ(0, place_init(&p, self->fd, self->dev.idev, NULL));
+	ASSERT_EQ(0, hwpt_alloc(self->fd, p.idev, p.ioas,
+				IOMMU_HWPT_ALLOC_DIRTY_TRACKING, &p.hwpt));
+	ASSERT_EQ(0, hwpt_set_dirty(self->fd, p.hwpt, true));
+	ASSERT_EQ(0, mock_dirty(self->fd, p.hwpt, OTHER + PAGE, PAGE, PAGE,
+				&bits, NULL));
+	map.ioas_id = p.ioas;
+	map.user_va = (uintptr_t)self->stall.page;
+	ASSERT_EQ(0, call_start(&self->call, __NR_ioctl, self->fd,
+				IOMMU_IOAS_MAP, (long)&map));
+	ASSERT_EQ(0, stall_wait(&self->stall));
+	EXPECT_EQ(0, ops_kill(&op, 1, &p));
+	EXPECT_EQ(0, stall_release(&self->stall, "", 1));
+	call_join(&self->call);
+	EXPECT_EQ(0, self->call.ret);
+
+	/* Nobody was told. An IOPTE may map both pages, if they are contiguous. */
+	bits = 0;
+	EXPECT_EQ(0, hwpt_get_dirty(self->fd, p.hwpt, 0, OTHER, 2 * PAGE, PAGE,
+				    &bits));
+	EXPECT_EQ(2, bits & 2);
+	EXPECT_EQ(0, iommu_destroy(self->fd, p.hwpt));
+}
+
+/*
+ * A mapping is being made, a device that needs an automatic HWPT of its own waits
+ * for that, and another one for the first device
+ */
+TEST_F(stall, kill_attach_behind_map)
+{
+	static const struct op op = { "attach to a HWPT", op_attach_hwpt };
+	struct iommu_ioas_map map = {
+		.size = sizeof(map), .flags = MAP_FIX_RW, .length = PAGE,
+		.iova = BASE,
+	};
+	struct mock_dev dev;
+	struct place p;
+	pid_t pid;
+
+	STALL_OR_SKIP(false, NULL, 0);
+	ASSERT_EQ(0, place_init(&p, self->fd, self->dev.idev, NULL));
+	ASSERT_EQ(0, mock_attach(self->fd, p.ioas, 0, &dev));
+	p.hwpt = dev.hwpt;
+	map.ioas_id = p.ioas;
+	map.user_va = (uintptr_t)self->stall.page;
+	ASSERT_EQ(0, call_start(&self->call, __NR_ioctl, self->fd,
+				IOMMU_IOAS_MAP, (long)&map));
+	ASSERT_EQ(0, stall_wait(&self->stall));
+	pid = op_start(op_attach_enforcing, &p);
+	EXPECT_EQ(0, op_wait_asleep(pid));
+	EXPECT_EQ(0, ops_kill(&op, 1, &p));
+	EXPECT_EQ(0, stall_release(&self->stall, "", 1));
+	call_join(&self->call);
+	EXPECT_EQ(0, self->call.ret);
+	EXPECT_EQ(0, op_join(pid));
+
+	/* Who was killed is not attached: the HWPT goes with its only device */
+	EXPECT_EQ(0, iommu_destroy(self->fd, dev.stdev));
+	EXPECT_EQ(ENOENT, iommu_destroy(self->fd, dev.hwpt));
+}
+
 static int op_change_process(const struct place *p)
 {
 	return ioas_change_process(p->fd);
@@ -1087,6 +1253,32 @@ TEST_F(stall, kill_behind_access)
 	EXPECT_EQ(0, access_unpin(self->fd, p.access,
 				  pin.access_pages.out_access_pages_id));
 	close(p.access);
+}
+
+/* One answer to a page fault takes long, and so does who wants to give another */
+TEST_F(stall, kill_behind_answer)
+{
+	struct iommu_hwpt_page_response r = {};
+	struct iommu_hwpt_pgfault f;
+	pid_t pid;
+	int q;
+
+	STALL_OR_SKIP(false, NULL, 0);
+	FAULT_OR_SKIP(&q);
+	ASSERT_EQ(REC, read(q, &f, REC));
+	ASSERT_EQ(0, call_start(&self->call, __NR_write, q,
+				(long)self->stall.page, RESP));
+	ASSERT_EQ(0, stall_wait(&self->stall));
+	pid = fork();
+	if (!pid)
+		_exit(respond(q, f.cookie));
+	EXPECT_EQ(0, op_kill(pid));
+	r.cookie = f.cookie;
+	EXPECT_EQ(0, stall_release(&self->stall, &r, sizeof(r)));
+	call_join(&self->call);
+	/* Who was killed has not answered it */
+	EXPECT_EQ(RESP, self->call.ret);
+	EXPECT_EQ(0, close(q));
 }
 
 /* The automatic HWPT that the second device would share is being filled */
@@ -1223,6 +1415,60 @@ TEST_F(stall, kill_cut)
 	EXPECT_EQ(0, mock_check_pins(self->fd, self->stall.page, PAGE, 1));
 	EXPECT_EQ(0, mock_check_pins(self->fd, self->stall.page + PAGE,
 				     3 * PAGE, 0));
+	close(access);
+}
+
+static int op_get_dirty_end(const struct place *p)
+{
+	__u64 bits = 0;
+
+	return hwpt_get_dirty(p->fd, p->hwpt, 0, BASE + 3 * PAGE, PAGE, PAGE,
+			      &bits);
+}
+
+static int op_get_dirty_start(const struct place *p)
+{
+	__u64 bits = 0;
+
+	return hwpt_get_dirty(p->fd, p->hwpt, 0, BASE + PAGE, 2 * PAGE, PAGE,
+			      &bits);
+}
+
+/*
+ * What is dirty of a part of a mapping depends on whether its pages are contiguous,
+ * which has to be looked up
+ */
+TEST_F(stall, kill_dirty_of_part)
+{
+	static const struct op ops[] = {
+		{ "read the end", op_get_dirty_end },
+		{ "read the start", op_get_dirty_start },
+	};
+	struct iommu_test_cmd cmd;
+	__u64 bits = 7;
+	struct place p;
+	int access;
+
+	STALL_OR_SKIP(false, NULL, 0);
+	ASSERT_EQ(0, place_init_type(&p, self->fd, self->dev.idev, NULL,
+				     VFIO_TYPE1v2_IOMMU));
+	ASSERT_EQ(0, hwpt_alloc(self->fd, p.idev, p.ioas,
+				IOMMU_HWPT_ALLOC_DIRTY_TRACKING, &p.hwpt));
+	ASSERT_EQ(0, hwpt_set_dirty(self->fd, p.hwpt, true));
+	ASSERT_EQ(0, cut_setup(&p, &self->stall, &self->call, &cmd, &access));
+	ASSERT_EQ(0, mock_dirty(self->fd, p.hwpt, BASE + PAGE, 3 * PAGE, PAGE,
+				&bits, NULL));
+	EXPECT_EQ(0, ops_kill(ops, ARRAY_LEN(ops), &p));
+	EXPECT_EQ(0, stall_release(&self->stall, "", 1));
+	call_join(&self->call);
+	EXPECT_EQ(0, self->call.ret);
+
+	/* It is as dirty as before */
+	bits = 0;
+	EXPECT_EQ(0, hwpt_get_dirty(self->fd, p.hwpt, 0, BASE + PAGE, 3 * PAGE,
+				    PAGE, &bits));
+	EXPECT_EQ(7, bits);
+	EXPECT_EQ(0, iommu_destroy(self->fd, p.hwpt));
 	close(access);
 }
 
