@@ -661,6 +661,18 @@ static int op_cut(const struct place *p)
 	return dma_unmap(p->fd, OTHER + PAGE, PAGE);
 }
 
+static int op_invalidate_vaddr(const struct place *p)
+{
+	struct vfio_iommu_type1_dma_unmap unmap = {
+		.argsz = sizeof(unmap),
+		.flags = VFIO_DMA_UNMAP_FLAG_VADDR,
+		.iova = OTHER,
+		.size = 2 * PAGE,
+	};
+
+	return ioctl(p->fd, VFIO_IOMMU_UNMAP_DMA, &unmap) ? errno : 0;
+}
+
 static int op_huge_pages(const struct place *p)
 {
 	return option_set(p->fd, IOMMU_OPTION_HUGE_PAGES, p->ioas, 0);
@@ -851,6 +863,7 @@ TEST_F(stall, kill_behind_fill)
 		{ "unmap all", op_unmap_all },
 		{ "unmap what stalls", op_unmap_stall },
 		{ "unmap in part", op_cut },
+		{ "invalidate an address", op_invalidate_vaddr },
 		{ "huge pages", op_huge_pages },
 		{ "another HWPT", op_hwpt },
 		{ "access", op_access },
@@ -872,13 +885,15 @@ TEST_F(stall, kill_behind_fill)
 	call_join(&self->call);
 	ASSERT_EQ(0, self->call.ret);
 
-	/* Nothing came, went or was cut */
+	/* Nothing came, went, was cut or lost its address */
 	EXPECT_EQ(0, mock_check_map(self->fd, hwpt.out_hwpt_id, BASE,
 				    self->stall.page, 4 * PAGE));
 	EXPECT_EQ(0, mock_check_map(self->fd, hwpt.out_hwpt_id, OTHER, p.buf,
 				    2 * PAGE));
 	EXPECT_EQ(ENOENT, ioas_unmap(self->fd, p.ioas, FREE, PAGE, NULL));
 	EXPECT_EQ(ENOENT, ioas_unmap(self->fd, p.ioas, OTHER, PAGE, NULL));
+	EXPECT_EQ(0, access_create(self->fd, p.ioas, 0, &p.access));
+	close(p.access);
 	EXPECT_EQ(0, op_map(&p));
 	EXPECT_EQ(0, ioas_unmap_all(self->fd, p.ioas, &length));
 	EXPECT_EQ(7 * PAGE, length);
