@@ -35,6 +35,7 @@ iommufd-y := \
 	pages.o \
 	pages_map.o \
 	pages_rw.o \
+	pages_walk.o \
 	pfn_runs.o \
 	pfnmap.o \
 	pinning.o \

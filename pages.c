@@ -71,44 +71,6 @@ void iopt_pages_free(struct iopt_pages *pages)
  * Extents
  */
 
-static struct pages_extent *to_extent(struct interval_tree_node *node)
-{
-	return node ? container_of(node, struct pages_extent, node) : NULL;
-}
-
-/* Is there one extent, which nothing has looked for so far */
-static bool extent_is_alone(const struct iopt_pages *pages)
-{
-	return RB_EMPTY_ROOT(&pages->extents.rb_root) &&
-	       pages->first_extent.store;
-}
-
-/**
- * iopt_pages_extent() - find pinned pages
- * @pages: the backing
- * @first: first page of an interval
- * @last: its last page
- *
- * Return: the lowest extent that intersects it, or NULL.
- */
-struct pages_extent *iopt_pages_extent(struct iopt_pages *pages,
-				       unsigned long first, unsigned long last)
-{
-	lockdep_assert_held(&pages->mutex);
-
-	if (extent_is_alone(pages))
-		interval_tree_insert(&pages->first_extent.node,
-				     &pages->extents);
-	return to_extent(interval_tree_iter_first(&pages->extents, first,
-						  last));
-}
-
-static struct pages_extent *extent_next(struct pages_extent *extent,
-					unsigned long first, unsigned long last)
-{
-	return to_extent(interval_tree_iter_next(&extent->node, first, last));
-}
-
 /* The neighbours of an extent, or NULL if the page next to it is not pinned */
 static struct pages_extent *extent_before(struct pages_extent *extent)
 {
@@ -507,7 +469,7 @@ static int extents_pin(struct iopt_pages *pages, unsigned long first,
 		if (extent->node.last == last)
 			break;
 		index = extent->node.last + 1;
-		extent = extent_next(extent, index, last);
+		extent = pages_extent_next(extent, index, last);
 	}
 	if (!right)
 		return rc;
@@ -586,12 +548,13 @@ static noinline void extents_release(struct iopt_pages *pages,
 	unsigned long unpinned = 0;
 	bool kept = false;
 
-	for (extent = iopt_pages_extent(pages, first, last); extent; extent = next) {
+	for (extent = iopt_pages_extent(pages, first, last); extent;
+	     extent = next) {
 		next = NULL;
 		if (extent->node.last == last)
 			extent->ends--;
 		else
-			next = extent_next(extent, first, last);
+			next = pages_extent_next(extent, first, last);
 		if (WARN_ON_ONCE(extent->node.start < first ||
 				 extent->node.last > last))
 			continue;
@@ -623,7 +586,7 @@ void iopt_pages_release(struct iopt_pages *pages, unsigned long first,
 	lockdep_assert_held(&pages->mutex);
 
 	/* A mapping that nobody shares */
-	if (likely(extent_is_alone(pages)))
+	if (likely(pages_extent_is_alone(pages)))
 		extent_unpin_alone(pages);
 	else
 		extents_release(pages, first, last);
@@ -643,110 +606,7 @@ unsigned long iopt_pages_pinned(struct iopt_pages *pages)
 	lockdep_assert_held(&pages->mutex);
 
 	for (extent = iopt_pages_extent(pages, 0, ULONG_MAX); extent;
-	     extent = extent_next(extent, 0, ULONG_MAX))
+	     extent = pages_extent_next(extent, 0, ULONG_MAX))
 		npages += extent->node.last - extent->node.start + 1;
 	return npages;
-}
-
-static void walk_extent(struct pages_walk *walk, struct pages_extent *extent,
-			unsigned long first)
-{
-	walk->extent = extent;
-	if (extent)
-		pfn_cursor_seek(&walk->cursor, &extent->store->runs,
-				first - extent->store->first,
-				min(walk->last, extent->node.last) - first + 1);
-	else
-		walk->cursor.left = 0;
-}
-
-/**
- * iopt_pages_walk_start() - begin to read page frames
- * @walk: the walk; valid as long as iopt_pages.mutex is held, or the revocable
- *	source is frozen
- * @pages: the backing
- * @first: first page of an acquired interval, or part of one
- * @last: its last page
- */
-void iopt_pages_walk_start(struct pages_walk *walk, struct iopt_pages *pages,
-			   unsigned long first, unsigned long last)
-{
-	walk->last = last;
-	if (unlikely(pages->frames)) {
-		walk->extent = NULL;
-		pfn_cursor_seek(&walk->cursor, pages->frames, first,
-				last - first + 1);
-		return;
-	}
-	lockdep_assert_held(&pages->mutex);
-	walk_extent(walk, iopt_pages_extent(pages, first, first), first);
-}
-
-/**
- * iopt_pages_walk_next_extent() - iopt_pages_walk_next() at the end of an extent
- * @walk: the walk
- * @pfn: the first frame
- *
- * Return: how many there are, 0 at the end.
- */
-unsigned long iopt_pages_walk_next_extent(struct pages_walk *walk,
-					  unsigned long *pfn)
-{
-	struct pages_extent *extent = walk->extent;
-	unsigned long first;
-
-	if (!extent || extent->node.last >= walk->last)
-		return 0;
-	first = extent->node.last + 1;
-	walk_extent(walk, extent_next(extent, first, first), first);
-	return pfn_cursor_next(&walk->cursor, pfn);
-}
-
-static void pages_phys(struct iopt_pages *pages, unsigned long offset,
-		       u64 *length, u64 *phys)
-{
-	unsigned long pfn, next, nr, npages = 0;
-	struct pages_walk walk;
-
-	iopt_pages_walk_start(&walk, pages, offset >> PAGE_SHIFT,
-			      (offset + *length - 1) >> PAGE_SHIFT);
-	while ((nr = iopt_pages_walk_next(&walk, &next))) {
-		if (!npages)
-			pfn = next;
-		else if (next != pfn + npages)
-			break;
-		npages += nr;
-	}
-	if (WARN_ON_ONCE(!npages)) {
-		*length = 0;
-		return;
-	}
-	*phys = PFN_PHYS(pfn) + offset_in_page(offset);
-	*length = min(*length, (u64)npages * PAGE_SIZE - offset_in_page(offset));
-}
-
-/**
- * iopt_pages_phys() - where bytes of a backing are
- * @pages: the backing, acquired there if it is memory, and frozen
- * @offset: first byte, from the start of the backing
- * @length: most bytes to tell about; then how many are contiguous
- * @phys: the physical address of the first one
- *
- * Return: 0, -EINVAL when the source took its addresses back, -EINTR when the
- * caller is killed while somebody pins pages.
- */
-int iopt_pages_phys(struct iopt_pages *pages, unsigned long offset, u64 *length,
-		    u64 *phys)
-{
-	if (iopt_pages_revoked(pages))
-		return -EINVAL;
-	if (!iopt_pages_is_memory(pages)) {
-		pages_phys(pages, offset, length, phys);
-		return 0;
-	}
-	if (mutex_lock_killable(&pages->mutex))
-		return -EINTR;
-	pages_phys(pages, offset, length, phys);
-	mutex_unlock(&pages->mutex);
-	return 0;
 }

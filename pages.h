@@ -218,6 +218,24 @@ unsigned long iopt_pages_pinned(struct iopt_pages *pages);
 struct pages_extent *iopt_pages_extent(struct iopt_pages *pages,
 				       unsigned long first, unsigned long last);
 
+/* Is there one extent, which nothing has looked for so far */
+static inline bool pages_extent_is_alone(const struct iopt_pages *pages)
+{
+	return RB_EMPTY_ROOT(&pages->extents.rb_root) &&
+	       pages->first_extent.store;
+}
+
+/* The one after iopt_pages_extent() */
+static inline struct pages_extent *
+pages_extent_next(struct pages_extent *extent, unsigned long first,
+		  unsigned long last)
+{
+	struct interval_tree_node *node =
+		interval_tree_iter_next(&extent->node, first, last);
+
+	return node ? container_of(node, struct pages_extent, node) : NULL;
+}
+
 /* A revocable source is kept as it is between these two, and memory is anyway */
 static inline void iopt_pages_freeze(struct iopt_pages *pages)
 {
