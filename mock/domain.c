@@ -33,6 +33,7 @@ static void mock_iotlb_sync(struct iommu_domain *domain,
 {
 	struct mock_paging_domain *mock = to_mock_paging(domain);
 
+	WRITE_ONCE(mock->dirty_cached, false);
 	if (iommu_pages_list_empty(&gather->freelist))
 		return;
 	/* What is on the list was unlinked, only earlier walks can be in it */
@@ -86,8 +87,21 @@ static int mock_set_dirty_tracking(struct iommu_domain *domain, bool enable)
 	return 0;
 }
 
+static int mock_read_and_clear_dirty(struct iommu_domain *domain,
+				     unsigned long iova, size_t size,
+				     unsigned long flags,
+				     struct iommu_dirty_bitmap *dirty)
+{
+	int rc = pt_iommu_amdv1_mock_read_and_clear_dirty(domain, iova, size,
+							  flags, dirty);
+
+	if (dirty->gather->start <= dirty->gather->end)
+		WRITE_ONCE(to_mock_paging(domain)->dirty_cached, true);
+	return rc;
+}
+
 static const struct iommu_dirty_ops mock_dirty_ops = {
-	IOMMU_PT_DIRTY_OPS(amdv1_mock),
+	.read_and_clear_dirty = mock_read_and_clear_dirty,
 	.set_dirty_tracking = mock_set_dirty_tracking,
 };
 
@@ -391,6 +405,8 @@ static void mock_set_dirty(struct mock_paging_domain *mock, unsigned long iova)
 {
 	int rc;
 
+	if (READ_ONCE(mock->dirty_cached))
+		return;
 	do {
 		guard(read_lock)(&mock->walk_lock);
 		/* -EAGAIN: lost against somebody else who changed the entry */

@@ -101,6 +101,8 @@ static inline struct mock_dev *to_mock_dev(struct device *dev)
  *	lock which the page table library asks for; page table memory that a
  *	walk may still see is freed after a pass through it for writing
  * @track_dirty: dirty tracking is on
+ * @dirty_cached: IOTLBs have an IOPTE as dirty that was cleaned since; what is
+ *	written then does not make an IOPTE dirty
  * @enforced: no-snoop is overridden, which not every device can have
  */
 struct mock_paging_domain {
@@ -111,6 +113,7 @@ struct mock_paging_domain {
 	};
 	rwlock_t walk_lock;
 	bool track_dirty;
+	bool dirty_cached;
 	bool enforced;
 };
 

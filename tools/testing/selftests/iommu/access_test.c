@@ -288,6 +288,27 @@ TEST_F(access_alone, pinned_page_is_kept)
 }
 
 /* Unmapping takes pins away through the callback */
+/* What is pinned for a copy only is known to have been written to */
+TEST_F(access_alone, copied_is_dirty)
+{
+	__u8 *buf = buf_alloc_private(PAGE);
+	__u8 byte;
+	bool dirty;
+
+	ASSERT_NE(NULL, buf);
+	*buf = 1;
+	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, buf, PAGE, BASE));
+	ASSERT_EQ(0, access_rw(self->fd, self->pinner, BASE, &byte, 1, SLOW));
+	ASSERT_EQ(0, page_is_dirty(buf, &dirty));
+	EXPECT_FALSE(dirty);
+	byte = 2;
+	ASSERT_EQ(0, access_rw(self->fd, self->pinner, BASE, &byte, 1,
+			       SLOW | MOCK_ACCESS_RW_WRITE));
+	EXPECT_EQ(2, *buf);
+	ASSERT_EQ(0, page_is_dirty(buf, &dirty));
+	EXPECT_TRUE(dirty);
+}
+
 TEST_F(access, unmap_callback)
 {
 	__u64 unmapped;

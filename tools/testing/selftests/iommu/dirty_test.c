@@ -317,6 +317,19 @@ TEST_F(dirty, enable_clears)
 	EXPECT_EQ(0, self->bitmap[0]);
 }
 
+/* The memory of the bitmap is pinned for as long as it is written */
+TEST_F(dirty, bitmap_is_unpinned)
+{
+	__u8 *bitmap = buf_alloc(PAGE);
+
+	ASSERT_NE(NULL, bitmap);
+	TOUCH(1);
+	ASSERT_EQ(0, hwpt_get_dirty(self->fd, self->hwpt, 0, BASE, self->len,
+				    PAGE, bitmap));
+	EXPECT_EQ(2, bitmap[0]);
+	EXPECT_EQ(0, mock_check_pins(self->fd, bitmap, PAGE, 0));
+}
+
 /* Once more is not a start: what nobody has read yet would be lost */
 TEST_F(dirty, enable_again)
 {

@@ -555,6 +555,59 @@ static int op_map(struct ctx *c)
 	return ioas_map_at(c->fd, c->ioas, c->buf, NR * PAGE, BASE);
 }
 
+#define SCATTERED 64
+/* The first table of the domain that it needs is not the last one */
+#define CROSSING (BASE + 4 * 1024 * 1024 - SCATTERED / 2 * PAGE)
+
+/* One page over and over, where nothing is contiguous */
+static __u8 *scattered(void)
+{
+	static __u8 *va;
+
+	if (!va)
+		va = buf_alloc_scattered(SCATTERED * PAGE);
+	return va;
+}
+
+static int op_map_scattered(struct ctx *c)
+{
+	return ioas_map_at(c->fd, c->ioas, scattered(), SCATTERED * PAGE,
+			   CROSSING);
+}
+
+static int check_scattered(struct ctx *c)
+{
+	TRY(mock_check_pins(c->fd, scattered(), PAGE, SCATTERED));
+	TRY(mock_check_map(c->fd, c->dev.hwpt, CROSSING, scattered(),
+			   SCATTERED * PAGE));
+	return 0;
+}
+
+static int with_small_entries(struct ctx *c)
+{
+	TRY(with_ioas(c));
+	TRY(option_set(c->fd, IOMMU_OPTION_HUGE_PAGES, c->ioas, 0));
+	TRY(mock_attach(c->fd, c->ioas, 0, &c->dev));
+	if (!large_buf)
+		large_buf = buf_alloc_hugetlb(MOCK_HUGE_PAGE_SIZE);
+	TRY(!large_buf);
+	return 0;
+}
+
+/* What is contiguous is mapped page by page, in two tables */
+static int op_map_small_entries(struct ctx *c)
+{
+	return ioas_map_at(c->fd, c->ioas, large_buf, SCATTERED * PAGE,
+			   CROSSING);
+}
+
+static int check_small_entries(struct ctx *c)
+{
+	TRY(mock_check_map(c->fd, c->dev.hwpt, CROSSING, large_buf,
+			   SCATTERED * PAGE));
+	return 0;
+}
+
 static int op_map_small(struct ctx *c)
 {
 	return ioas_map_at(c->fd, c->ioas, c->buf, PAGE, BASE);
@@ -1340,6 +1393,11 @@ static const struct walk walks[] = {
 	  .check = check_mapped, .fails = 5 },
 	{ "map_domain_small", .setup = with_device, .op = op_map_small,
 	  .fails = 3 },
+	{ "map_scattered", .setup = with_device, .op = op_map_scattered,
+	  .check = check_scattered, .fails = 5 },
+	{ "map_small_entries", .setup = with_small_entries,
+	  .op = op_map_small_entries, .check = check_small_entries,
+	  .fails = 5 },
 	{ "map_domain_limit", 32, .setup = with_device, .op = op_map,
 	  .check = check_mapped, .fails = 12 },
 	{ "map_two_domains", .setup = with_two_domains, .op = op_map,
@@ -1683,7 +1741,7 @@ TEST_F_TIMEOUT(fail_nth, noiommu, 200)
 WALKS(ioas, "ioas_alloc", "first_alloc", "iova_ranges", "allow_iovas",
 	"huge_pages", "change_process")
 WALKS(map, "map", "map_auto", "map_domain", "map_domain_small",
-	"map_domain_limit")
+	"map_scattered", "map_small_entries", "map_domain_limit")
 WALKS(map_two_domains, "map_two_domains", "map_two_domains_limit")
 WALKS(map_file, "map_file", "map_file_limit", "map_dmabuf",
 	"map_pfnmap")

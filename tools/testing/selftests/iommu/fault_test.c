@@ -448,6 +448,22 @@ TEST_F(fault, context_closed)
 	EXPECT_EQ(RESP, respond(self->q, cookie, 0));
 }
 
+/* and whoever closes it last, all in it */
+TEST_F(fault, last_queue_closed)
+{
+	void *buf = buf_alloc(PAGE);
+
+	ASSERT_NE(NULL, buf);
+	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, buf, PAGE,
+				 MOCK_APERTURE_START));
+	ASSERT_EQ(0, mock_check_pins(self->fd, buf, PAGE, 1));
+	close(self->fd);
+	close(self->q);
+	self->q = -1;
+	self->fd = iommu_open();
+	EXPECT_EQ(0, check_unpinned(buf, PAGE));
+}
+
 TEST_F(fault, allocation)
 {
 	__u32 id;

@@ -751,6 +751,35 @@ TEST_F(dmabuf, descriptor_closed)
 	EXPECT_EQ(0, ioas_unmap_all(self->fd, self->ioas, NULL));
 }
 
+/* How many there are in the machine, as debugfs has it; -1 if it does not tell */
+static long count_dmabufs(void)
+{
+	FILE *f = fopen("/sys/kernel/debug/dma_buf/bufinfo", "re");
+	char line[256];
+	long n = -1;
+
+	while (f && fgets(line, sizeof(line), f))
+		sscanf(line, "Total %ld objects", &n);
+	if (f)
+		fclose(f);
+	return n;
+}
+
+TEST_F(dmabuf, goes_with_the_mapping)
+{
+	int buf = mock_dmabuf_get(self->fd, PAGE);
+	long n = count_dmabufs();
+
+	ASSERT_LT(0, buf);
+	if (n < 0)
+		SKIP(return, "kernel without debugfs");
+	ASSERT_EQ(0, map_buf(self->fd, self->ioas, buf, 0, PAGE, BASE));
+	ASSERT_EQ(0, close(buf));
+	EXPECT_EQ(n, count_dmabufs());
+	ASSERT_EQ(0, ioas_unmap_all(self->fd, self->ioas, NULL));
+	EXPECT_EQ(n - 1, count_dmabufs());
+}
+
 TEST_F(dmabuf, revoke)
 {
 	__u64 unmapped;

@@ -8,6 +8,7 @@
  */
 #include <poll.h>
 #include <pthread.h>
+#include <linux/capability.h>
 #include <linux/vfio.h>
 
 #include <pthread.h>
@@ -879,6 +880,51 @@ TEST_F(software, addresses)
 				       &(__u32){ self->ioas }));
 	EXPECT_EQ(0, get_pa(self->fd, self->ioas, BASE));
 	EXPECT_EQ(ENOENT, get_pa(self->fd, self->ioas, BASE - 1));
+	/* They are not for everybody */
+	ASSERT_EQ(0, cap_drop(CAP_SYS_RAWIO));
+	EXPECT_EQ(EPERM, get_pa(self->fd, self->ioas, BASE));
+}
+
+/* From inside a page on, memory is contiguous up to the end of that page */
+TEST_F(software, address_inside_page)
+{
+	void *buf = buf_alloc_scattered(2 * PAGE);
+	struct iommu_ioas_noiommu_get_pa cmd = {
+		.size = sizeof(cmd),
+		.ioas_id = self->ioas,
+		.iova = BASE + NR * PAGE + 8,
+		.length = 2 * PAGE,
+	};
+
+	ASSERT_NE(NULL, buf);
+	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, buf, 2 * PAGE,
+				 BASE + NR * PAGE));
+	ASSERT_EQ(0, iommu_cmd(self->fd, IOMMU_IOAS_NOIOMMU_GET_PA, &cmd));
+	EXPECT_EQ(PAGE - 8, cmd.length);
+	EXPECT_EQ(8, cmd.out_phys % PAGE);
+}
+
+/*
+ * Page tables that an unmap leaves empty are freed, though no IOTLB is flushed.
+ * Others may have a few more than before, but not one for each time.
+ */
+TEST_F(software, tables_are_freed)
+{
+	const size_t len = 4 * 1024 * 1024;
+	const unsigned int rounds = 64;
+	unsigned long before, after;
+	void *buf = buf_alloc_scattered(len);
+
+	ASSERT_NE(NULL, buf);
+	ASSERT_EQ(0, vmstat_read("nr_iommu_pages", &before));
+	for (unsigned int i = 0; i < rounds; i++) {
+		ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, buf, len,
+					 BASE + len));
+		ASSERT_EQ(0, ioas_unmap(self->fd, self->ioas, BASE + len, len,
+					NULL));
+	}
+	ASSERT_EQ(0, vmstat_read("nr_iommu_pages", &after));
+	EXPECT_GT(before + rounds / 2, after);
 }
 
 /* The page table gets more levels, and what it has already stays */

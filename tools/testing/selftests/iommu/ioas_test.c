@@ -516,6 +516,27 @@ TEST_F(ioas, alignment_of_users)
 	close(plain);
 }
 
+/* Those who go do not take along what a user that stays needs */
+TEST_F(ioas, alignment_of_user_stays)
+{
+	int access, other;
+	struct mock_dev dev;
+
+	ASSERT_EQ(0, access_create(self->fd, self->ioas,
+				   MOCK_FLAGS_ACCESS_CREATE_NEEDS_PIN_PAGES,
+				   &access));
+	ASSERT_EQ(0, access_create(self->fd, self->ioas,
+				   MOCK_FLAGS_ACCESS_CREATE_NEEDS_PIN_PAGES,
+				   &other));
+	close(other);
+	EXPECT_ALIGNMENT(PAGE);
+	ASSERT_EQ(0, mock_attach(self->fd, self->ioas, 0, &dev));
+	EXPECT_EQ(0, iommu_destroy(self->fd, dev.stdev));
+	EXPECT_ALIGNMENT(PAGE);
+	close(access);
+	EXPECT_ALIGNMENT(1);
+}
+
 /* Whoever needs more than a mapping keeps is turned away, and changes nothing */
 TEST_F(ioas, alignment_conflict)
 {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <dirent.h>
 #include <linux/capability.h>
+#include <linux/kernel-page-flags.h>
 #include <stdarg.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -813,6 +814,52 @@ int read_number(const char *path, unsigned long *val)
 	n = fscanf(f, "%lu", val);
 	fclose(f);
 	return n == 1 ? 0 : EINVAL;
+}
+
+int vmstat_read(const char *name, unsigned long *val)
+{
+	FILE *f;
+	char line[128], key[64];
+	int rc = ENOENT;
+
+	/* Each CPU has a part of it that is not in the sum yet */
+	f = fopen("/proc/sys/vm/stat_refresh", "we");
+	if (!f)
+		return errno;
+	fputs("1\n", f);
+	fclose(f);
+	f = fopen("/proc/vmstat", "re");
+	if (!f)
+		return errno;
+	while (rc && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%63s %lu", key, val) == 2 &&
+		    !strcmp(key, name))
+			rc = 0;
+	}
+	fclose(f);
+	return rc;
+}
+
+int page_is_dirty(const void *va, bool *dirty)
+{
+	int maps = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	int all = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
+	__u64 page, flags;
+	int rc = EIO;
+
+	/* The page frame, which only a privileged process sees, has 55 bits */
+	if (pread(maps, &page, sizeof(page), (uintptr_t)va / PAGE *
+		  sizeof(page)) == sizeof(page)) {
+		page &= (1ULL << 55) - 1;
+		if (page && pread(all, &flags, sizeof(flags), page *
+				  sizeof(flags)) == sizeof(flags))
+			rc = 0;
+	}
+	if (!rc)
+		*dirty = flags >> KPF_DIRTY & 1;
+	close(maps);
+	close(all);
+	return rc;
 }
 
 bool read_choice(const char *path, char *choice, size_t len)

@@ -218,6 +218,8 @@ void *buf_alloc_private(size_t length);
 void *buf_alloc_scattered(size_t length);
 /* Memory of PMD huge pages from hugetlbfs, or NULL when none are reserved */
 void *buf_alloc_hugetlb(size_t length);
+/* Whether the kernel knows, beside what page tables say, that it was written to */
+int page_is_dirty(const void *va, bool *dirty);
 /* Bytes that huge page table entries map, of the VMA at that address */
 size_t huge_mapped(const void *va);
 /* The file in sysfs of a memory BAR of at least that many bytes, or -1 */
@@ -249,6 +251,8 @@ bool kmsg_has(const char *text, const char *more);
 
 /* The number that a file of sysfs or debugfs has */
 int read_number(const char *path, unsigned long *val);
+/* What /proc/vmstat has; counts of the whole machine */
+int vmstat_read(const char *name, unsigned long *val);
 /* The choice in brackets, of all that its line offers. False if there is none. */
 bool read_choice(const char *path, char *choice, size_t len);
 

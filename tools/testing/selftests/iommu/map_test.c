@@ -726,6 +726,41 @@ TEST_F(map_lazy, owner_elsewhere)
 	EXPECT_EQ(0, status);
 }
 
+/* And it is gone when it ends: nothing keeps what it has mapped */
+TEST_F(map_lazy, owner_is_let_go)
+{
+	int file = memfd_of(PAGE, MFD_ALLOW_SEALING);
+	int go[2], done[2], status;
+	struct mock_dev dev;
+	char c = 0;
+	pid_t pid;
+
+	ASSERT_LE(0, file);
+	ASSERT_EQ(0, pipe(go));
+	ASSERT_EQ(0, pipe(done));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		void *va = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED,
+				file, 0);
+
+		if (va == MAP_FAILED ||
+		    ioas_map_at(self->fd, self->ioas, va, PAGE, BASE) ||
+		    write(go[1], &c, 1) != 1)
+			_exit(1);
+		close(done[1]);
+		_exit(read(done[0], &c, 1) != 1);
+	}
+	ASSERT_EQ(1, read(go[0], &c, 1));
+	ASSERT_EQ(0, mock_attach(self->fd, self->ioas, 0, &dev));
+	ASSERT_EQ(0, ioas_unmap_all(self->fd, self->ioas, NULL));
+	ASSERT_EQ(1, write(done[1], &c, 1));
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	ASSERT_EQ(0, status);
+	/* Refused as long as somebody could write through a mapping */
+	EXPECT_EQ(0, fcntl(file, F_ADD_SEALS, F_SEAL_WRITE));
+}
+
 TEST_F(map_pinned, small_io_pages)
 {
 	ASSERT_EQ(0, option_set(self->fd, IOMMU_OPTION_HUGE_PAGES, self->ioas,
@@ -803,6 +838,52 @@ TEST_F(map, hugetlb)
 	memset(va, 1, 3 * huge_size);
 	CHECK_HUGE(va, 2 * huge_size);
 	munmap(va, 3 * huge_size);
+}
+
+/* What devices may have written to is not thrown away as if it was clean */
+TEST_F(map_pinned, unpinned_is_dirty)
+{
+	__u8 *buf = buf_alloc_private(2 * PAGE);
+	bool dirty;
+
+	ASSERT_NE(NULL, buf);
+	memset(buf, 1, 2 * PAGE);
+	for (int i = 0; i < 2; i++) {
+		__u64 iova = BASE + i * PAGE;
+
+		ASSERT_EQ(0, page_is_dirty(buf + i * PAGE, &dirty));
+		ASSERT_FALSE(dirty);
+		ASSERT_EQ(0, ioas_map(self->fd, self->ioas, buf + i * PAGE, PAGE,
+				      (i ? MAP_R : MAP_RW) | MAP_FIX, &iova));
+	}
+	ASSERT_EQ(0, ioas_unmap_all(self->fd, self->ioas, NULL));
+	ASSERT_EQ(0, page_is_dirty(buf, &dirty));
+	EXPECT_TRUE(dirty);
+	ASSERT_EQ(0, page_is_dirty(buf + PAGE, &dirty));
+	EXPECT_FALSE(dirty);
+}
+
+/*
+ * Page tables that an unmap leaves empty are freed when IOTLBs are flushed. Others
+ * may have a few more than before, but not one for each time.
+ */
+TEST_F(map_pinned, tables_are_freed)
+{
+	const size_t len = 4 * 1024 * 1024;
+	const unsigned int rounds = 64;
+	unsigned long before, after;
+	void *buf = buf_alloc_scattered(len);
+
+	ASSERT_NE(NULL, buf);
+	ASSERT_EQ(0, vmstat_read("nr_iommu_pages", &before));
+	for (unsigned int i = 0; i < rounds; i++) {
+		ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, buf, len,
+					 BASE + len));
+		ASSERT_EQ(0, ioas_unmap(self->fd, self->ioas, BASE + len, len,
+					NULL));
+	}
+	ASSERT_EQ(0, vmstat_read("nr_iommu_pages", &after));
+	EXPECT_GT(before + rounds / 2, after);
 }
 
 TEST_HARNESS_MAIN
