@@ -28,6 +28,7 @@ iommufd: the Linux I/O address-space subsystem behind /dev/iommu
   make coverage
                which lines and branches of our files the tests execute;
                a report is left in build/coverage/html
+  make mutate  breaks the code in one place after another, and sees who notices
   make fuzz    random operations against a model of the contract, until one fails
                OPS=1000000 SEED=1, FILE=... repeats what a report has printed
   make soak    two devices do DMA while all else changes, for SECONDS=3600
@@ -74,6 +75,9 @@ coverage fuzz soak:
 docs:
 	@$(tools)/docs
 
+mutate:
+	@$(tools)/mutate/run
+
 bench:
 	@$(tools)/bench/run
 
@@ -96,5 +100,5 @@ clean:
 	rm -rf $(or $(IOMMUFD_BUILD),$(repo)/build)
 
 .DEFAULT_GOAL := help
-.PHONY: help modules deb demo demo-vmm check coverage fuzz soak bench profile shell \
-	tool docs kernel fetch clean
+.PHONY: help modules deb demo demo-vmm check coverage fuzz soak mutate docs bench \
+	profile shell tool kernel fetch clean
