@@ -7,9 +7,11 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include <linux/capability.h>
+#include <linux/perf_event.h>
 #include <linux/vfio.h>
 
 #include "kselftest_harness.h"
@@ -176,6 +178,34 @@ TEST_F(pfnmap, refused)
 	ASSERT_EQ(0, mprotect(va, PAGE, PROT_NONE));
 	EXPECT_EQ(EFAULT, map_bar(self, va, PAGE, BASE));
 	EXPECT_EQ(ENOENT, ioas_unmap(self->fd, self->ioas, BASE, PAGE, NULL));
+}
+
+/*
+ * The ring buffer of perf is memory that is mapped like that of a device, and freed
+ * when perf likes. It cannot be pinned, so no device may have it.
+ */
+TEST_F(pfnmap, memory_of_the_kernel)
+{
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_SOFTWARE,
+		.size = sizeof(attr),
+		.config = PERF_COUNT_SW_DUMMY,
+	};
+	int perf = syscall(SYS_perf_event_open, &attr, 0, -1, -1,
+			   PERF_FLAG_FD_CLOEXEC);
+	__u64 iova = BASE;
+	void *va;
+
+	ASSERT_LE(0, perf);
+	va = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, perf, 0);
+	ASSERT_NE(MAP_FAILED, va);
+	EXPECT_EQ(EFAULT, map_bar(self, va, PAGE, BASE));
+	EXPECT_EQ(EFAULT, ioas_map(self->fd, self->ioas, va, 2 * PAGE, MAP_RO,
+				   &iova));
+	ENSURE_DOMAIN();
+	EXPECT_UNITS(0, self->hwpt, BASE, 2 * PAGE);
+	EXPECT_EQ(0, munmap(va, 2 * PAGE));
+	close(perf);
 }
 
 TEST_F(pfnmap, read_only_stays_so)
