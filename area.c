@@ -8,6 +8,7 @@
 
 #include "area.h"
 #include "pages_map.h"
+#include "pages_walk.h"
 
 /**
  * struct area_pin - pages pinned by accesses

@@ -12,6 +12,7 @@
 #include "area.h"
 #include "io_pagetable.h"
 #include "pages.h"
+#include "pages_walk.h"
 #include "refusal.h"
 
 /**

@@ -16,6 +16,7 @@
 #include "file_memory.h"
 #include "iopt_domains.h"
 #include "iopt_map.h"
+#include "pages_walk.h"
 #include "pfnmap.h"
 #include "refusal.h"
 #include "user_memory.h"

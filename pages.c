@@ -71,6 +71,35 @@ void iopt_pages_free(struct iopt_pages *pages)
  * Extents
  */
 
+/* Is there one extent, which nothing has looked for so far */
+static bool extent_is_alone(const struct iopt_pages *pages)
+{
+	return RB_EMPTY_ROOT(&pages->extents.rb_root) &&
+	       pages->first_extent.store;
+}
+
+/**
+ * iopt_pages_extent() - find pinned pages
+ * @pages: the backing
+ * @first: first page of an interval
+ * @last: its last page
+ *
+ * Return: the lowest extent that intersects it, or NULL.
+ */
+struct pages_extent *iopt_pages_extent(struct iopt_pages *pages,
+				       unsigned long first, unsigned long last)
+{
+	struct interval_tree_node *node;
+
+	lockdep_assert_held(&pages->mutex);
+
+	if (extent_is_alone(pages))
+		interval_tree_insert(&pages->first_extent.node,
+				     &pages->extents);
+	node = interval_tree_iter_first(&pages->extents, first, last);
+	return node ? container_of(node, struct pages_extent, node) : NULL;
+}
+
 /* The neighbours of an extent, or NULL if the page next to it is not pinned */
 static struct pages_extent *extent_before(struct pages_extent *extent)
 {
@@ -342,14 +371,33 @@ void iopt_pages_unsplit(struct iopt_pages *pages, unsigned long index)
 	extent_join(pages, index);
 }
 
+/* Add what is in an extent to the end of another store than its own */
+static int store_append(struct pages_store *store,
+			const struct pages_extent *extent)
+{
+	struct pfn_cursor cursor;
+	unsigned long pfn, nr;
+	int rc;
+
+	pfn_cursor_seek(&cursor, &extent->store->runs,
+			extent->node.start - extent->store->first,
+			extent_npages(extent));
+	while ((nr = pfn_cursor_next(&cursor, &pfn))) {
+		rc = pfn_runs_append(&store->runs, pfn, nr);
+		if (rc)
+			return rc;
+		cond_resched();
+	}
+	return 0;
+}
+
 /* A store of what is in some neighbouring extents, left to right */
 static struct pages_store *store_copy(struct iopt_pages *pages,
 				      struct pages_extent *left,
 				      struct pages_extent *right)
 {
 	struct pages_store *store = store_alloc(pages);
-	struct pages_walk walk;
-	unsigned long pfn, nr;
+	struct pages_extent *extent = left;
 	int rc;
 
 	if (!store)
@@ -357,15 +405,16 @@ static struct pages_store *store_copy(struct iopt_pages *pages,
 	store->first = left->node.start;
 	store->extents = 0;
 	pfn_runs_init(&store->runs);
-	iopt_pages_walk_start(&walk, pages, left->node.start, right->node.last);
-	while ((nr = iopt_pages_walk_next(&walk, &pfn))) {
-		rc = pfn_runs_append(&store->runs, pfn, nr);
-		if (rc) {
-			pfn_runs_free(&store->runs);
-			store_free(pages, store);
-			return ERR_PTR(rc);
-		}
-		cond_resched();
+	for (;;) {
+		rc = store_append(store, extent);
+		if (rc || extent == right)
+			break;
+		extent = extent_after(extent);
+	}
+	if (rc) {
+		pfn_runs_free(&store->runs);
+		store_free(pages, store);
+		return ERR_PTR(rc);
 	}
 	return store;
 }
@@ -409,9 +458,8 @@ static int extents_move(struct iopt_pages *pages, struct pages_extent *left,
 
 /*
  * Have an acquired interval, the extents left to right, in three stores at most.
- * The outer ones go on beyond
- * the interval: to move a part of them would only move the place where the store
- * changes into an interval of somebody else.
+ * The outer ones go on beyond the interval: to move a part of them would only move
+ * the place where the store changes into an interval of somebody else.
  */
 static int extents_gather(struct iopt_pages *pages, struct pages_extent *left,
 			  struct pages_extent *right)
@@ -586,7 +634,7 @@ void iopt_pages_release(struct iopt_pages *pages, unsigned long first,
 	lockdep_assert_held(&pages->mutex);
 
 	/* A mapping that nobody shares */
-	if (likely(pages_extent_is_alone(pages)))
+	if (likely(extent_is_alone(pages)))
 		extent_unpin_alone(pages);
 	else
 		extents_release(pages, first, last);

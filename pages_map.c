@@ -9,6 +9,7 @@
 
 #include "pages.h"
 #include "pages_map.h"
+#include "pages_walk.h"
 #include "test_hooks.h"
 
 /* Pages that are mapped without a look at signals; a test may want small steps */

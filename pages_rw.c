@@ -13,6 +13,7 @@
 
 #include "pages.h"
 #include "pages_rw.h"
+#include "pages_walk.h"
 #include "test_hooks.h"
 
 /* Pages pinned at a time for a copy */

@@ -1,32 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Where pages are that a backing has pinned, or a revocable source has.
+ * Where the pages are that a backing has pinned, or that a revocable source has.
  */
 #include <linux/mm.h>
 
 #include "pages.h"
-
-/**
- * iopt_pages_extent() - find pinned pages
- * @pages: the backing
- * @first: first page of an interval
- * @last: its last page
- *
- * Return: the lowest extent that intersects it, or NULL.
- */
-struct pages_extent *iopt_pages_extent(struct iopt_pages *pages,
-				       unsigned long first, unsigned long last)
-{
-	struct interval_tree_node *node;
-
-	lockdep_assert_held(&pages->mutex);
-
-	if (pages_extent_is_alone(pages))
-		interval_tree_insert(&pages->first_extent.node,
-				     &pages->extents);
-	node = interval_tree_iter_first(&pages->extents, first, last);
-	return node ? container_of(node, struct pages_extent, node) : NULL;
-}
+#include "pages_walk.h"
 
 static void walk_extent(struct pages_walk *walk, struct pages_extent *extent,
 			unsigned long first)

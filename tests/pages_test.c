@@ -13,6 +13,7 @@
 #include "../file_memory.h"
 #include "../pages.h"
 #include "../pages_rw.h"
+#include "../pages_walk.h"
 #include "../pinning.h"
 #include "../user_memory.h"
 #include "user_memory.h"
