@@ -840,6 +840,26 @@ int vmstat_read(const char *name, unsigned long *val)
 	return rc;
 }
 
+int tables_left(int fd, __u32 ioas, __u64 iova, unsigned int rounds, long *left)
+{
+	const size_t len = 4 * 1024 * 1024;
+	void *buf = buf_alloc_scattered(len);
+	unsigned long before, after;
+	int rc;
+
+	if (!buf)
+		return ENOMEM;
+	rc = vmstat_read("nr_iommu_pages", &before);
+	while (!rc && rounds--)
+		rc = ioas_map_at(fd, ioas, buf, len, iova) ?:
+		     ioas_unmap(fd, ioas, iova, len, NULL);
+	rc = rc ?: vmstat_read("nr_iommu_pages", &after);
+	munmap(buf, len);
+	if (!rc)
+		*left = after - before;
+	return rc;
+}
+
 int page_is_dirty(const void *va, bool *dirty)
 {
 	int maps = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);

@@ -253,6 +253,11 @@ bool kmsg_has(const char *text, const char *more);
 int read_number(const char *path, unsigned long *val);
 /* What /proc/vmstat has; counts of the whole machine */
 int vmstat_read(const char *name, unsigned long *val);
+/*
+ * How many more page tables the machine has after 4 MiB have been mapped in small
+ * pages, and unmapped, so many times
+ */
+int tables_left(int fd, __u32 ioas, __u64 iova, unsigned int rounds, long *left);
 /* The choice in brackets, of all that its line offers. False if there is none. */
 bool read_choice(const char *path, char *choice, size_t len);
 

@@ -486,36 +486,19 @@ static pid_t exits_start(struct soak *s)
  */
 
 struct counts {
+	int rc;
 	unsigned long acquired, released, tables;
 	long pinned, locked;
 };
 
-static unsigned long read_vmstat(const char *name)
-{
-	FILE *f = fopen("/proc/vmstat", "re");
-	unsigned long val, found = 0;
-	char line[100], key[64];
-
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "%63s %lu", key, &val) == 2 &&
-		    !strcmp(key, name))
-			found = val;
-	if (f)
-		fclose(f);
-	return found;
-}
-
-/* Each CPU counts by itself for a while, unless it is told not to */
 static struct counts counts_now(void)
 {
-	write_text("/proc/sys/vm/stat_refresh", "1");
-	return (struct counts) {
-		.acquired = read_vmstat("nr_foll_pin_acquired"),
-		.released = read_vmstat("nr_foll_pin_released"),
-		.tables = read_vmstat("nr_sec_page_table_pages"),
-		.pinned = vm_pin(0),
-		.locked = vm_lck(0),
-	};
+	struct counts counts = { .pinned = vm_pin(0), .locked = vm_lck(0) };
+
+	counts.rc = vmstat_read("nr_foll_pin_acquired", &counts.acquired) ?:
+		    vmstat_read("nr_foll_pin_released", &counts.released) ?:
+		    vmstat_read("nr_sec_page_table_pages", &counts.tables);
+	return counts;
 }
 
 static bool counts_same(const struct counts *a, const struct counts *b)
@@ -707,6 +690,7 @@ TEST_F_TIMEOUT(soak, nothing_is_left, 100000)
 		memset(s->churn[i].buf, 1, CHURN_SLOTS * CHURN_BYTES);
 	}
 	before = counts_wait(NULL, 20);
+	ASSERT_EQ(0, before.rc);
 
 	ASSERT_EQ(0, soak_open(s));
 	s->end = now() + env_num("SOAK_SECONDS", 20);
@@ -724,6 +708,7 @@ TEST_F_TIMEOUT(soak, nothing_is_left, 100000)
 	EXPECT_EQ(s->greedy, cgroup_kills() - kills);
 
 	after = counts_wait(&before, 20);
+	ASSERT_EQ(0, after.rc);
 	EXPECT_EQ(before.acquired - before.released,
 		  after.acquired - after.released);
 	EXPECT_EQ(before.tables, after.tables);
