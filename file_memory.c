@@ -60,6 +60,12 @@ static bool file_is_sealed(struct file *file)
 	return seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE);
 }
 
+/* Folios of one page, which are many where there are any, take a short way */
+static unsigned long small_folio_pfn(const void *folio)
+{
+	return folio_test_large(folio) ? ULONG_MAX : folio_pfn(folio);
+}
+
 static int file_pin(struct pages_pin *pin, unsigned long first,
 		    unsigned long npages)
 {
@@ -68,7 +74,7 @@ static int file_pin(struct pages_pin *pin, unsigned long first,
 	struct folio **array = (struct folio **)pin->array;
 	pgoff_t offset = 0;
 	unsigned long part;
-	long i, nr;
+	long i = 0, nr;
 	int rc = 0;
 
 	npages = min(npages, FILE_STEP_PAGES);
@@ -79,7 +85,14 @@ static int file_pin(struct pages_pin *pin, unsigned long first,
 		return nr ?: -EINVAL;
 
 	offset >>= PAGE_SHIFT;
-	for (i = 0; i != nr; i++, offset = 0) {
+	while (i != nr) {
+		part = pfn_runs_append_apart(pin->runs, small_folio_pfn,
+					     pin->array + i, nr - i);
+		if (part) {
+			i += part;
+			npages -= part;
+			continue;
+		}
 		part = 1;
 		if (folio_test_large(array[i]))
 			part = min(npages, folio_nr_pages(array[i]) - offset);
@@ -88,7 +101,9 @@ static int file_pin(struct pages_pin *pin, unsigned long first,
 			unpin_folios(array + i + 1, nr - i - 1);
 			break;
 		}
+		i++;
 		npages -= part;
+		offset = 0;
 	}
 	return rc;
 }

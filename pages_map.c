@@ -59,17 +59,33 @@ static __always_inline int map_range(const struct pages_window *window,
 			 window->gfp);
 }
 
-/* Read page frames from @index on, so many as may be without another look */
-static int walk_part(struct pages_walk *walk, struct iopt_pages *pages,
-		     unsigned long *index, unsigned long last)
+/**
+ * struct map_rest - what is still to be read of a part of a backing
+ * @pages: the backing
+ * @index: the first page
+ * @last: the last one, before @index once nothing is left
+ */
+struct map_rest {
+	struct iopt_pages *pages;
+	unsigned long index;
+	unsigned long last;
+};
+
+/*
+ * Read page frames, so many as may be without another look. Kept apart, because
+ * this is rare and would take registers from the loop around it.
+ */
+static noinline int walk_part(struct pages_walk *walk, struct map_rest *rest)
 {
-	unsigned long end = min(last, *index + (pages_between_looks() - 1));
+	unsigned long first = rest->index;
+	unsigned long end = min(rest->last,
+				first + (pages_between_looks() - 1));
 	int rc = look();
 
 	if (rc)
 		return rc;
-	iopt_pages_walk_start(walk, pages, *index, end);
-	*index = end + 1;
+	iopt_pages_walk_start(walk, rest->pages, first, end);
+	rest->index = end + 1;
 	return 0;
 }
 
@@ -77,15 +93,15 @@ static noinline int map_runs(struct iopt_pages *pages,
 			     const struct pages_window *window,
 			     unsigned long index, unsigned long last)
 {
-	unsigned long last_byte = window->iova + (window->length - 1);
+	struct map_rest rest = { pages, index, last };
 	unsigned long skip = offset_in_page(window->offset);
 	unsigned long iova = window->iova;
 	struct pages_walk walk __uninitialized;
 	unsigned long pfn, nr, length;
-	phys_addr_t phys;
+	phys_addr_t phys, next;
 	int rc;
 
-	rc = walk_part(&walk, pages, &index, last);
+	rc = walk_part(&walk, &rest);
 	if (rc)
 		return rc;
 	nr = iopt_pages_walk_next(&walk, &pfn);
@@ -96,28 +112,30 @@ static noinline int map_runs(struct iopt_pages *pages,
 	for (;;) {
 		nr = iopt_pages_walk_next(&walk, &pfn);
 		if (!nr) {
-			if (index > last)
+			if (rest.index > rest.last)
 				break;
-			rc = walk_part(&walk, pages, &index, last);
+			rc = walk_part(&walk, &rest);
 			if (rc)
 				goto err_unmap;
 			continue;
 		}
-		if (PFN_PHYS(pfn) == phys + length) {
-			length += nr * PAGE_SIZE;
+		next = PFN_PHYS(pfn);
+		nr *= PAGE_SIZE;
+		if (next == phys + length) {
+			length += nr;
 			continue;
 		}
 		rc = map_range(window, iova, phys, length);
 		if (rc)
 			goto err_unmap;
 		iova += length;
-		phys = PFN_PHYS(pfn);
-		length = nr * PAGE_SIZE;
+		phys = next;
+		length = nr;
 		cond_resched();
 	}
 
 	/* It may end inside the last page */
-	length = min(length, last_byte - iova + 1);
+	length = min(length, window->length - (iova - window->iova));
 	rc = map_range(window, iova, phys, length);
 	if (!rc)
 		return 0;

@@ -67,8 +67,15 @@ unsigned long iopt_pages_walk_next_extent(struct pages_walk *walk,
 static inline unsigned long iopt_pages_walk_next(struct pages_walk *walk,
 						 unsigned long *pfn)
 {
-	return pfn_cursor_next(&walk->cursor, pfn) ?:
-	       iopt_pages_walk_next_extent(walk, pfn);
+	unsigned long first __uninitialized, npages;
+
+	npages = pfn_cursor_next(&walk->cursor, pfn);
+	if (unlikely(!npages)) {
+		npages = iopt_pages_walk_next_extent(walk, &first);
+		if (npages)
+			*pfn = first;
+	}
+	return npages;
 }
 
 #endif

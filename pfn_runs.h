@@ -159,26 +159,41 @@ int pfn_runs_append_range(struct pfn_runs *runs, unsigned long pfn,
 #define PFN_RUN_LONG BIT(31)
 
 /**
- * pfn_runs_append_one() - pfn_runs_append() of a single frame
+ * pfn_runs_append_apart() - pfn_runs_append() of single frames that are no longer
+ *	runs
  * @runs: the sequence
- * @pfn: the page frame
+ * @pfn_of: tells the frame of an entry, or ULONG_MAX when it is not for here
+ * @array: entries
+ * @nr: how many
  *
- * Made for memory in which no page follows another.
+ * Made for memory in which no page follows another: keeps everything that each
+ * page changes in registers.
  *
- * Return: an errno of pfn_runs_append().
+ * Return: how many entries from the start are appended, which may be none. The
+ * next one, if any, is for pfn_runs_append().
  */
-static inline int pfn_runs_append_one(struct pfn_runs *runs, unsigned long pfn)
+static __always_inline unsigned long
+pfn_runs_append_apart(struct pfn_runs *runs,
+		      unsigned long (*pfn_of)(const void *entry),
+		      void *const *array, unsigned long nr)
 {
-	unsigned long tail = runs->tail_pfn;
+	unsigned long pfn, i, tail = runs->tail_pfn;
+	u16 *word = runs->word;
 
-	if (runs->tail_npages != 1 || pfn == tail + 1 ||
-	    (pfn | tail) >= PFN_RUN_LONG || runs->end - runs->word < 2)
-		return pfn_runs_append(runs, pfn, 1);
-	put_unaligned((u32)tail, (u32 *)runs->word);
-	runs->word += 2;
-	runs->tail_pfn = pfn;
-	runs->npages++;
-	return 0;
+	if (runs->tail_npages != 1 || tail >= PFN_RUN_LONG)
+		return 0;
+	nr = min_t(size_t, nr, (runs->end - word) / 2);
+	for (i = 0; i != nr; i++, word += 2) {
+		pfn = pfn_of(array[i]);
+		if (pfn == tail + 1 || pfn >= PFN_RUN_LONG)
+			break;
+		put_unaligned((u32)tail, (u32 *)word);
+		tail = pfn;
+	}
+	runs->word = word;
+	runs->tail_pfn = tail;
+	runs->npages += i;
+	return i;
 }
 
 void pfn_cursor_seek(struct pfn_cursor *cur, const struct pfn_runs *runs,
@@ -196,19 +211,24 @@ unsigned long pfn_cursor_next_long(struct pfn_cursor *cur, unsigned long *pfn);
 static inline unsigned long pfn_cursor_next(struct pfn_cursor *cur,
 					    unsigned long *pfn)
 {
+	/* Of its own, so that *@pfn can be a register */
+	unsigned long first __uninitialized, npages;
 	u32 word;
 
 	if (!cur->left)
 		return 0;
-	if (cur->word == cur->end)
-		return pfn_cursor_next_long(cur, pfn);
-	word = get_unaligned((const u32 *)cur->word);
-	if (word & PFN_RUN_LONG)
-		return pfn_cursor_next_long(cur, pfn);
-	cur->word += 2;
-	cur->left--;
-	*pfn = word;
-	return 1;
+	if (likely(cur->word != cur->end)) {
+		word = get_unaligned((const u32 *)cur->word);
+		if (likely(!(word & PFN_RUN_LONG))) {
+			cur->word += 2;
+			cur->left--;
+			*pfn = word;
+			return 1;
+		}
+	}
+	npages = pfn_cursor_next_long(cur, &first);
+	*pfn = first;
+	return npages;
 }
 
 #endif

@@ -108,16 +108,14 @@ static inline int pages_pin_append_folio(struct pages_pin *pin,
 	unsigned long pfn = folio_pfn(folio) + index;
 	int rc;
 
-	if (npages == 1) {
-		rc = pfn_runs_append_one(pin->runs, pfn);
-	} else {
+	if (npages != 1) {
 		rc = folio_add_pins(folio, npages - 1);
 		if (rc) {
 			unpin_user_folio(folio, 1);
 			return rc;
 		}
-		rc = pfn_runs_append(pin->runs, pfn, npages);
 	}
+	rc = pfn_runs_append(pin->runs, pfn, npages);
 	if (rc)
 		unpin_user_folio(folio, npages);
 	return rc;

@@ -109,8 +109,6 @@ static void pfn_runs_range(struct kunit *test)
 	/* In a chunk, and as the last run */
 	KUNIT_EXPECT_EQ(test, pfn_runs_append(&runs, last_pfn, 1), 0);
 	KUNIT_EXPECT_EQ(test, pfn_runs_append(&runs, last_pfn + 1, 1), -ERANGE);
-	KUNIT_EXPECT_EQ(test, pfn_runs_append_one(&runs, last_pfn + 1),
-			-ERANGE);
 	KUNIT_EXPECT_EQ(test, pfn_runs_append(&runs, last_pfn - 2, 2), 0);
 	pfn_cursor_seek(&cur, &runs, 0, 3);
 	KUNIT_EXPECT_EQ(test, pfn_cursor_next(&cur, &pfn), 1);
@@ -153,11 +151,66 @@ static u64 shape_end(const struct run_shape *shape, unsigned long nr)
 	return shape->pfn + (u64)nr * 2 * shape->npages;
 }
 
+static unsigned long entry_pfn(const void *entry)
+{
+	return (unsigned long)entry;
+}
+
+/* How many of some frames pfn_runs_append_apart() takes */
+static unsigned long append_apart(struct pfn_runs *runs, unsigned long *pfns,
+				  unsigned long nr)
+{
+	return pfn_runs_append_apart(runs, entry_pfn, (void **)pfns, nr);
+}
+
+static void pfn_runs_apart(struct kunit *test)
+{
+	unsigned long pfns[] = { 30, 10, 20, 21, 40 };
+	unsigned long none[] = { ULONG_MAX }, wide[] = { PFN_RUN_LONG };
+	struct pfn_cursor cur;
+	struct pfn_runs runs;
+	unsigned long pfn;
+
+	pfn_runs_init(&runs);
+	/* There is no last run yet, and then no chunk */
+	KUNIT_EXPECT_EQ(test, append_apart(&runs, pfns, 5), 0);
+	KUNIT_ASSERT_EQ(test, pfn_runs_append(&runs, 50, 1), 0);
+	KUNIT_EXPECT_EQ(test, append_apart(&runs, pfns, 5), 0);
+	KUNIT_ASSERT_EQ(test, pfn_runs_append(&runs, 60, 1), 0);
+
+	/* The fourth one makes the last run longer */
+	KUNIT_EXPECT_EQ(test, append_apart(&runs, pfns, 5), 3);
+	KUNIT_EXPECT_EQ(test, append_apart(&runs, pfns + 3, 2), 0);
+	KUNIT_ASSERT_EQ(test, pfn_runs_append(&runs, 21, 1), 0);
+	KUNIT_EXPECT_EQ(test, append_apart(&runs, pfns + 4, 1), 0);
+	KUNIT_ASSERT_EQ(test, pfn_runs_append(&runs, 40, 1), 0);
+	KUNIT_EXPECT_EQ(test, append_apart(&runs, none, 1), 0);
+	KUNIT_EXPECT_EQ(test, append_apart(&runs, wide, 1), 0);
+	KUNIT_EXPECT_EQ(test, runs.npages, 7);
+
+	pfn_cursor_seek(&cur, &runs, 0, 7);
+	KUNIT_EXPECT_EQ(test, pfn_cursor_next(&cur, &pfn), 1);
+	KUNIT_EXPECT_EQ(test, pfn, 50);
+	KUNIT_EXPECT_EQ(test, pfn_cursor_next(&cur, &pfn), 1);
+	KUNIT_EXPECT_EQ(test, pfn, 60);
+	KUNIT_EXPECT_EQ(test, pfn_cursor_next(&cur, &pfn), 1);
+	KUNIT_EXPECT_EQ(test, pfn, 30);
+	KUNIT_EXPECT_EQ(test, pfn_cursor_next(&cur, &pfn), 1);
+	KUNIT_EXPECT_EQ(test, pfn, 10);
+	KUNIT_EXPECT_EQ(test, pfn_cursor_next(&cur, &pfn), 2);
+	KUNIT_EXPECT_EQ(test, pfn, 20);
+	KUNIT_EXPECT_EQ(test, pfn_cursor_next(&cur, &pfn), 1);
+	KUNIT_EXPECT_EQ(test, pfn, 40);
+	pfn_runs_free(&runs);
+}
+
 /* A single frame in one of two ways, which lead to the same */
 static int append(struct pfn_runs *runs, u64 pfn, unsigned long npages)
 {
-	if (npages == 1 && (pfn & 2))
-		return pfn_runs_append_one(runs, pfn);
+	unsigned long entry = pfn;
+
+	if (npages == 1 && (pfn & 2) && append_apart(runs, &entry, 1))
+		return 0;
 	return pfn_runs_append(runs, pfn, npages);
 }
 
@@ -358,6 +411,7 @@ static struct kunit_case pfn_runs_cases[] = {
 	KUNIT_CASE(pfn_runs_merge),
 	KUNIT_CASE(pfn_runs_long),
 	KUNIT_CASE(pfn_runs_range),
+	KUNIT_CASE(pfn_runs_apart),
 	KUNIT_CASE_PARAM(pfn_runs_shapes, run_shape_gen_params),
 	KUNIT_CASE_PARAM(pfn_runs_cost, run_shape_gen_params),
 	KUNIT_CASE(pfn_runs_random),
