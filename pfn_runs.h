@@ -178,19 +178,19 @@ pfn_runs_append_apart(struct pfn_runs *runs,
 		      void *const *array, unsigned long nr)
 {
 	unsigned long pfn, i, tail = runs->tail_pfn;
-	u16 *word = runs->word;
+	u32 *single = (u32 *)runs->word;
 
 	if (runs->tail_npages != 1 || tail >= PFN_RUN_LONG)
 		return 0;
-	nr = min_t(size_t, nr, (runs->end - word) / 2);
-	for (i = 0; i != nr; i++, word += 2) {
+	nr = min_t(size_t, nr, (runs->end - runs->word) / 2);
+	for (i = 0; i != nr; i++) {
 		pfn = pfn_of(array[i]);
 		if (pfn == tail + 1 || pfn >= PFN_RUN_LONG)
 			break;
-		put_unaligned((u32)tail, (u32 *)word);
+		put_unaligned((u32)tail, &single[i]);
 		tail = pfn;
 	}
-	runs->word = word;
+	runs->word += 2 * i;
 	runs->tail_pfn = tail;
 	runs->npages += i;
 	return i;
