@@ -121,7 +121,7 @@ static __always_inline int area_map_memory(struct iopt_area *area,
 		if (rc)
 			goto out_unlock;
 		area->pinned = true;
-		this_cpu_add(area->iopt->counts->domains, last - first + 1);
+		atomic_long_add(last - first + 1, &area->iopt->domain_pins);
 	}
 	/* A small area mostly is one run, which takes no more than this */
 	if (area->iopt->large_pages && !fatal_signal_pending(current) &&
@@ -459,7 +459,8 @@ int iopt_area_pin_pages(struct iopt_area *area, unsigned long iova,
 		area_del_pin(area, first_index, last_index);
 		goto out_unlock;
 	}
-	this_cpu_add(area->iopt->counts->accesses, last_index - first_index + 1);
+	atomic_long_add(last_index - first_index + 1,
+			&area->iopt->access_pins);
 	area_list_pages(area, first_index, last_index, out_pages);
 out_unlock:
 	mutex_unlock(&pages->mutex);
@@ -484,7 +485,8 @@ void iopt_area_unpin_pages(struct iopt_area *area, unsigned long iova,
 	if (!area_del_pin(area, first_index, last_index))
 		return;
 	iopt_pages_release(area->pages, first_index, last_index);
-	this_cpu_sub(area->iopt->counts->accesses, last_index - first_index + 1);
+	atomic_long_sub(last_index - first_index + 1,
+			&area->iopt->access_pins);
 	area_drop_pin(area);
 }
 

@@ -266,7 +266,7 @@ static inline void iopt_area_unpin(struct iopt_area *area)
 	last = area_index(area, area->node.last);
 	guard(mutex)(&area->pages->mutex);
 	area->pinned = false;
-	this_cpu_sub(area->iopt->counts->domains, last - first + 1);
+	atomic_long_sub(last - first + 1, &area->iopt->domain_pins);
 	iopt_pages_release(area->pages, first, last);
 }
 

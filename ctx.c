@@ -43,16 +43,12 @@ int iommufd_ctx_fops_open(struct inode *inode, struct file *filp)
 	ictx = kzalloc_obj(*ictx, GFP_KERNEL_ACCOUNT);
 	if (!ictx)
 		return -ENOMEM;
-	ictx->map_policy.shared = alloc_percpu_gfp(long, GFP_KERNEL_ACCOUNT);
-	if (!ictx->map_policy.shared) {
-		kfree(ictx);
-		return -ENOMEM;
-	}
 
 	ictx->serial = atomic64_inc_return(&ctx_last_serial);
 	ictx->map_policy.account_mode = IOMMUFD_ACCOUNT_USER;
 	ictx->map_policy.max_areas = ULONG_MAX;
 	ictx->map_policy.pfnmaps = 2;
+	ictx->map_policy.shared = &ictx->shared_pins;
 	ictx->map_policy.dev = iommu_misc_dev.this_device;
 	if (IS_ENABLED(CONFIG_IOMMUFD_VFIO_CONTAINER) &&
 	    filp->private_data == &vfio_misc_dev) {
@@ -80,7 +76,6 @@ int iommufd_ctx_fops_release(struct inode *inode, struct file *filp)
 	WARN_ON_ONCE(!mtree_empty(&ictx->mt_mmap));
 
 	iommufd_sw_msi_ctx_fini(&ictx->sw_msi);
-	free_percpu(ictx->map_policy.shared);
 	kfree(ictx);
 	return 0;
 }

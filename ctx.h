@@ -142,6 +142,8 @@ struct vm_area_struct;
  *	every IOAS of the context
  * @sw_msi: MSI doorbell pages of its groups; own lock
  * @mt_mmap: byte offset >> PAGE_SHIFT to struct iommufd_mmap; own lock
+ * @shared_pins: pages that intervals of a backing cover beside another one, for
+ *	whoever looks
  * @map_policy: for new mappings; @map_policy.account_mode changes while there is
  *	no object, under xa_lock of @objects
  * @no_iommu_mode: VFIO no-IOMMU compatibility; excludes @vfio_ioas; under
@@ -164,6 +166,7 @@ struct iommufd_ctx {
 	struct rw_semaphore ioas_creation_lock;
 	struct sw_msi_ctx sw_msi;
 	struct maple_tree mt_mmap;
+	atomic_long_t shared_pins;
 	struct iopt_map_policy map_policy;
 	u8 no_iommu_mode;
 	struct iommufd_ioas *vfio_ioas;

@@ -54,7 +54,6 @@ static unsigned long ctx_pinned(struct iommufd_ctx *ictx)
 	struct iommufd_ioas *ioas;
 	long npages = 0;
 	unsigned long id;
-	int cpu;
 
 	for (id = 1; (obj = iommufd_object_look(ictx, id));) {
 		id = obj->id + 1UL;
@@ -64,8 +63,7 @@ static unsigned long ctx_pinned(struct iommufd_ctx *ictx)
 		iommufd_object_look_away(obj);
 		cond_resched();
 	}
-	for_each_possible_cpu(cpu)
-		npages -= READ_ONCE(*per_cpu_ptr(ictx->map_policy.shared, cpu));
+	npages -= atomic_long_read(&ictx->shared_pins);
 	/* The sum may be wrong by what changes while it is made */
 	return (unsigned long)max(npages, 0L) << PAGE_SHIFT;
 }

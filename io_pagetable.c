@@ -18,11 +18,8 @@
 /**
  * iopt_init() - make an empty space
  * @iopt: the space, zeroed
- *
- * Return: 0, or -ENOMEM with a space that iopt_destroy() takes, but that nothing
- * can be mapped in.
  */
-int iopt_init(struct io_pagetable *iopt)
+void iopt_init(struct io_pagetable *iopt)
 {
 	init_rwsem(&iopt->domains_rwsem);
 	mutex_init(&iopt->iova_mutex);
@@ -32,10 +29,6 @@ int iopt_init(struct io_pagetable *iopt)
 	iopt->large_pages = true;
 	xa_init_flags(&iopt->accesses, XA_FLAGS_ALLOC | XA_FLAGS_ACCOUNT);
 	xa_init_flags(&iopt->log_written, XA_FLAGS_ACCOUNT);
-	if (!iommufd_should_fail())
-		iopt->counts = alloc_percpu_gfp(struct iopt_counts,
-						GFP_KERNEL_ACCOUNT);
-	return iopt->counts ? 0 : -ENOMEM;
 }
 
 /*
@@ -408,24 +401,9 @@ bool iopt_is_busy(struct io_pagetable *iopt, unsigned long iova,
  * takes, these do not wait for it.
  */
 
-/* The sum may be wrong by what changes while it is made */
-static unsigned long counted_bytes(long npages)
+static unsigned long pinned_bytes(const atomic_long_t *npages)
 {
-	return (unsigned long)max(npages, 0L) << PAGE_SHIFT;
-}
-
-static struct iopt_counts iopt_add_counts(struct io_pagetable *iopt)
-{
-	struct iopt_counts sum = {};
-	int cpu;
-
-	for_each_possible_cpu(cpu) {
-		struct iopt_counts *counts = per_cpu_ptr(iopt->counts, cpu);
-
-		sum.domains += READ_ONCE(counts->domains);
-		sum.accesses += READ_ONCE(counts->accesses);
-	}
-	return sum;
+	return (unsigned long)atomic_long_read(npages) << PAGE_SHIFT;
 }
 
 /**
@@ -436,9 +414,8 @@ static struct iopt_counts iopt_add_counts(struct io_pagetable *iopt)
  */
 long iopt_count_pinned(struct io_pagetable *iopt)
 {
-	struct iopt_counts counts = iopt_add_counts(iopt);
-
-	return counts.domains + counts.accesses;
+	return atomic_long_read(&iopt->domain_pins) +
+	       atomic_long_read(&iopt->access_pins);
 }
 
 /**
@@ -448,11 +425,9 @@ long iopt_count_pinned(struct io_pagetable *iopt)
  */
 void iopt_report(struct io_pagetable *iopt, struct iopt_report *report)
 {
-	struct iopt_counts counts = iopt_add_counts(iopt);
-
 	*report = (struct iopt_report){
-		.pinned = counted_bytes(counts.domains),
-		.access_pinned = counted_bytes(counts.accesses),
+		.pinned = pinned_bytes(&iopt->domain_pins),
+		.access_pinned = pinned_bytes(&iopt->access_pins),
 		.domains = READ_ONCE(iopt->nr_domains),
 		.log_on = READ_ONCE(iopt->log_on),
 	};

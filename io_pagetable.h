@@ -11,31 +11,21 @@
 #include <linux/iommu.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
-#include <linux/percpu.h>
 #include <linux/rwsem.h>
 #include <linux/xarray.h>
 
 #include "iova_space.h"
 
 /**
- * struct iopt_counts - what areas of an IOVA space have pinned
- * @domains: pages, on behalf of domains
- * @accesses: pages, on behalf of accesses; what several pin counts several times
- *
- * Of one CPU. It says something only as a sum over all of them, and is kept like
- * this since those who map and unmap must not contend for it.
- */
-struct iopt_counts {
-	long domains;
-	long accesses;
-};
-
-/**
  * struct io_pagetable - an IOVA space and its mirrors
  * @domains_rwsem: see the list of locks in ctx.h
+ * @domain_pins: pages that areas have pinned on behalf of domains, for whoever
+ *	looks. It is next to @domains_rwsem since those who pin have just written
+ *	to that, too.
+ * @access_pins: the same on behalf of accesses; what several pin counts several
+ *	times
  * @domains: struct iopt_domain.item, under @domains_rwsem
  * @nr_domains: how many; changed under @domains_rwsem
- * @counts: what is pinned, read by whoever looks
  * @context: number of the context, for tracepoints; constant
  * @id: ID of the IOAS, for tracepoints; constant
  * @iova_mutex: protects @space, @iova_alignment, and the state and place of each
@@ -57,9 +47,10 @@ struct iopt_counts {
  */
 struct io_pagetable {
 	struct rw_semaphore domains_rwsem;
+	atomic_long_t domain_pins;
+	atomic_long_t access_pins;
 	struct list_head domains;
 	unsigned int nr_domains;
-	struct iopt_counts __percpu *counts;
 	u64 context;
 	u32 id;
 
@@ -151,7 +142,7 @@ struct iopt_user {
 	atomic_t callbacks;
 };
 
-int iopt_init(struct io_pagetable *iopt);
+void iopt_init(struct io_pagetable *iopt);
 
 /* Under io_pagetable.domains_rwsem and iova_mutex */
 int iopt_check_alignment(struct io_pagetable *iopt, unsigned long alignment);

@@ -23,16 +23,14 @@ void iommufd_ioas_destroy(struct iommufd_object *obj)
  * iommufd_ioas_init() - make a new object an empty IOAS
  * @ioas: the object; finalized with iommufd_ctx.ioas_creation_lock held
  * @ictx: its context
- *
- * Return: 0, or -ENOMEM with an object that is good to be destroyed.
  */
-int iommufd_ioas_init(struct iommufd_ioas *ioas, struct iommufd_ctx *ictx)
+void iommufd_ioas_init(struct iommufd_ioas *ioas, struct iommufd_ctx *ictx)
 {
 	mutex_init(&ioas->mutex);
 	INIT_LIST_HEAD(&ioas->hwpt_list);
 	ioas->iopt.context = ictx->serial;
 	ioas->iopt.id = ioas->obj.id;
-	return iopt_init(&ioas->iopt);
+	iopt_init(&ioas->iopt);
 }
 
 /* IOMMU_IOAS_ALLOC */
@@ -48,9 +46,7 @@ int iommufd_ioas_alloc_ioctl(struct iommufd_ucmd *ucmd)
 	ioas = iommufd_object_alloc_ucmd(ucmd, ioas, IOMMUFD_OBJ_IOAS, obj);
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
-	rc = iommufd_ioas_init(ioas, ucmd->ictx);
-	if (rc)
-		return rc;
+	iommufd_ioas_init(ioas, ucmd->ictx);
 	cmd->out_ioas_id = ioas->obj.id;
 	rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));
 	if (!rc)

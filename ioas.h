@@ -38,7 +38,7 @@ static inline struct iommufd_ioas *iommufd_get_ioas(struct iommufd_ctx *ictx,
 	return container_of_const(obj, struct iommufd_ioas, obj);
 }
 
-int iommufd_ioas_init(struct iommufd_ioas *ioas, struct iommufd_ctx *ictx);
+void iommufd_ioas_init(struct iommufd_ioas *ioas, struct iommufd_ctx *ictx);
 void iommufd_ioas_destroy(struct iommufd_object *obj);
 
 int iommufd_ioas_alloc_ioctl(struct iommufd_ucmd *ucmd);

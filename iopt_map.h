@@ -5,6 +5,8 @@
 #ifndef __IOMMUFD_IOPT_MAP_H
 #define __IOMMUFD_IOPT_MAP_H
 
+#include <linux/atomic.h>
+
 #include "io_pagetable.h"
 
 struct device;
@@ -25,7 +27,7 @@ struct iopt_map_policy {
 	bool container;
 	unsigned long max_areas;
 	struct device *dev;
-	long __percpu *shared;
+	atomic_long_t *shared;
 	unsigned int pfnmaps;
 };
 

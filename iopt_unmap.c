@@ -361,7 +361,6 @@ void iopt_destroy(struct io_pagetable *iopt)
 	mutex_destroy(&iopt->iova_mutex);
 	xa_destroy(&iopt->accesses);
 	xa_destroy(&iopt->log_written);
-	free_percpu(iopt->counts);
 }
 
 /*

@@ -132,7 +132,7 @@ static unsigned long extent_npages(const struct pages_extent *extent)
 static void pages_count_shared(struct iopt_pages *pages, long npages)
 {
 	if (pages->shared)
-		this_cpu_add(*pages->shared, npages);
+		atomic_long_add(npages, pages->shared);
 }
 
 static void extent_free(struct iopt_pages *pages, struct pages_extent *extent)

@@ -24,10 +24,10 @@
 #ifndef __IOMMUFD_PAGES_H
 #define __IOMMUFD_PAGES_H
 
+#include <linux/atomic.h>
 #include <linux/interval_tree.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
-#include <linux/percpu.h>
 #include <linux/refcount.h>
 #include <linux/types.h>
 
@@ -150,8 +150,8 @@ struct iopt_pages_ops {
  *	back, and for memory. Under iopt_pages_ops.freeze.
  * @owner: who pays for what is pinned
  * @shared: what intervals that are acquired have in common: the pages of all of
- *	them, less what is pinned. A sum over all backings of the context and over
- *	all CPUs; NULL when nobody asks
+ *	them, less what is pinned. A sum over all backings of the context; NULL
+ *	when nobody asks
  * @extents: struct pages_extent.node
  * @first_extent: used for the first acquisition of an idle backing, so that a
  *	mapping that is never shared needs no other allocation. As long as that is
@@ -176,7 +176,7 @@ struct iopt_pages {
 	const struct pfn_runs *frames;
 
 	struct pages_owner owner;
-	long __percpu *shared;
+	atomic_long_t *shared;
 
 	struct rb_root_cached extents;
 	struct pages_extent first_extent;

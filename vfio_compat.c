@@ -111,11 +111,7 @@ int iommufd_vfio_compat_ioas_create(struct iommufd_ctx *ictx)
 	ioas = iommufd_object_alloc(ictx, ioas, IOMMUFD_OBJ_IOAS, obj);
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
-	rc = iommufd_ioas_init(ioas, ictx);
-	if (rc) {
-		iommufd_object_abort_and_destroy(ictx, &ioas->obj);
-		return rc;
-	}
+	iommufd_ioas_init(ioas, ictx);
 	/* Once visible, the IOAS could be destroyed before it is designated */
 	iommufd_lock_obj(&ioas->obj);
 	iommufd_object_finalize(ictx, &ioas->obj);
