@@ -89,6 +89,30 @@ static inline int vfio_detach(int dev)
 	return ioctl(dev, VFIO_DEVICE_DETACH_IOMMUFD_PT, &cmd) ? errno : 0;
 }
 
+/* Can the IOMMU keep a device from bypassing caches? 1, 0, or -1 if untold */
+static inline int can_snoop(int iommufd, __u32 devid)
+{
+	__u64 data[8] = {};	/* the kinds that are known fit in */
+	struct iommu_hw_info info = {
+		.size = sizeof(info),
+		.dev_id = devid,
+		.data_len = sizeof(data),
+		.data_uptr = (uintptr_t)data,
+	};
+
+	if (ioctl(iommufd, IOMMU_GET_HW_INFO, &info))
+		return -1;
+	switch (info.out_data_type) {
+	case IOMMU_HW_INFO_TYPE_INTEL_VTD:
+		/* ECAP.SC */
+		return ((struct iommu_hw_info_vtd *)data)->ecap_reg >> 7 & 1;
+	case IOMMU_HW_INFO_TYPE_AMD:
+		return 1;
+	default:
+		return -1;
+	}
+}
+
 /*
  * A VFIO container. @len is an input, and afterwards what the call says that it was
  * about.
