@@ -9,6 +9,7 @@
 
 #define BASE ((__u64)MOCK_APERTURE_START)
 
+/* fuzz_common.c */
 void arm_failure(unsigned int nth);
 bool disarm_failure(void);
 
@@ -28,7 +29,6 @@ bool disarm_failure(void);
 void __attribute__((format(printf, 2, 3)))
 disagree(struct fuzz *f, const char *fmt, ...);
 
-/* fuzz_ops.c */
 const char *err(int rc);
 bool agree(struct fuzz *f, int want, int got);
 void same(struct fuzz *f, const char *what, __u64 want, __u64 got);
