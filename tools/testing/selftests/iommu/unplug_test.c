@@ -3,7 +3,8 @@
  * A page table that outlives the device it was made for. Two devices of different
  * groups share the one that the kernel made for the first; that goes, in all the ways
  * there are, while the second one works on; then a third one joins. Needs root and two
- * of QEMU's "-device edu" in different groups.
+ * of QEMU's "-device edu" in different groups; and one that is called "plugged", on a
+ * port called "plug", and a virtio port that leads to QEMU's monitor.
  */
 #include <poll.h>
 #include <pthread.h>
@@ -24,7 +25,7 @@ FIXTURE(unplug)
 };
 
 /* How the first one goes */
-enum way { CLOSE, UNBIND, REMOVE, REMOVE_OPEN };
+enum way { CLOSE, UNBIND, REMOVE, REMOVE_OPEN, UNPLUG, UNPLUG_OPEN };
 
 FIXTURE_VARIANT(unplug)
 {
@@ -51,15 +52,82 @@ FIXTURE_VARIANT_ADD(unplug, removed_while_open)
 	.way = REMOVE_OPEN,
 };
 
-/* The first two that are not of one group */
-static int open_both(struct edu *first, struct edu *second)
+FIXTURE_VARIANT_ADD(unplug, unplugged)
 {
-	int rc = edu_open(first, 0);
+	.way = UNPLUG,
+};
 
-	for (unsigned int nr = 1; !rc; nr++) {
-		rc = edu_open(second, nr);
-		if (!rc && second->group != first->group)
-			return 0;
+FIXTURE_VARIANT_ADD(unplug, unplugged_while_open)
+{
+	.way = UNPLUG_OPEN,
+};
+
+/* A file of the virtio port that leads to QEMU's monitor, or -1 */
+static int monitor_open(void)
+{
+	char path[64], name[16] = {};
+	int fd = -1;
+
+	for (unsigned int i = 1; i < 8 && fd < 0; i++) {
+		FILE *f;
+
+		snprintf(path, sizeof(path),
+			 "/sys/class/virtio-ports/vport0p%u/name", i);
+		f = fopen(path, "re");
+		if (!f)
+			continue;
+		snprintf(path, sizeof(path), "/dev/vport0p%u", i);
+		if (fgets(name, sizeof(name), f) && !strcmp(name, "monitor\n"))
+			fd = open(path, O_RDWR | O_CLOEXEC);
+		fclose(f);
+	}
+	return fd;
+}
+
+/* A command for it. True if it had nothing to say against that. */
+static bool monitor_do(const char *command)
+{
+	int fd = monitor_open();
+	char answer = 0;
+	bool sent;
+
+	if (fd < 0)
+		return false;
+	sent = dprintf(fd, "%s\n", command) > 0 && read(fd, &answer, 1) == 1;
+	close(fd);
+	return sent && answer == '\n';
+}
+
+/* Is it behind one of QEMU's PCIe ports? */
+static bool on_port(const struct edu *edu)
+{
+	char port[300];
+
+	snprintf(port, sizeof(port), "%s/..", edu->bdf);
+	return pci_number(port, "vendor") == 0x1b36 &&
+	       pci_number(port, "device") == 0xc;
+}
+
+/* The first one from number @nr on that is on a port, or not */
+static int open_on_port(struct edu *edu, unsigned int nr, bool port)
+{
+	int rc;
+
+	while (!(rc = edu_open(edu, nr++)) && on_port(edu) != port)
+		edu_close(edu);
+	return rc;
+}
+
+/* The first one that can go in that way, and another one, of another group */
+static int open_both(struct edu *first, struct edu *second, enum way way)
+{
+	int rc = open_on_port(first, 0, way >= UNPLUG);
+
+	for (unsigned int nr = 0; !rc; nr++) {
+		rc = open_on_port(second, nr, false);
+		if (rc || second->group != first->group)
+			return rc;
+		nr = second->nr;
 		edu_close(second);
 	}
 	return rc;
@@ -72,8 +140,8 @@ FIXTURE_SETUP(unplug)
 	self->first.dev = -1;
 	self->second.dev = -1;
 	OPEN_OR_SKIP(self->fd);
-	if (open_both(&self->first, &self->second))
-		SKIP(return, "no two edu devices in different groups");
+	if (open_both(&self->first, &self->second, variant->way))
+		SKIP(return, "no two such edu devices in different groups");
 	ASSERT_EQ(0, edu_bind(&self->first, self->fd, &self->first_id));
 	ASSERT_EQ(0, edu_bind(&self->second, self->fd, &self->second_id));
 	ASSERT_EQ(0, edu_start(&self->first));
@@ -99,17 +167,34 @@ FIXTURE_TEARDOWN(unplug)
 	EXPECT_EQ(0, vm_pin(0));
 }
 
-/* Writes to a file of the first device; what came of it */
-struct sysfs_write {
+/* Something that is written to a file of the first device, or has it unplugged */
+struct action {
 	char path[600], text[300];
+	bool unplug;
 	int rc;
 };
 
-static void *sysfs_write(void *arg)
+/* Within a minute, as slow as the emulator may be */
+static int wait_for(const char *path, bool there)
 {
-	struct sysfs_write *write = arg;
+	for (int i = 0; i < 600; i++) {
+		if (!access(path, F_OK) == there)
+			return 0;
+		usleep(100000);
+	}
+	return ETIMEDOUT;
+}
 
-	write->rc = write_text(write->path, write->text);
+static void *do_action(void *arg)
+{
+	struct action *action = arg;
+
+	if (!action->unplug)
+		action->rc = write_text(action->path, action->text);
+	else if (!monitor_do("device_del plugged"))
+		action->rc = EIO;
+	else
+		action->rc = wait_for(action->path, false);
 	return NULL;
 }
 
@@ -139,7 +224,7 @@ static int request_eventfd(int dev)
 }
 
 /* The kernel asks for the device, waits until it gets it, and takes it away */
-static int remove_open(struct edu *edu, struct sysfs_write *remove)
+static int remove_open(struct edu *edu, struct action *remove)
 {
 	struct pollfd request = {
 		.fd = request_eventfd(edu->dev),
@@ -148,7 +233,7 @@ static int remove_open(struct edu *edu, struct sysfs_write *remove)
 	pthread_t thread;
 
 	if (request.fd < 0 ||
-	    pthread_create(&thread, NULL, sysfs_write, remove))
+	    pthread_create(&thread, NULL, do_action, remove))
 		return ENOMEM;
 	if (poll(&request, 1, 20000) != 1)
 		remove->rc = ETIMEDOUT;
@@ -161,7 +246,7 @@ static int remove_open(struct edu *edu, struct sysfs_write *remove)
 
 static int take_away(struct edu *edu, enum way way)
 {
-	struct sysfs_write action = {};
+	struct action action = { .unplug = way >= UNPLUG };
 	bool unsafe = edu->unsafe;
 	int rc = 0;
 
@@ -171,32 +256,39 @@ static int take_away(struct edu *edu, enum way way)
 		snprintf(action.path, sizeof(action.path),
 			 PCI "/devices/%s/driver/unbind", edu->bdf);
 		snprintf(action.text, sizeof(action.text), "%s", edu->bdf);
+	} else if (way >= UNPLUG) {
+		snprintf(action.path, sizeof(action.path),
+			 PCI "/devices/%s", edu->bdf);
 	} else {
 		snprintf(action.path, sizeof(action.path),
 			 PCI "/devices/%s/remove", edu->bdf);
 		snprintf(action.text, sizeof(action.text), "1");
 	}
-	if (way == REMOVE_OPEN) {
+	if (way == REMOVE_OPEN || way == UNPLUG_OPEN) {
 		rc = remove_open(edu, &action);
 	} else {
 		edu_close(edu);
 		if (way != CLOSE)
-			rc = write_text(action.path, action.text);
+			do_action(&action);
+		rc = action.rc;
 	}
 	edu->unsafe = unsafe;
 	return rc;
 }
 
-/* A device in that place again, as a new one */
-static int bring_back(struct edu *edu, enum way way)
+/* A device in that place again, as a new one; @path is of its directory */
+static int bring_back(struct edu *edu, enum way way, const char *path)
 {
 	bool unsafe = edu->unsafe;
 	int rc = 0;
 
 	if (way == REMOVE || way == REMOVE_OPEN)
 		rc = write_text(PCI "/rescan", "1");
+	else if (way >= UNPLUG)
+		rc = monitor_do("device_add edu,bus=plug,id=plugged") ?
+		     wait_for(path, true) : EIO;
 	if (!rc)
-		rc = edu_open(edu, 0);
+		rc = open_on_port(edu, 0, way >= UNPLUG);
 	edu->unsafe = unsafe;
 	return rc;
 }
@@ -248,7 +340,7 @@ TEST_F(unplug, domain_outlives_its_device)
 	ASSERT_EQ(0, iommu_destroy(self->fd, hwpt));
 
 	/* Another one joins, and that the page table stays the same */
-	ASSERT_EQ(0, bring_back(&self->first, variant->way));
+	ASSERT_EQ(0, bring_back(&self->first, variant->way, path));
 	ASSERT_EQ(0, edu_bind(&self->first, self->fd, &third));
 	ASSERT_EQ(0, edu_start(&self->first));
 	ASSERT_EQ(0, vfio_attach(self->first.dev, &pt));
