@@ -31,6 +31,17 @@
 #define EDU_CMD_TO_RAM 2
 #define EDU_BUF 0x40000
 
+/* Only "edu-pcie" has these, the device of tools/qemu. A transfer with that PASID: */
+#define EDU_PASID 0xa0
+#define EDU_CMD_PASID 8
+/* By ATS; pages that are not there are asked for */
+#define EDU_CMD_ATS 0x10
+/* How the last transfer ended */
+#define EDU_RESULT 0xa8
+#define EDU_DONE 0
+#define EDU_BLOCKED 1
+#define EDU_REFUSED 2
+
 struct edu {
 	int dev;	/* the VFIO cdev, or -1 */
 	void *bar;	/* its registers once started, or NULL */
@@ -121,26 +132,52 @@ static inline void edu_reg(struct edu *edu, unsigned int reg, __u64 val)
 	*(volatile __u64 *)(edu->bar + reg) = val;
 }
 
-/* Starts a transfer. It ends by itself, after a tenth of a second in QEMU. */
-static inline void edu_dma_start(struct edu *edu, __u64 iova, __u64 len,
-				 bool to_ram)
+static inline __u64 edu_read(const struct edu *edu, unsigned int reg)
+{
+	return *(volatile __u64 *)(edu->bar + reg);
+}
+
+/*
+ * Starts a transfer in a certain way, EDU_CMD_PASID and EDU_CMD_ATS. It ends by
+ * itself, after a tenth of a second in QEMU.
+ */
+static inline void edu_dma_start_by(struct edu *edu, __u64 iova, __u64 len,
+				    bool to_ram, __u64 how)
 {
 	edu_reg(edu, EDU_SRC, to_ram ? EDU_BUF : iova);
 	edu_reg(edu, EDU_DST, to_ram ? iova : EDU_BUF);
 	edu_reg(edu, EDU_COUNT, len);
-	edu_reg(edu, EDU_CMD, EDU_CMD_RUN | (to_ram ? EDU_CMD_TO_RAM : 0));
+	edu_reg(edu, EDU_CMD,
+		EDU_CMD_RUN | (to_ram ? EDU_CMD_TO_RAM : 0) | how);
+}
+
+static inline void edu_dma_start(struct edu *edu, __u64 iova, __u64 len,
+				 bool to_ram)
+{
+	edu_dma_start_by(edu, iova, len, to_ram, 0);
+}
+
+static inline bool edu_dma_runs(const struct edu *edu)
+{
+	return edu_read(edu, EDU_CMD) & EDU_CMD_RUN;
+}
+
+/* False if the transfer never ends */
+static inline bool edu_dma_wait(struct edu *edu)
+{
+	for (int i = 0; i < 3000; i++) {
+		if (!edu_dma_runs(edu))
+			return true;
+		usleep(10000);
+	}
+	return false;
 }
 
 /* One transfer. False if it never ends. */
 static inline bool edu_dma(struct edu *edu, __u64 iova, __u64 len, bool to_ram)
 {
 	edu_dma_start(edu, iova, len, to_ram);
-	for (int i = 0; i < 3000; i++) {
-		if (!(*(volatile __u64 *)(edu->bar + EDU_CMD) & EDU_CMD_RUN))
-			return true;
-		usleep(10000);
-	}
-	return false;
+	return edu_dma_wait(edu);
 }
 
 /* Has the device fetch from one place and store to another */

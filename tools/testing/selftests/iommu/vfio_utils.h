@@ -89,6 +89,30 @@ static inline int vfio_detach(int dev)
 	return ioctl(dev, VFIO_DEVICE_DETACH_IOMMUFD_PT, &cmd) ? errno : 0;
 }
 
+/* The same for what the device does with a PASID */
+static inline int vfio_attach_pasid(int dev, __u32 pasid, __u32 pt)
+{
+	struct vfio_device_attach_iommufd_pt cmd = {
+		.argsz = sizeof(cmd),
+		.flags = VFIO_DEVICE_ATTACH_PASID,
+		.pt_id = pt,
+		.pasid = pasid,
+	};
+
+	return ioctl(dev, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &cmd) ? errno : 0;
+}
+
+static inline int vfio_detach_pasid(int dev, __u32 pasid)
+{
+	struct vfio_device_detach_iommufd_pt cmd = {
+		.argsz = sizeof(cmd),
+		.flags = VFIO_DEVICE_DETACH_PASID,
+		.pasid = pasid,
+	};
+
+	return ioctl(dev, VFIO_DEVICE_DETACH_IOMMUFD_PT, &cmd) ? errno : 0;
+}
+
 /* Can the IOMMU keep a device from bypassing caches? 1, 0, or -1 if untold */
 static inline int can_snoop(int iommufd, __u32 devid)
 {
