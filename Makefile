@@ -64,6 +64,7 @@ iommufd-$(CONFIG_IOMMUFD_TEST) += \
 
 iommufd-$(CONFIG_IOMMUFD_KUNIT_TEST) += \
 	tests/area_test.o \
+	tests/fault_test.o \
 	tests/io_pagetable_test.o \
 	tests/iova_bitmap_test.o \
 	tests/iova_space_test.o \

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KUnit tests of filling a domain from memory that is pinned already, by
- * somebody who is killed meanwhile.
+ * KUnit tests of filling a domain, which ends half way: somebody is killed who
+ * fills it from memory that is pinned already, or there is no page table for a
+ * source that has its addresses back.
  */
 #include <linux/iommu.h>
 #include <linux/iommufd.h>
@@ -13,6 +14,7 @@
 #include "../iopt_domains.h"
 #include "../iopt_map.h"
 #include "../iopt_unmap.h"
+#include "../revocable.h"
 #include "../test_hooks.h"
 #include "user_memory.h"
 
@@ -36,6 +38,7 @@ static const struct iopt_map_policy test_map_policy = {
  * @mapped: bytes
  * @most: bytes that were ever mapped at a time
  * @kill_at: kill the caller when so much is mapped; 0 is never
+ * @full: there is no memory for page tables
  */
 struct counting_domain {
 	struct iommu_domain domain;
@@ -43,6 +46,7 @@ struct counting_domain {
 	unsigned long mapped;
 	unsigned long most;
 	unsigned long kill_at;
+	bool full;
 };
 
 struct area_ctx {
@@ -64,6 +68,8 @@ static int counting_map(struct iommu_domain *domain, unsigned long iova,
 {
 	struct counting_domain *counting = to_counting(domain);
 
+	if (counting->full)
+		return -ENOMEM;
 	*mapped = pgsize * pgcount;
 	counting->mapped += *mapped;
 	counting->most = max(counting->most, counting->mapped);
@@ -222,9 +228,108 @@ static void area_fill_killed_small(struct kunit *test)
 	fill_killed(test);
 }
 
+/* A source whose lock nobody else takes */
+static const struct iopt_pages_ops source_ops = {
+	.prot = IOMMU_MMIO,
+	.map = iopt_revocable_map,
+	.unmap = iopt_revocable_unmap,
+};
+
+static int source_map(struct iopt_pages *pages,
+		      struct counting_domain *counting, struct list_head *list)
+{
+	struct pages_window window = {
+		.domain = &counting->domain,
+		.iova = BASE,
+		.length = NBYTES,
+		.prot = IOMMU_READ | IOMMU_MMIO,
+		.large = true,
+	};
+
+	return iopt_revocable_map(pages, &window, list);
+}
+
+static int source_arm(struct iopt_revocable *source)
+{
+	struct pfn_runs runs;
+	int rc;
+
+	pfn_runs_init(&runs);
+	rc = pfn_runs_append_range(&runs, PHYS_PFN(SZ_1G), NPAGES);
+	if (!rc)
+		rc = iopt_revocable_arm(source, &runs);
+	if (rc)
+		pfn_runs_free(&runs);
+	return rc;
+}
+
+/* One domain cannot have it, so the other one does not either */
+static void expect_arm_fails(struct kunit *test, struct iopt_revocable *source,
+			     struct counting_domain *counting)
+{
+	struct area_ctx *ctx = test->priv;
+
+	counting->full = true;
+	KUNIT_EXPECT_EQ(test, source_arm(source), -ENOMEM);
+	KUNIT_EXPECT_EQ(test, ctx->first.mapped, 0);
+	KUNIT_EXPECT_EQ(test, ctx->second.mapped, 0);
+	KUNIT_EXPECT_TRUE(test, iopt_pages_revoked(source->pages));
+	counting->full = false;
+}
+
+/* A source is in two domains, and there is no memory to put it back into one */
+static void rearm_fails(struct kunit *test, struct iopt_revocable *source)
+{
+	struct area_ctx *ctx = test->priv;
+	struct iopt_pages *pages = source->pages;
+	LIST_HEAD(list);
+
+	KUNIT_EXPECT_EQ(test, source_map(pages, &ctx->first, &list), 0);
+	KUNIT_EXPECT_EQ(test, source_map(pages, &ctx->second, &list), 0);
+	KUNIT_EXPECT_EQ(test, ctx->first.most, 0);
+	KUNIT_EXPECT_EQ(test, ctx->second.most, 0);
+	expect_arm_fails(test, source, &ctx->first);
+	expect_arm_fails(test, source, &ctx->second);
+
+	KUNIT_EXPECT_EQ(test, source_arm(source), 0);
+	KUNIT_EXPECT_EQ(test, ctx->first.mapped, NBYTES);
+	KUNIT_EXPECT_EQ(test, ctx->second.mapped, NBYTES);
+	KUNIT_EXPECT_TRUE(test, iopt_revocable_revoke(source));
+	KUNIT_EXPECT_FALSE(test, iopt_revocable_revoke(source));
+	expect_arm_fails(test, source, &ctx->first);
+	expect_arm_fails(test, source, &ctx->second);
+	KUNIT_EXPECT_EQ(test, source_arm(source), 0);
+
+	iopt_revocable_unmap(pages, &ctx->first.domain, &list);
+	KUNIT_EXPECT_EQ(test, ctx->first.mapped, 0);
+	KUNIT_EXPECT_EQ(test, ctx->second.mapped, NBYTES);
+	iopt_revocable_unmap(pages, &ctx->second.domain, &list);
+	KUNIT_EXPECT_EQ(test, ctx->second.mapped, 0);
+	KUNIT_EXPECT_TRUE(test, list_empty(&list));
+}
+
+static void area_rearm_fails(struct kunit *test)
+{
+	struct iopt_pages *pages = kzalloc_obj(*pages);
+	struct iopt_revocable source;
+	int rc;
+
+	KUNIT_ASSERT_NOT_NULL(test, pages);
+	rc = iopt_pages_init(pages, &source_ops, IOMMUFD_ACCOUNT_NONE, 0,
+			     NBYTES, true);
+	if (rc)
+		kfree(pages);
+	KUNIT_ASSERT_EQ(test, rc, 0);
+	iopt_revocable_init(&source, pages, NULL, GFP_KERNEL);
+	rearm_fails(test, &source);
+	iopt_revocable_free(&source);
+	iopt_pages_put(pages);
+}
+
 static struct kunit_case area_cases[] = {
 	KUNIT_CASE(area_fill_killed_runs),
 	KUNIT_CASE(area_fill_killed_small),
+	KUNIT_CASE(area_rearm_fails),
 	{}
 };
 

@@ -665,6 +665,29 @@ static void pages_charge_killed(struct kunit *test)
 	expect_pinned(test);
 }
 
+/* Who is killed pins no more, not even what is there and needs no fault */
+static void pages_pin_killed(struct kunit *test)
+{
+	struct pages_ctx *ctx = test->priv;
+	unsigned long i;
+	int rc;
+
+	for (i = 0; i != NPAGES; i++)
+		test_page_at(test, ctx->uaddr + i * PAGE_SIZE);
+	test_kill();
+	scoped_guard(mutex, &ctx->pages->mutex)
+		rc = iopt_pages_acquire(ctx->pages, 0, NPAGES - 1);
+	test_revive();
+	KUNIT_EXPECT_EQ(test, rc, -EINTR);
+	ctx->held[0] = (struct held){ .last = NPAGES - 1, .used = !rc };
+	expect_pinned(test);
+	if (!rc)
+		release(ctx, &ctx->held[0]);
+
+	acquire(test, &ctx->held[0], 0, NPAGES - 1);
+	expect_pinned(test);
+}
+
 static struct kunit_case pages_cases[] = {
 	KUNIT_CASE_PARAM(pages_overlaps, pages_kind_gen_params),
 	KUNIT_CASE_PARAM(pages_merge, pages_kind_gen_params),
@@ -677,6 +700,7 @@ static struct kunit_case pages_cases[] = {
 	KUNIT_CASE_PARAM(pages_copies, pages_kind_gen_params),
 	KUNIT_CASE_PARAM(pages_many_users, pages_kind_gen_params),
 	KUNIT_CASE_PARAM(pages_charge_killed, pages_kind_gen_params),
+	KUNIT_CASE_PARAM(pages_pin_killed, pages_kind_gen_params),
 	{}
 };
 
