@@ -287,6 +287,49 @@ TEST_F(access_alone, pinned_page_is_kept)
 	munmap(priv, PAGE);
 }
 
+static bool is_full_of(const __u8 *va, size_t length, __u8 byte)
+{
+	for (size_t i = 0; i < length; i++)
+		if (va[i] != byte)
+			return false;
+	return true;
+}
+
+/* A copy has what is pinned from there, and the rest from where it is now */
+TEST_F(access_alone, copy_around_pins)
+{
+	__u8 *priv = buf_alloc_private(3 * PAGE);
+	__u8 *copy = buf_alloc_private(3 * PAGE);
+	__u32 item;
+
+	ASSERT_NE(NULL, priv);
+	ASSERT_NE(NULL, copy);
+	memset(priv, 1, 3 * PAGE);
+	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, priv, 3 * PAGE, BASE));
+	ASSERT_EQ(0, PIN(BASE + PAGE, PAGE, priv + PAGE, WRITE, &item));
+	ASSERT_EQ(0, madvise(priv, 3 * PAGE, MADV_DONTNEED));
+	memset(priv, 2, 3 * PAGE);
+	ASSERT_EQ(0, access_rw(self->fd, self->pinner, BASE, copy, 3 * PAGE,
+			       0));
+	EXPECT_TRUE(is_full_of(copy, PAGE, 2));
+	EXPECT_TRUE(is_full_of(copy + PAGE, PAGE, 1));
+	EXPECT_TRUE(is_full_of(copy + 2 * PAGE, PAGE, 2));
+
+	memset(copy, 3, 3 * PAGE);
+	ASSERT_EQ(0, access_rw(self->fd, self->pinner, BASE, copy, 3 * PAGE,
+			       MOCK_ACCESS_RW_WRITE));
+	EXPECT_TRUE(is_full_of(priv, PAGE, 3));
+	EXPECT_TRUE(is_full_of(priv + PAGE, PAGE, 2));
+	EXPECT_TRUE(is_full_of(priv + 2 * PAGE, PAGE, 3));
+	memset(copy, 4, PAGE);
+	ASSERT_EQ(0, access_rw(self->fd, self->pinner, BASE + PAGE, copy, PAGE,
+			       0));
+	EXPECT_TRUE(is_full_of(copy, PAGE, 3));
+	EXPECT_EQ(0, ioas_unmap_all(self->fd, self->ioas, NULL));
+	munmap(copy, 3 * PAGE);
+	munmap(priv, 3 * PAGE);
+}
+
 /* Unmapping takes pins away through the callback */
 /* What is pinned for a copy only is known to have been written to */
 TEST_F(access_alone, copied_is_dirty)

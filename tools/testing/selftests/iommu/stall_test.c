@@ -286,6 +286,87 @@ TEST_F(stall, vdevice_alloc_unbind)
 				   0x99, NULL));
 }
 
+/* Somebody who changes the attachment of a group, again and again */
+struct changer {
+	pthread_t thread;
+	int fd;
+	__u32 stdev, hwpt[2];
+	bool stop;
+};
+
+static void *changer_run(void *arg)
+{
+	struct changer *c = arg;
+	uintptr_t failed = 0;
+
+	for (int i = 0; !__atomic_load_n(&c->stop, __ATOMIC_RELAXED); i ^= 1)
+		failed += !!mock_replace(c->fd, c->stdev,
+					 &(__u32){ c->hwpt[i] });
+	return (void *)failed;
+}
+
+/* In one of 10 to 50 the device is looked up, and the lock comes too late */
+#define UNBINDS 100
+
+/* Somebody who makes vDEVICEs for as long as there is a device */
+struct maker {
+	pthread_t thread;
+	int fd;
+	__u32 viommu, idev, vdev;
+	bool last;	/* do not destroy any more what you make */
+};
+
+static void *maker_run(void *arg)
+{
+	struct maker *m = arg;
+	int rc;
+
+	do {
+		rc = vdevice_alloc(m->fd, m->viommu, m->idev, 0x99, &m->vdev);
+		if (!rc && __atomic_load_n(&m->last, __ATOMIC_RELAXED))
+			break;
+		/* The ID may be that of something else from now on */
+		if (!rc)
+			iommu_destroy(m->fd, m->vdev);
+		m->vdev = 0;
+	} while (rc != ENOENT);
+	return NULL;
+}
+
+/* Unbind waits for no vDEVICE that comes too late to be told to go */
+TEST_F(stall, vdevice_while_unbind)
+{
+	struct mock_config config = { .sibling = self->dev.stdev };
+	struct changer changer = {
+		.fd = self->fd,
+		.stdev = self->dev.stdev,
+		.hwpt = { self->parent, self->ioas },
+	};
+	struct mock_dev dev;
+	__u64 seed = 1;
+	void *failed;
+
+	/* The lock of the group is hard to get */
+	ASSERT_EQ(0, pthread_create(&changer.thread, NULL, changer_run,
+				    &changer));
+	for (int i = 0; i < UNBINDS; i++) {
+		struct maker maker = { .fd = self->fd, .viommu = self->viommu };
+
+		ASSERT_EQ(0, mock_device(self->fd, 0, &config, &dev));
+		maker.idev = dev.idev;
+		ASSERT_EQ(0, pthread_create(&maker.thread, NULL, maker_run,
+					    &maker));
+		usleep(rnd(&seed) % 5000);
+		__atomic_store_n(&maker.last, true, __ATOMIC_RELAXED);
+		EXPECT_EQ(0, iommu_destroy(self->fd, dev.stdev));
+		pthread_join(maker.thread, NULL);
+		EXPECT_EQ(ENOENT, iommu_destroy(self->fd, maker.vdev));
+	}
+	__atomic_store_n(&changer.stop, true, __ATOMIC_RELAXED);
+	pthread_join(changer.thread, &failed);
+	EXPECT_EQ(NULL, failed);
+}
+
 /* Unbind wakes up when a vDEVICE is gone that somebody else destroys */
 TEST_F(stall, vdevice_destroy_unbind)
 {
