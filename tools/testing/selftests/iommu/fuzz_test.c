@@ -98,8 +98,11 @@ static bool fuzz_until(const struct options *opt)
 
 	while ((!opt->ops || progress->total < last) &&
 	       (!end || goes_on(progress, end))) {
+		/* What a wrong model makes of it has to happen again */
+		bool inject = injects(seed) && !opt->broken;
+
 		seq->node = node_of(seed);
-		if (!sequence_random(seq, seed, opt->length, injects(seed),
+		if (!sequence_random(seq, seed, opt->length, inject,
 				     opt->broken, shared->why,
 				     sizeof(shared->why), progress))
 			return false;
