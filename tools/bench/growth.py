@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Tell how what a call costs grows with what there is, in a table and a plot.
 
-    tools/bench/growth.py IOMMU OUTPUT --to DIRECTORY
+    tools/bench/growth.py IOMMU OUTPUT... --to DIRECTORY
 
-OUTPUT holds the lines that report.h describes, of iommufd-bench growth. Writes
+Each OUTPUT holds lines that report.h describes, of iommufd-bench growth or mock. Writes
 DIRECTORY/IOMMU-growth.csv, .svg and .txt, and prints the latter.
 """
 import argparse
@@ -18,6 +18,7 @@ TITLES = {
     'areas': 'areas in the IOAS',
     'domains': 'domains of an IOAS with 1,000 areas',
     'devices': 'devices attached to the IOAS',
+    'mock-devices': 'mock devices attached to the IOAS',
     'accesses': 'accesses of the IOAS',
     'spaces': 'IOAS in the context',
 }
@@ -150,10 +151,10 @@ def write_svg(name, iommu, found):
 def main():
     p = argparse.ArgumentParser(description=__doc__.split('\n', maxsplit=1)[0])
     p.add_argument('iommu')
-    p.add_argument('output')
+    p.add_argument('output', nargs='+')
     p.add_argument('--to', required=True)
     o = p.parse_args()
-    results = Results([o.output])
+    results = Results(o.output)
     found = curves(results)
     base = os.path.join(o.to, f'{o.iommu}-growth')
     write_csv(base + '.csv', results, [])

@@ -6,6 +6,7 @@
 #include "rows.h"
 #include "clock.h"
 #include "floor-client.h"
+#include "growth.h"
 #include "iommu_utils.h"
 #include "kernel-memory.h"
 #include "memory.h"
@@ -16,8 +17,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-/* So many calls are counted at each point, except where one takes long */
-#define CALLS 64
+/* So many calls instead of CALLS where one takes long */
 #define LONG_CALLS 4
 #define MANY 100000
 
@@ -31,19 +31,8 @@
 /* Those before are what the other rows use */
 #define SPARE_DEVICES 4
 
-/**
- * struct point - how much there is of something
- * @of: of what
- * @number: how much
- */
-struct point {
-	const char *of;
-	unsigned long number;
-};
-
-static void report_point(const struct point *point, const char *what,
-			 const struct sample *sample, double per,
-			 const char *unit)
+void report_point(const struct point *point, const char *what,
+		  const struct sample *sample, double per, const char *unit)
 {
 	char kind[64];
 
@@ -60,7 +49,7 @@ static void report_bytes(const struct point *point, const char *what,
 	report_value("growth", kind, "iommufd", what, bytes, bytes, "bytes");
 }
 
-static void report_rc(const struct point *point, const char *what, int rc)
+void report_rc(const struct point *point, const char *what, int rc)
 {
 	char kind[64];
 
@@ -72,10 +61,10 @@ static void report_rc(const struct point *point, const char *what, int rc)
 }
 
 /* One page, mapped and unmapped at a place that depends on the turn */
-static void measure_page(const struct point *point,
-			 struct iommufd_space *space, void *page,
-			 uint64_t (*place)(const struct point *point,
-					   unsigned int turn))
+void measure_page(const struct point *point, struct iommufd_space *space,
+		  void *page,
+		  uint64_t (*place)(const struct point *point,
+				    unsigned int turn))
 {
 	struct sample map = {}, unmap = {};
 	unsigned int i, turn;

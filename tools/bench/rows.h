@@ -41,6 +41,8 @@ void rows_memory(struct subjects *subjects);
 
 /* Instructions per call, by how much there is already: rows-growth.c */
 void rows_growth(struct subjects *subjects);
+/* The same by the number of mock devices, which need no subjects: rows-mock.c */
+void rows_mock(struct subjects *subjects);
 
 /* Wall time, two CPUs: threads.c */
 void rows_threads(struct subjects *subjects);
