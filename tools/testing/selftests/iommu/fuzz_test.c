@@ -347,7 +347,9 @@ int main(int argc, char **argv)
 		opt.seconds = seconds ? strtoul(seconds, NULL, 0) : 60;
 	ksft_set_plan(argc > 1 ? 1 : 1 + ARRAY_LEN(wrong_rules));
 	good = opt.replay ? replay(&opt) : fuzz(&opt);
-	print_stats(&shared->progress.stats);
+	/* After a report, who only sees the last lines has to see that */
+	if (good)
+		print_stats(&shared->progress.stats);
 	ksft_print_msg("%llu operations\n", shared->progress.total);
 	never = good && opt.seconds ? never_done(&shared->progress.stats) :
 				      NULL;
