@@ -404,18 +404,25 @@ void model_fork(struct model *m)
 	}
 }
 
+/* What the child has mapped stays, and is never the next child's */
 void model_exit(struct model *m)
 {
-	m->proc[1].alive = false;
-	for (int r = 0; r < MODEL_REGIONS; r++)
-		for (int i = 0; i < REGION_PAGES; i++)
-			m->proc[1].page[r][i] = NO_FRAME;
+	struct model_proc *child = &m->proc[1], *gone = &m->proc[MODEL_GONE];
+
+	for (int b = 0; b < MODEL_BACKINGS; b++)
+		if (m->backing[b].areas && m->backing[b].proc == 1)
+			m->backing[b].proc = MODEL_GONE;
+	gone->pinned += child->pinned;
+	gone->locked += child->locked;
+	*child = *gone;
+	child->pinned = 0;
+	child->locked = 0;
 }
 
 void model_init(struct model *m, bool container)
 {
 	memset(m, 0, sizeof(*m));
-	for (int p = 0; p < MODEL_PROCS; p++)
+	for (int p = 0; p <= MODEL_GONE; p++)
 		for (int r = 0; r < MODEL_REGIONS; r++)
 			for (int i = 0; i < REGION_PAGES; i++)
 				m->proc[p].page[r][i] = NO_FRAME;

@@ -40,6 +40,8 @@
 
 /* Processes: the program itself, and a child with memory of its own */
 #define MODEL_PROCS	2
+/* Stands for all children that have exited; nobody can look at it */
+#define MODEL_GONE	MODEL_PROCS
 
 #define NO_FRAME	-1
 
@@ -162,7 +164,7 @@ struct model {
 	struct model_ioas ioas[MODEL_IOAS];
 	struct model_backing backing[MODEL_BACKINGS];
 	struct model_item item[MODEL_ITEMS];
-	struct model_proc proc[MODEL_PROCS];
+	struct model_proc proc[MODEL_PROCS + 1];
 	__s16 file[REGION_PAGES];	/* frames of the memfd */
 	bool frame_used[MODEL_FRAMES];
 	__u64 user_locked;	/* pages */
