@@ -60,7 +60,7 @@ static bool file_is_sealed(struct file *file)
 	return seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE);
 }
 
-/* Folios of one page, which are many where there are any, take a short way */
+/* The page frame of a folio of one page, for pfn_runs_append_apart() */
 static unsigned long small_folio_pfn(const void *folio)
 {
 	return folio_test_large(folio) ? ULONG_MAX : folio_pfn(folio);

@@ -67,6 +67,7 @@ unsigned long iopt_pages_walk_next_extent(struct pages_walk *walk,
 static inline unsigned long iopt_pages_walk_next(struct pages_walk *walk,
 						 unsigned long *pfn)
 {
+	/* The address of @pfn goes nowhere, so the caller can have it in a register */
 	unsigned long first __uninitialized, npages;
 
 	npages = pfn_cursor_next(&walk->cursor, pfn);

@@ -159,18 +159,19 @@ int pfn_runs_append_range(struct pfn_runs *runs, unsigned long pfn,
 #define PFN_RUN_LONG BIT(31)
 
 /**
- * pfn_runs_append_apart() - pfn_runs_append() of single frames that are no longer
- *	runs
- * @runs: the sequence
- * @pfn_of: tells the frame of an entry, or ULONG_MAX when it is not for here
- * @array: entries
+ * pfn_runs_append_apart() - append single page frames, as long as none of them
+ *	follows the one before
+ * @runs: the sequence, as for pfn_runs_append()
+ * @pfn_of: tells the page frame of an entry, or ULONG_MAX for an entry that is not
+ *	a single one
+ * @array: the entries
  * @nr: how many
  *
- * Made for memory in which no page follows another: keeps everything that each
- * page changes in registers.
+ * Made for memory in which no page follows another: what changes with each page
+ * stays in registers. Does not sleep.
  *
- * Return: how many entries from the start are appended, which may be none. The
- * next one, if any, is for pfn_runs_append().
+ * Return: how many entries, from the first on, have been appended, which may be
+ * none. If that is less than @nr, pfn_runs_append() takes the next one.
  */
 static __always_inline unsigned long
 pfn_runs_append_apart(struct pfn_runs *runs,
@@ -211,7 +212,7 @@ unsigned long pfn_cursor_next_long(struct pfn_cursor *cur, unsigned long *pfn);
 static inline unsigned long pfn_cursor_next(struct pfn_cursor *cur,
 					    unsigned long *pfn)
 {
-	/* Of its own, so that *@pfn can be a register */
+	/* The address of @pfn goes nowhere, so the caller can have it in a register */
 	unsigned long first __uninitialized, npages;
 	u32 word;
 

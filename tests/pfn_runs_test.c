@@ -167,9 +167,14 @@ static void pfn_runs_apart(struct kunit *test)
 {
 	unsigned long pfns[] = { 30, 10, 20, 21, 40 };
 	unsigned long none[] = { ULONG_MAX }, wide[] = { PFN_RUN_LONG };
+	static const struct {
+		unsigned long pfn, npages;
+	} expected[] = {
+		{ 50, 1 }, { 60, 1 }, { 30, 1 }, { 10, 1 }, { 20, 2 }, { 40, 1 },
+	};
 	struct pfn_cursor cur;
 	struct pfn_runs runs;
-	unsigned long pfn;
+	unsigned long pfn, i;
 
 	pfn_runs_init(&runs);
 	/* There is no last run yet, and then no chunk */
@@ -189,18 +194,12 @@ static void pfn_runs_apart(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, runs.npages, 7);
 
 	pfn_cursor_seek(&cur, &runs, 0, 7);
-	KUNIT_EXPECT_EQ(test, pfn_cursor_next(&cur, &pfn), 1);
-	KUNIT_EXPECT_EQ(test, pfn, 50);
-	KUNIT_EXPECT_EQ(test, pfn_cursor_next(&cur, &pfn), 1);
-	KUNIT_EXPECT_EQ(test, pfn, 60);
-	KUNIT_EXPECT_EQ(test, pfn_cursor_next(&cur, &pfn), 1);
-	KUNIT_EXPECT_EQ(test, pfn, 30);
-	KUNIT_EXPECT_EQ(test, pfn_cursor_next(&cur, &pfn), 1);
-	KUNIT_EXPECT_EQ(test, pfn, 10);
-	KUNIT_EXPECT_EQ(test, pfn_cursor_next(&cur, &pfn), 2);
-	KUNIT_EXPECT_EQ(test, pfn, 20);
-	KUNIT_EXPECT_EQ(test, pfn_cursor_next(&cur, &pfn), 1);
-	KUNIT_EXPECT_EQ(test, pfn, 40);
+	for (i = 0; i != ARRAY_SIZE(expected); i++) {
+		KUNIT_EXPECT_EQ(test, pfn_cursor_next(&cur, &pfn),
+				expected[i].npages);
+		KUNIT_EXPECT_EQ(test, pfn, expected[i].pfn);
+	}
+	KUNIT_EXPECT_EQ(test, pfn_cursor_next(&cur, &pfn), 0);
 	pfn_runs_free(&runs);
 }
 
