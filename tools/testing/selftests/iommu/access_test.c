@@ -330,7 +330,6 @@ TEST_F(access_alone, copy_around_pins)
 	munmap(priv, 3 * PAGE);
 }
 
-/* Unmapping takes pins away through the callback */
 /* What is pinned for a copy only is known to have been written to */
 TEST_F(access_alone, copied_is_dirty)
 {
@@ -352,6 +351,7 @@ TEST_F(access_alone, copied_is_dirty)
 	EXPECT_TRUE(dirty);
 }
 
+/* Unmapping takes pins away through the callback */
 TEST_F(access, unmap_callback)
 {
 	__u64 unmapped;
