@@ -5,6 +5,7 @@
  */
 #include <linux/completion.h>
 #include <linux/iommufd.h>
+#include <linux/kthread.h>
 #include <linux/moduleparam.h>
 #include <linux/shmem_fs.h>
 #include <linux/sizes.h>
@@ -590,6 +591,35 @@ static void pages_copies(struct kunit *test)
 	KUNIT_EXPECT_MEMEQ(test, ctx->buf, ctx->shadow, NBYTES);
 }
 
+/* A kernel thread without an address space of its own copies by the owner's */
+static void pages_copy_kthread(struct kunit *test)
+{
+	const unsigned long at = PAGE_SIZE - 10, length = PAGE_SIZE + 20;
+	struct pages_ctx *ctx = test->priv;
+	struct mm_struct *mm = current->mm;
+	int wrote, read;
+
+	prandom_bytes_state(&ctx->rnd, ctx->shadow + at, length);
+	kthread_unuse_mm(mm);
+	wrote = iopt_pages_rw(ctx->pages, at, ctx->shadow + at, length,
+			      IOMMUFD_ACCESS_RW_KTHREAD |
+			      IOMMUFD_ACCESS_RW_WRITE);
+	read = iopt_pages_rw(ctx->pages, at, ctx->buf, length,
+			     IOMMUFD_ACCESS_RW_KTHREAD);
+	KUNIT_EXPECT_PTR_EQ(test, current->mm, NULL);
+	kthread_use_mm(mm);
+
+	KUNIT_EXPECT_EQ(test, wrote, 0);
+	KUNIT_EXPECT_EQ(test, read, 0);
+	KUNIT_EXPECT_MEMEQ(test, ctx->buf, ctx->shadow + at, length);
+	KUNIT_ASSERT_EQ(test, copy_from_user(ctx->buf,
+					     (void __user *)ctx->uaddr, NBYTES),
+			0);
+	KUNIT_EXPECT_MEMEQ(test, ctx->buf, ctx->shadow, NBYTES);
+	/* Nothing was pinned for it */
+	expect_pinned(test);
+}
+
 /* No more users of a page than can be counted */
 static void pages_many_users(struct kunit *test)
 {
@@ -698,6 +728,7 @@ static struct kunit_case pages_cases[] = {
 	KUNIT_CASE_PARAM(pages_fail, pages_kind_gen_params),
 	KUNIT_CASE_PARAM(pages_random, pages_kind_gen_params),
 	KUNIT_CASE_PARAM(pages_copies, pages_kind_gen_params),
+	KUNIT_CASE_PARAM(pages_copy_kthread, pages_kind_gen_params),
 	KUNIT_CASE_PARAM(pages_many_users, pages_kind_gen_params),
 	KUNIT_CASE_PARAM(pages_charge_killed, pages_kind_gen_params),
 	KUNIT_CASE_PARAM(pages_pin_killed, pages_kind_gen_params),
