@@ -7,6 +7,7 @@
 #include <ctype.h>
 #include <linux/capability.h>
 #include <linux/vfio.h>
+#include <sched.h>
 #include <sys/wait.h>
 
 #include "kselftest_harness.h"
@@ -255,6 +256,40 @@ TEST_F(fdinfo, devices)
 	EXPECT_TEXT("none", "iommufd-device-%u-hwpt", dev.idev);
 }
 
+TEST_F(fdinfo, page_faults)
+{
+	const __u32 flags = IOMMU_HWPT_FAULT_ID_VALID;
+	struct mock_dev dev;
+	__u32 fault, hwpt;
+	int queue;
+
+	ASSERT_EQ(0, fault_alloc(self->fd, &fault, &queue));
+	ASSERT_EQ(0, mock_attach(self->fd, self->ioas, 0, &dev));
+	ASSERT_EQ(0, hwpt_alloc_data(self->fd, dev.idev, self->ioas, flags,
+				     fault, IOMMU_HWPT_DATA_NONE, NULL, 0,
+				     &hwpt));
+	EXPECT_NUMBER(fault, "iommufd-hwpt-%u-fault", hwpt);
+	EXPECT_NO_KEY("iommufd-hwpt-%u-fault", dev.hwpt);
+	EXPECT_EQ(0, close(queue));
+}
+
+TEST_F(fdinfo, no_iommu)
+{
+	const struct mock_config config = {
+		.flags = MOCK_FLAGS_DEVICE_NOIOMMU,
+	};
+	struct mock_dev dev;
+	int rc;
+
+	rc = mock_device(self->fd, self->ioas, &config, &dev);
+	if (rc == EINVAL)
+		SKIP(return, "kernel without CONFIG_IOMMUFD_NOIOMMU");
+	ASSERT_EQ(0, rc);
+	EXPECT_TEXT("none", "iommufd-device-%u-group", dev.idev);
+	EXPECT_NUMBER(dev.hwpt, "iommufd-device-%u-hwpt", dev.idev);
+	EXPECT_NUMBER(self->ioas, "iommufd-device-%u-ioas", dev.idev);
+}
+
 /* The same file has the same number, whoever has it and however often */
 TEST_F(fdinfo, contexts)
 {
@@ -442,6 +477,40 @@ TEST_F(fdinfo, destroy_meanwhile)
 	EXPECT_EQ(0, waitpid(child, &status, WNOHANG));
 	EXPECT_EQ(0, kill(child, SIGKILL));
 	EXPECT_EQ(child, waitpid(child, &status, 0));
+}
+
+/* While a device goes from one HWPT to another, it is told to be busy */
+TEST_F(fdinfo, replace_meanwhile)
+{
+	struct mock_dev dev;
+	char text[64] = "";
+	__u32 pt[2];
+	pid_t child;
+	int status;
+
+	ASSERT_EQ(0, mock_attach(self->fd, self->ioas, 0, &dev));
+	for (int i = 0; i < 2; i++)
+		ASSERT_EQ(0, hwpt_alloc(self->fd, dev.idev, self->ioas, 0,
+					&pt[i]));
+	child = fork();
+	ASSERT_LE(0, child);
+	if (!child) {
+		for (int i = 0;; i ^= 1)
+			if (mock_replace(self->fd, dev.stdev, &(__u32){ pt[i] }))
+				_exit(1);
+	}
+	for (int i = 0; i < 100 * ROUNDS && strcmp(text, "busy"); i++) {
+		ASSERT_EQ(0, fdinfo_get(self->fd, text, sizeof(text),
+					"iommufd-device-%u-hwpt", dev.idev));
+		sched_yield();
+	}
+	EXPECT_STREQ("busy", text);
+	EXPECT_EQ(0, waitpid(child, &status, WNOHANG));
+	EXPECT_EQ(0, kill(child, SIGKILL));
+	EXPECT_EQ(child, waitpid(child, &status, 0));
+
+	ASSERT_EQ(0, mock_replace(self->fd, dev.stdev, &(__u32){ pt[1] }));
+	EXPECT_NUMBER(pt[1], "iommufd-device-%u-hwpt", dev.idev);
 }
 
 FIXTURE(fdinfo_stall)

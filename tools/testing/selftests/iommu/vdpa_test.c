@@ -699,14 +699,30 @@ TEST_F(software, no_identity_map)
 					   SECTOR));
 }
 
+/* The IOAS of the only access, as /proc/self/fdinfo has it */
+static int access_ioas(int fd, char *val, size_t len)
+{
+	int rc = ENOENT;
+
+	for (__u32 id = 1; rc == ENOENT && id < 64; id++)
+		rc = fdinfo_get(fd, val, len, "iommufd-access-%u-ioas", id);
+	return rc;
+}
+
 TEST_F(software, pins)
 {
 	FIXTURE_DATA(vdpa) *vdpa = (void *)self;
 	struct disk *disk = &self->disk;
+	char attached[16], ioas[16];
 
 	ASSERT_EQ(0, bind_disk(vdpa));
+	ASSERT_EQ(0, access_ioas(self->fd, attached, sizeof(attached)));
+	EXPECT_STREQ("none", attached);
 	ASSERT_EQ(0, map_memory(vdpa));
 	ASSERT_EQ(0, disk_attach(disk, &(__u32){ self->ioas }));
+	snprintf(ioas, sizeof(ioas), "%u", self->ioas);
+	ASSERT_EQ(0, access_ioas(self->fd, attached, sizeof(attached)));
+	EXPECT_STREQ(ioas, attached);
 	/* An access has nothing pinned by itself */
 	EXPECT_EQ(0, vm_pin(0));
 	EXPECT_EQ(EINVAL, disk_pin(disk, RING, 0, 0));
