@@ -417,7 +417,7 @@ static void *toggler(void *arg)
 }
 
 /* Maps and unmaps against revocation; in the end nothing is left */
-TEST_F(pfnmap, races)
+TEST_F_TIMEOUT(pfnmap, races, 120)
 {
 	void *va = self->va;
 	unsigned int mapped = 0;
