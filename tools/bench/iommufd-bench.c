@@ -90,7 +90,7 @@ static const struct rows counted[] = {
 	{ "map", rows_map },	   { "small", rows_small },
 	{ "second", rows_second }, { "access", rows_access },
 	{ "dirty", rows_dirty },   { "memory", rows_memory },
-	{ "scale", rows_scale },
+	{ "scale", rows_scale },   { "viommu", rows_viommu },
 };
 
 /* Each in a VM of its own */

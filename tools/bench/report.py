@@ -207,6 +207,7 @@ ROWS = (
     ('access-16384', 'In-kernel access to 64 MiB'),
     ('dirty', 'GET_DIRTY_BITMAP'),
     ('scale', 'Growth'),
+    ('viommu', 'Pages that a guest maps and unmaps, whose IOMMU QEMU emulates'),
     ('memory', 'Memory the kernel uses for 1 GiB mapped'),
     ('threads', 'Two threads, disjoint ranges of one address space (wall time, '
                 'two CPUs)'),

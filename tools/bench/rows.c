@@ -5,6 +5,7 @@
 #include "rows.h"
 #include "clock.h"
 #include "floor-client.h"
+#include "mapper.h"
 #include "memory.h"
 #include "report.h"
 
@@ -296,38 +297,6 @@ static void row_small(struct subjects *subjects)
  */
 #define MANY_CALLS 2048
 
-/**
- * struct mapper - who maps a page
- * @subject: struct type1 or struct iommufd_space
- * @map: a page of memory
- * @unmap: it
- */
-struct mapper {
-	void *subject;
-	int (*map)(void *subject, uint64_t iova, void *start);
-	int (*unmap)(void *subject, uint64_t iova);
-};
-
-static int mapper_type1_map(void *subject, uint64_t iova, void *start)
-{
-	return type1_map(subject, iova, start, BENCH_PAGE);
-}
-
-static int mapper_type1_unmap(void *subject, uint64_t iova)
-{
-	return type1_unmap(subject, iova, BENCH_PAGE);
-}
-
-static int mapper_iommufd_map(void *subject, uint64_t iova, void *start)
-{
-	return iommufd_map_user(subject, iova, start, BENCH_PAGE);
-}
-
-static int mapper_iommufd_unmap(void *subject, uint64_t iova)
-{
-	return iommufd_unmap(subject, iova, BENCH_PAGE);
-}
-
 static int measure_many(const struct mapper *mapper,
 			const struct memory *memory, struct pair *pair)
 {
@@ -341,7 +310,8 @@ static int measure_many(const struct mapper *mapper,
 				 memory->start + offset);
 	middle = ticks();
 	for (offset = 0; !rc && offset != memory->bytes; offset += BENCH_PAGE)
-		rc = mapper->unmap(mapper->subject, BENCH_IOVA + offset);
+		rc = mapper->unmap(mapper->subject, BENCH_IOVA + offset,
+				   BENCH_PAGE);
 	if (!rc) {
 		sample_add(&pair->map, middle - start);
 		sample_add(&pair->unmap, ticks() - middle);
@@ -364,16 +334,8 @@ static void row_many(const char *who, const struct mapper *mapper,
 
 static void rows_many(struct subjects *subjects)
 {
-	const struct mapper type1 = {
-		.subject = &subjects->type1,
-		.map = mapper_type1_map,
-		.unmap = mapper_type1_unmap,
-	};
-	const struct mapper iommufd = {
-		.subject = &subjects->space,
-		.map = mapper_iommufd_map,
-		.unmap = mapper_iommufd_unmap,
-	};
+	const struct mapper type1 = mapper_type1(&subjects->type1);
+	const struct mapper iommufd = mapper_iommufd(&subjects->space);
 	struct memory memory;
 	const char *error;
 

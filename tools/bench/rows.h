@@ -38,6 +38,8 @@ void rows_access(struct subjects *subjects);
 void rows_dirty(struct subjects *subjects);
 void rows_scale(struct subjects *subjects);
 void rows_memory(struct subjects *subjects);
+/* Instructions per call, as a guest with an IOMMU has QEMU map: rows-viommu.c */
+void rows_viommu(struct subjects *subjects);
 
 /* Instructions per call, by how much there is already: rows-growth.c */
 void rows_growth(struct subjects *subjects);
