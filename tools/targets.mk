@@ -23,8 +23,9 @@ iommufd: the Linux I/O address-space subsystem behind /dev/iommu
   make demo-vmm QEMU boots a guest from a disk that it has through /dev/iommu
   make check   everything: style, static checks, unit tests, tests in a VM
                STAGE='static debug real demo clients' picks stages; all-clients,
-               builds, native, coverage, debian, pasid and races run when they are
-               named (see tools/check), TESTS='ioas map' picks test programs
+               builds, native, coverage, debian, pasid, races and viommu run when
+               they are named (see tools/check), TESTS='ioas map' picks test
+               programs
   make coverage
                which lines and branches of our files the tests execute;
                a report is left in build/coverage/html
