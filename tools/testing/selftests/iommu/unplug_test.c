@@ -3,8 +3,8 @@
  * A page table that outlives the device it was made for. Two devices of different
  * groups share the one that the kernel made for the first; that goes, in all the ways
  * there are, while the second one works on; then a third one joins. Needs root and two
- * of QEMU's "-device edu" in different groups; and one that is called "plugged", on a
- * port called "plug", and a virtio port that leads to QEMU's monitor.
+ * of QEMU's "-device edu" in different groups; and a PCIe port called "plug" with
+ * nothing on it, and a virtio port that leads to QEMU's monitor, which plugs one in.
  */
 #include <poll.h>
 #include <pthread.h>
@@ -62,40 +62,58 @@ FIXTURE_VARIANT_ADD(unplug, unplugged_while_open)
 	.way = UNPLUG_OPEN,
 };
 
-/* A file of the virtio port that leads to QEMU's monitor, or -1 */
+#define PORTS "/sys/class/virtio-ports"
+
+/* Is the virtio port of that name the one that leads to QEMU's monitor? */
+static bool is_monitor(const char *port)
+{
+	char path[300], name[16] = {};
+	FILE *f;
+
+	snprintf(path, sizeof(path), PORTS "/%s/name", port);
+	f = fopen(path, "re");
+	if (!f)
+		return false;
+	if (!fgets(name, sizeof(name), f))
+		name[0] = 0;
+	fclose(f);
+	return !strcmp(name, "monitor\n");
+}
+
+/* A file of that port, or -1 */
 static int monitor_open(void)
 {
-	char path[64], name[16] = {};
+	DIR *dir = opendir(PORTS);
+	struct dirent *entry;
+	char path[300];
 	int fd = -1;
 
-	for (unsigned int i = 1; i < 8 && fd < 0; i++) {
-		FILE *f;
-
-		snprintf(path, sizeof(path),
-			 "/sys/class/virtio-ports/vport0p%u/name", i);
-		f = fopen(path, "re");
-		if (!f)
+	if (!dir)
+		return -1;
+	while (fd < 0 && (entry = readdir(dir))) {
+		if (!is_monitor(entry->d_name))
 			continue;
-		snprintf(path, sizeof(path), "/dev/vport0p%u", i);
-		if (fgets(name, sizeof(name), f) && !strcmp(name, "monitor\n"))
-			fd = open(path, O_RDWR | O_CLOEXEC);
-		fclose(f);
+		snprintf(path, sizeof(path), "/dev/%s", entry->d_name);
+		fd = open(path, O_RDWR | O_CLOEXEC);
 	}
+	closedir(dir);
 	return fd;
 }
 
-/* A command for it. True if it had nothing to say against that. */
-static bool monitor_do(const char *command)
+/* A command for it. EBUSY if it had something to say against that. */
+static int monitor_do(const char *command)
 {
 	int fd = monitor_open();
 	char answer = 0;
 	bool sent;
 
 	if (fd < 0)
-		return false;
+		return ENODEV;
 	sent = dprintf(fd, "%s\n", command) > 0 && read(fd, &answer, 1) == 1;
 	close(fd);
-	return sent && answer == '\n';
+	if (!sent)
+		return EIO;
+	return answer == '\n' ? 0 : EBUSY;
 }
 
 /* Is it behind one of QEMU's PCIe ports? */
@@ -118,10 +136,49 @@ static int open_on_port(struct edu *edu, unsigned int nr, bool port)
 	return rc;
 }
 
+/* How often something is tried that an emulator as slow as can be does in a minute */
+#define TRIES 600
+#define TRY_USEC 100000
+
+/*
+ * Has one plugged in, and opens it. The emulator refuses as long as the port is busy
+ * with the one before; and the kernel needs a while to find it and to let a driver
+ * have it.
+ */
+static int plug_in(struct edu *edu)
+{
+	int rc = EBUSY;
+	int i;
+
+	for (i = 0; i < TRIES && rc == EBUSY; i++) {
+		rc = monitor_do("device_add edu,bus=plug,id=plugged");
+		if (rc)
+			usleep(TRY_USEC);
+	}
+	if (rc)
+		return rc;
+	for (i = 0; i < TRIES; i++) {
+		rc = open_on_port(edu, 0, true);
+		if (!rc)
+			break;
+		usleep(TRY_USEC);
+	}
+	return rc;
+}
+
+/* One that can be unplugged. There may be one, from the test before. */
+static int open_plugged(struct edu *edu)
+{
+	int rc = open_on_port(edu, 0, true);
+
+	return rc == ENODEV ? plug_in(edu) : rc;
+}
+
 /* The first one that can go in that way, and another one, of another group */
 static int open_both(struct edu *first, struct edu *second, enum way way)
 {
-	int rc = open_on_port(first, 0, way >= UNPLUG);
+	int rc = way >= UNPLUG ? open_plugged(first) :
+				 open_on_port(first, 0, false);
 
 	for (unsigned int nr = 0; !rc; nr++) {
 		rc = open_on_port(second, nr, false);
@@ -174,13 +231,12 @@ struct action {
 	int rc;
 };
 
-/* Within a minute, as slow as the emulator may be */
-static int wait_for(const char *path, bool there)
+static int wait_until_gone(const char *path)
 {
-	for (int i = 0; i < 600; i++) {
-		if (!access(path, F_OK) == there)
+	for (int i = 0; i < TRIES; i++) {
+		if (access(path, F_OK))
 			return 0;
-		usleep(100000);
+		usleep(TRY_USEC);
 	}
 	return ETIMEDOUT;
 }
@@ -189,12 +245,13 @@ static void *do_action(void *arg)
 {
 	struct action *action = arg;
 
-	if (!action->unplug)
+	if (!action->unplug) {
 		action->rc = write_text(action->path, action->text);
-	else if (!monitor_do("device_del plugged"))
-		action->rc = EIO;
-	else
-		action->rc = wait_for(action->path, false);
+		return NULL;
+	}
+	action->rc = monitor_do("device_del plugged");
+	if (!action->rc)
+		action->rc = wait_until_gone(action->path);
 	return NULL;
 }
 
@@ -276,19 +333,17 @@ static int take_away(struct edu *edu, enum way way)
 	return rc;
 }
 
-/* A device in that place again, as a new one; @path is of its directory */
-static int bring_back(struct edu *edu, enum way way, const char *path)
+/* A device in that place again, as a new one */
+static int bring_back(struct edu *edu, enum way way)
 {
 	bool unsafe = edu->unsafe;
 	int rc = 0;
 
 	if (way == REMOVE || way == REMOVE_OPEN)
 		rc = write_text(PCI "/rescan", "1");
-	else if (way >= UNPLUG)
-		rc = monitor_do("device_add edu,bus=plug,id=plugged") ?
-		     wait_for(path, true) : EIO;
 	if (!rc)
-		rc = open_on_port(edu, 0, way >= UNPLUG);
+		rc = way >= UNPLUG ? plug_in(edu) :
+				     open_on_port(edu, 0, false);
 	edu->unsafe = unsafe;
 	return rc;
 }
@@ -305,7 +360,8 @@ static int bring_back(struct edu *edu, enum way way, const char *path)
 		EXPECT_EQ(0, memcmp(__src, __src + PAGE, LEN));                \
 	} while (0)
 
-TEST_F(unplug, domain_outlives_its_device)
+/* A PCIe port lets five seconds pass before a device comes or goes */
+TEST_F_TIMEOUT(unplug, domain_outlives_its_device, 300)
 {
 	__u32 hwpt, third, pt = self->ioas;
 	char path[600];
@@ -340,7 +396,7 @@ TEST_F(unplug, domain_outlives_its_device)
 	ASSERT_EQ(0, iommu_destroy(self->fd, hwpt));
 
 	/* Another one joins, and that the page table stays the same */
-	ASSERT_EQ(0, bring_back(&self->first, variant->way, path));
+	ASSERT_EQ(0, bring_back(&self->first, variant->way));
 	ASSERT_EQ(0, edu_bind(&self->first, self->fd, &third));
 	ASSERT_EQ(0, edu_start(&self->first));
 	ASSERT_EQ(0, vfio_attach(self->first.dev, &pt));

@@ -6,17 +6,22 @@
  * device tree, which is what QEMU's "virt" machine boots Linux with, has no
  * word for it. It is true there: QEMU has no caches that could be incoherent.
  *
- * Only devices on root buses are told, so that there are some of both kinds.
+ * Only devices on root buses are told, so that there are some of both kinds, unless
+ * the parameter "all" says otherwise.
  */
 #include <linux/iommu.h>
 #include <linux/module.h>
 #include <linux/pci.h>
 
+static bool all;
+module_param(all, bool, 0444);
+MODULE_PARM_DESC(all, "Devices that are not on a root bus, too");
+
 static void set_canwbs(struct pci_dev *pdev)
 {
 	struct iommu_fwspec *fwspec = dev_iommu_fwspec_get(&pdev->dev);
 
-	if (fwspec && pci_is_root_bus(pdev->bus))
+	if (fwspec && (all || pci_is_root_bus(pdev->bus)))
 		fwspec->flags |= IOMMU_FWSPEC_PCI_RC_CANWBS;
 }
 
