@@ -21,4 +21,22 @@ static inline bool stock_iommu_capable(struct device *dev, enum iommu_cap cap)
 
 #define device_iommu_capable stock_iommu_capable
 
+/*
+ * Only iommufd knows where in an IOAS the interrupt controller is, where the IOMMU
+ * asks for that, and such a kernel does not ask it: it refuses to set up an MSI of
+ * the device. DMA is not concerned, and drivers that poll do without interrupts.
+ */
+static inline void stock_get_resv_regions(struct device *dev,
+					  struct list_head *list)
+{
+	struct iommu_resv_region *region;
+
+	iommu_get_resv_regions(dev, list);
+	list_for_each_entry(region, list, list)
+		if (region->type == IOMMU_RESV_SW_MSI)
+			dev_notice_once(dev, "MSIs are not to be had behind this IOMMU, as the kernel was built without CONFIG_IOMMUFD\n");
+}
+
+#define iommu_get_resv_regions stock_get_resv_regions
+
 #endif
