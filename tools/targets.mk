@@ -17,7 +17,7 @@ iommufd: the Linux I/O address-space subsystem behind /dev/iommu
                KREL=7.3.4+deb13-amd64
   make deb     the same as a package, which builds them for each new kernel
   make demo    a device does DMA through /dev/iommu, in a VM, and is stopped
-               IOMMU=intel (default) amd smmuv3 virtio
+               IOMMU=intel (default) amd smmuv3 virtio riscv
                KERNEL=stock (default) is Debian's own kernel, KERNEL=built is
                built from sources
   make demo-vmm QEMU boots a guest from a disk that it has through /dev/iommu

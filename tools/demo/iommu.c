@@ -192,6 +192,8 @@ static const char *kind_name(enum iommu_kind kind)
 		return "Arm SMMUv3";
 	case IOMMU_KIND_VIRTIO:
 		return "virtio-iommu";
+	case IOMMU_KIND_RISCV:
+		return "RISC-V IOMMU";
 	default:
 		return "an IOMMU this demo has no name for";
 	}
@@ -199,8 +201,8 @@ static const char *kind_name(enum iommu_kind kind)
 
 /*
  * Each PCI device behind an IOMMU has a link "iommu" to it in /sys/class/iommu:
- * dmar0, ivhd0, smmu3.0x0000000009050000; virtio-iommu has the name of a PCI
- * function there, but a driver that tells.
+ * dmar0, ivhd0, smmu3.0x0000000009050000, riscv-iommu@3010000.iommu; virtio-iommu
+ * has the name of a PCI function there, but a driver that tells.
  */
 static enum iommu_kind kind_from_sysfs(const char *bdf, const char *instance)
 {
@@ -212,6 +214,8 @@ static enum iommu_kind kind_from_sysfs(const char *bdf, const char *instance)
 		return IOMMU_KIND_AMD;
 	if (!strncmp(instance, "smmu3", 5))
 		return IOMMU_KIND_SMMUV3;
+	if (!strncmp(instance, "riscv-iommu", 11))
+		return IOMMU_KIND_RISCV;
 	if (pci_link(bdf, "iommu/device/driver", driver, sizeof(driver)) &&
 	    !strcmp(driver, "virtio_iommu"))
 		return IOMMU_KIND_VIRTIO;
@@ -299,7 +303,8 @@ void iommu_describe(int iommu, uint32_t dev_id, const char *bdf,
 	default:
 		/*
 		 * Not every IOMMU driver reports registers: virtio-iommu has
-		 * none, AMD-Vi only with CONFIG_AMD_IOMMU_IOMMUFD.
+		 * none, RISC-V's says nothing of them, and AMD-Vi only with
+		 * CONFIG_AMD_IOMMU_IOMMUFD.
 		 */
 		out->kind = kind_from_sysfs(bdf, out->instance);
 	}

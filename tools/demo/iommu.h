@@ -17,6 +17,7 @@ enum iommu_kind {
 	IOMMU_KIND_AMD,
 	IOMMU_KIND_SMMUV3,
 	IOMMU_KIND_VIRTIO,
+	IOMMU_KIND_RISCV,
 };
 
 /* What IOMMU_GET_HW_INFO and sysfs say about the IOMMU of a device. */

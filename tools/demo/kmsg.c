@@ -21,6 +21,8 @@
  *   arm-smmu-v3 arm-smmu-v3.0.auto: event: F_TRANSLATION client: 0000:00:02.0
  *     sid: 0x10 ssid: 0x0 iova: 0x100000000 ipa: 0x0
  *   virtio_iommu virtio0: page fault from EP 24 at 0x100000000 [W]
+ *   riscv,iommu 3010000.iommu: Fault 15 devid: 0x10 iotval: 100000000
+ *     iotval2: 100000000
  */
 static const struct {
 	const char *text, *before_address;
@@ -29,6 +31,7 @@ static const struct {
 	[IOMMU_KIND_AMD] = { "IO_PAGE_FAULT", "address=" },
 	[IOMMU_KIND_SMMUV3] = { "F_TRANSLATION", "iova: " },
 	[IOMMU_KIND_VIRTIO] = { "fault from EP", " at " },
+	[IOMMU_KIND_RISCV] = { "Fault ", "iotval: " },
 };
 
 int kmsg_open_at_end(void)

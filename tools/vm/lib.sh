@@ -109,6 +109,7 @@ kernel_for()
 	case $1 in
 	intel|amd|virtio) ;;
 	smmuv3)	config=arm64 arch=arm64 cross=aarch64-linux-gnu- ;;
-	*)	die "there is no IOMMU '$1'" "choose intel, amd, smmuv3 or virtio" ;;
+	riscv)	config=riscv arch=riscv cross=riscv64-linux-gnu- ;;
+	*)	die "there is no IOMMU '$1'" "choose intel, amd, smmuv3, virtio or riscv" ;;
 	esac
 }
