@@ -13,8 +13,8 @@
 /* User memory of a test, around the bitmap too */
 #define MEM_SIZE	(4 * PAGE_SIZE)
 #define RANDOM_ROUNDS	400
-/* Bitmap bytes that take several windows */
-#define LARGE_SIZE	(5 * SZ_1M)
+/* Bitmap bytes that take several windows, of 512 pages each */
+#define LARGE_SIZE	(1280 * PAGE_SIZE)
 
 /**
  * struct set_op - a call of iova_bitmap_set()

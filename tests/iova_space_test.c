@@ -155,7 +155,7 @@ static void iova_space_reserved(struct kunit *test)
 	iova_space_unreserve(space, NULL);
 	expect_find(test, SZ_4K, SZ_4K, 0, SZ_64K);
 	iova_space_unreserve(space, ctx);
-	expect_find(test, SZ_4K, SZ_4K, 0, SZ_4K);
+	expect_find(test, SZ_4K, SZ_4K, 0, PAGE_SIZE);
 	KUNIT_EXPECT_TRUE(test,
 			  RB_EMPTY_ROOT(&space->reserved.rb_root));
 }
@@ -243,24 +243,26 @@ static void iova_space_allowed(struct kunit *test)
 	take(test, SZ_4M, SZ_8M - 1);
 
 	/* A list that meets a reserved range changes nothing */
-	KUNIT_EXPECT_EQ(test, iova_space_reserve(space, 0, SZ_4K - 1, ctx), 0);
-	set_allowed(test, SZ_4K - 1, SZ_8K, -EADDRINUSE);
+	KUNIT_EXPECT_EQ(test, iova_space_reserve(space, 0, PAGE_SIZE - 1, ctx),
+			0);
+	set_allowed(test, PAGE_SIZE - 1, 2 * PAGE_SIZE, -EADDRINUSE);
 	expect_find(test, SZ_4K, SZ_4K, 0, SZ_1M);
 
 	/* Ranges that touch are one, ranges that overlap are refused */
-	KUNIT_EXPECT_EQ(test, iova_allowed_add(&allowed, SZ_8K, SZ_16K - 1), 0);
-	KUNIT_EXPECT_EQ(test, iova_allowed_add(&allowed, SZ_16K, SZ_32K - 1),
-			0);
-	KUNIT_EXPECT_EQ(test, iova_allowed_add(&allowed, SZ_32K - 1, SZ_64K),
-			-EINVAL);
+	KUNIT_EXPECT_EQ(test, iova_allowed_add(&allowed, 2 * PAGE_SIZE,
+					       4 * PAGE_SIZE - 1), 0);
+	KUNIT_EXPECT_EQ(test, iova_allowed_add(&allowed, 4 * PAGE_SIZE,
+					       8 * PAGE_SIZE - 1), 0);
+	KUNIT_EXPECT_EQ(test, iova_allowed_add(&allowed, 8 * PAGE_SIZE - 1,
+					       16 * PAGE_SIZE), -EINVAL);
 	KUNIT_EXPECT_EQ(test, iova_space_set_allowed(space, &allowed), 0);
 	iova_allowed_free(&allowed);
-	expect_find(test, SZ_16K, SZ_4K, 0, SZ_8K);
+	expect_find(test, 4 * PAGE_SIZE, SZ_4K, 0, 2 * PAGE_SIZE);
 
-	/* None at all means all is allowed */
+	/* None at all means all is allowed, but for the first page */
 	KUNIT_EXPECT_EQ(test, iova_space_set_allowed(space, &allowed), 0);
 	iova_allowed_free(&allowed);
-	expect_find(test, SZ_1M, SZ_4K, 0, SZ_4K);
+	expect_find(test, SZ_1M, SZ_4K, 0, PAGE_SIZE);
 }
 
 /* Of many allowed ranges, any can meet any reserved one, by a single byte */
@@ -520,28 +522,31 @@ static void iova_space_random_places(struct kunit *test)
 static void iova_space_ends(struct kunit *test)
 {
 	struct iova_space_ctx *ctx = test->priv;
+	struct iova_space *space = &ctx->space;
 	struct iova_node *low, *high;
 
-	high = take(test, SZ_2M, SZ_4M - 1);
-	low = take(test, SZ_64K, SZ_1M - 1);
-	KUNIT_EXPECT_EQ(test, iova_space_check(&ctx->space, SZ_4M - 1, SZ_8M),
+	high = take(test, 64 * PAGE_SIZE, 128 * PAGE_SIZE - 1);
+	low = take(test, 16 * PAGE_SIZE, 32 * PAGE_SIZE - 1);
+	KUNIT_EXPECT_EQ(test, iova_space_check(space, 128 * PAGE_SIZE - 1,
+					       256 * PAGE_SIZE), -EEXIST);
+	KUNIT_EXPECT_EQ(test, iova_space_check(space, 0, 16 * PAGE_SIZE),
 			-EEXIST);
-	KUNIT_EXPECT_EQ(test, iova_space_check(&ctx->space, 0, SZ_64K),
+	KUNIT_EXPECT_EQ(test, iova_space_check(space, 0, 256 * PAGE_SIZE),
 			-EEXIST);
-	KUNIT_EXPECT_EQ(test, iova_space_check(&ctx->space, 0, SZ_8M), -EEXIST);
-	KUNIT_EXPECT_PTR_EQ(test, iova_space_first(&ctx->space, 0, SZ_64K),
+	KUNIT_EXPECT_PTR_EQ(test, iova_space_first(space, 0, 16 * PAGE_SIZE),
 			    low);
-	KUNIT_EXPECT_NULL(test, iova_space_first(&ctx->space, 0, SZ_64K - 1));
+	KUNIT_EXPECT_NULL(test, iova_space_first(space, 0,
+						 16 * PAGE_SIZE - 1));
 
 	/* The room before the first node is found, and after the last one */
-	expect_find(test, SZ_32K, SZ_32K, 0, SZ_32K);
-	expect_find(test, SZ_2M, SZ_4K, 0, SZ_4M);
-	iova_space_erase(&ctx->space, low);
-	expect_find(test, SZ_1M, SZ_4K, 0, SZ_4K);
-	expect_find(test, SZ_2M, SZ_4K, 0, SZ_4M);
-	iova_space_erase(&ctx->space, high);
-	expect_find(test, SZ_2M, SZ_4K, 0, SZ_4K);
-	KUNIT_EXPECT_TRUE(test, gaps_are_right(&ctx->space));
+	expect_find(test, 8 * PAGE_SIZE, 8 * PAGE_SIZE, 0, 8 * PAGE_SIZE);
+	expect_find(test, 64 * PAGE_SIZE, SZ_4K, 0, 128 * PAGE_SIZE);
+	iova_space_erase(space, low);
+	expect_find(test, 32 * PAGE_SIZE, SZ_4K, 0, PAGE_SIZE);
+	expect_find(test, 64 * PAGE_SIZE, SZ_4K, 0, 128 * PAGE_SIZE);
+	iova_space_erase(space, high);
+	expect_find(test, 64 * PAGE_SIZE, SZ_4K, 0, PAGE_SIZE);
+	KUNIT_EXPECT_TRUE(test, gaps_are_right(space));
 }
 
 static struct kunit_case iova_space_cases[] = {
