@@ -450,6 +450,48 @@ TEST_F(pasid, compatible)
 	EXPECT_ATTACHED(100, 0);
 }
 
+/* Two devices share a page table, each under a PASID of its own */
+TEST_F(pasid, shared_by_devices)
+{
+	__u8 *buf = buf_alloc(4 * PAGE);
+	struct mock_dev other;
+	__u32 pt = self->b;
+
+	ASSERT_NE(NULL, buf);
+	ASSERT_EQ(0, mock_attach(self->fd, self->a, MOCK_FLAGS_DEVICE_PASID,
+				 &other));
+	ASSERT_EQ(0, PATTACH(100, self->b));
+	ASSERT_EQ(0, mock_pasid_attach(self->fd, other.stdev, 300, &pt));
+	EXPECT_EQ(self->b, pt);
+	EXPECT_ATTACHED(100, self->b);
+	EXPECT_ATTACHED(300, 0);
+	EXPECT_EQ(0, mock_pasid_check(self->fd, other.stdev, 300, self->b));
+	EXPECT_EQ(0, mock_pasid_check(self->fd, other.stdev, 100, 0));
+
+	/* What is mapped is pinned once for both */
+	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, buf, 4 * PAGE, BASE));
+	EXPECT_EQ(0, mock_check_map(self->fd, self->b, BASE, buf, 4 * PAGE));
+	EXPECT_EQ(4, vm_pin(0));
+
+	/* It stays for one of them when the other goes elsewhere, or for good */
+	ASSERT_EQ(0, PREPLACE(100, self->a));
+	EXPECT_ATTACHED(100, self->a);
+	EXPECT_EQ(0, mock_pasid_check(self->fd, other.stdev, 300, self->b));
+	EXPECT_EQ(EBUSY, iommu_destroy(self->fd, self->b));
+	ASSERT_EQ(0, PREPLACE(100, self->b));
+	ASSERT_EQ(0, mock_pasid_detach(self->fd, other.stdev, 300));
+	ASSERT_EQ(0, iommu_destroy(self->fd, other.stdev));
+	EXPECT_ATTACHED(100, self->b);
+	EXPECT_EQ(0, mock_check_map(self->fd, self->b, BASE, buf, 4 * PAGE));
+	EXPECT_EQ(EBUSY, iommu_destroy(self->fd, self->b));
+	ASSERT_EQ(0, PDETACH(100));
+	EXPECT_EQ(0, iommu_destroy(self->fd, self->b));
+	EXPECT_EQ(4, vm_pin(0));
+	ASSERT_EQ(0, ioas_unmap_all(self->fd, self->ioas, NULL));
+	EXPECT_EQ(0, vm_pin(0));
+	munmap(buf, 4 * PAGE);
+}
+
 /* Out of the device's range */
 TEST_F(pasid, range)
 {
