@@ -9,7 +9,8 @@
 #include "kselftest_harness.h"
 #include "iommu_utils.h"
 
-#define NR 32
+/* 128 KiB */
+#define NR ((128 << 10) / PAGE)
 #define BASE ((__u64)MOCK_APERTURE_START)
 #define UNSAFE "/sys/module/iommufd/parameters/allow_unsafe_interrupts"
 #define TEST_UID 60221
@@ -354,8 +355,8 @@ TEST_F(tool, doctor)
 	status = RUN("iommufd --json doctor");
 	EXPECT_TRUE(is_json(self->text));
 	EXPECT_VERDICT("ok", "iommufd");
-	EXPECT_VERDICT(access("/sys/class/iommu/dmar0", F_OK) ? "bad" : "ok",
-		       "iommu");
+	/* The mock's is one */
+	EXPECT_VERDICT("ok", "iommu");
 	EXPECT_VERDICT("ok", "groups");
 	EXPECT_VERDICT("ok", "interrupts");
 	EXPECT_VERDICT("ok", "memlock");

@@ -748,7 +748,8 @@ TEST_F(access_rw, shifted)
 	check_rw(_metadata, self, variant, BASE + 5, MOCK_PAGE_SIZE + 5,
 		 4 * PAGE);
 	check_rw(_metadata, self, variant, BASE, MOCK_PAGE_SIZE, 8 * PAGE);
-	check_rw(_metadata, self, variant, BASE + MOCK_PAGE_SIZE - 3,
+	/* Across two pages of memory */
+	check_rw(_metadata, self, variant, BASE + PAGE - MOCK_PAGE_SIZE - 3,
 		 PAGE - 3, 6);
 	ASSERT_EQ(0, ioas_unmap_all(self->fd, self->ioas, NULL));
 	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf, 8 * PAGE,

@@ -18,7 +18,7 @@ FIXTURE(dirty)
 	__u8 *buf;
 	size_t len;
 	struct mock_dev dev;
-	__u8 bitmap[64];	/* enough for len in units of UNIT */
+	__u8 bitmap[256];	/* for len in units of UNIT, of 64 KiB pages */
 };
 
 FIXTURE_SETUP(dirty)

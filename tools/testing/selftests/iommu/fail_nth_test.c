@@ -714,7 +714,7 @@ static int op_update_bar(struct ctx *c)
 
 static int op_copy(struct ctx *c)
 {
-	__u64 iova = BASE + 0x100000;
+	__u64 iova = BASE + 256 * PAGE;
 
 	return ioas_copy(c->fd, c->ioas2, c->ioas, BASE + PAGE,
 			 (NR - 2) * PAGE, MAP_FIX_RW, &iova);
@@ -722,7 +722,7 @@ static int op_copy(struct ctx *c)
 
 static int op_copy_same(struct ctx *c)
 {
-	__u64 iova = BASE + 0x100000;
+	__u64 iova = BASE + 256 * PAGE;
 
 	return ioas_copy(c->fd, c->ioas, c->ioas, BASE + PAGE,
 			 (NR - 2) * PAGE, MAP_FIX_RW, &iova);

@@ -447,19 +447,19 @@ static void huge_file(struct __test_metadata *_metadata,
 /* A memfd of two huge pages, if the kernel has any to give; else -1 */
 static int huge_shmem_file(__u8 **va)
 {
-	int file = memfd_of(2 * huge_size, 0);
-	__u8 *area = mmap(NULL, 3 * huge_size, PROT_NONE,
+	int file = memfd_of(2 * thp_size, 0);
+	__u8 *area = mmap(NULL, 3 * thp_size, PROT_NONE,
 			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (file < 0 || area == MAP_FAILED)
 		return -1;
-	area += huge_size - (uintptr_t)area % huge_size;
-	*va = mmap(area, 2 * huge_size, PROT_READ | PROT_WRITE,
+	area += thp_size - (uintptr_t)area % thp_size;
+	*va = mmap(area, 2 * thp_size, PROT_READ | PROT_WRITE,
 		   MAP_SHARED | MAP_FIXED, file, 0);
-	if (*va != area || madvise(area, 2 * huge_size, MADV_HUGEPAGE))
+	if (*va != area || madvise(area, 2 * thp_size, MADV_HUGEPAGE))
 		return -1;
-	memset(area, 1, 2 * huge_size);
-	return huge_mapped(area) == 2 * huge_size ? file : -1;
+	memset(area, 1, 2 * thp_size);
+	return huge_mapped(area) == 2 * thp_size ? file : -1;
 }
 
 TEST_F(file, huge_shmem)
@@ -468,8 +468,7 @@ TEST_F(file, huge_shmem)
 	__u8 *va;
 	int file;
 
-	if (!huge_size)
-		SKIP(return, "size of huge pages unknown");
+	SKIP_WITHOUT_THP();
 	if (!read_choice(SHMEM_HUGE, mode, sizeof(mode)) ||
 	    write_text(SHMEM_HUGE, "advise"))
 		SKIP(return, "no " SHMEM_HUGE " to write to");
@@ -478,7 +477,7 @@ TEST_F(file, huge_shmem)
 	if (file < 0)
 		SKIP(return, "no huge pages of shmem to be had");
 	huge_file(_metadata, self, variant, file, va);
-	munmap(va, 2 * huge_size);
+	munmap(va, 2 * thp_size);
 	close(file);
 }
 

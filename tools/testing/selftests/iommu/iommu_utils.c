@@ -12,23 +12,37 @@
 
 size_t page_size;
 size_t huge_size;
+size_t thp_size;
 
 void *bad_ptr(void)
 {
 	return (void *)8;
 }
 
+/* The number after @key, or "", at the beginning of a line of a file; 0 if none */
+static size_t number_in(const char *path, const char *key)
+{
+	FILE *f = fopen(path, "re");
+	size_t number = 0;
+	char line[256];
+
+	while (f && !number && fgets(line, sizeof(line), f))
+		if (!strncmp(line, key, strlen(key)))
+			number = strtoull(line + strlen(key), NULL, 10);
+	if (f)
+		fclose(f);
+	return number;
+}
+
 static void __attribute__((constructor)) init_sizes(void)
 {
-	FILE *f;
-
 	page_size = sysconf(_SC_PAGESIZE);
-	f = fopen("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size", "re");
-	if (!f)
-		return;
-	if (fscanf(f, "%zu", &huge_size) != 1)
-		huge_size = 0;
-	fclose(f);
+	huge_size = number_in("/proc/meminfo", "Hugepagesize:") * 1024;
+	thp_size = number_in("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size",
+			     "");
+	/* Without hugetlb, tests that only want a large size have that one */
+	if (!huge_size)
+		huge_size = thp_size;
 }
 
 int iommu_open(void)

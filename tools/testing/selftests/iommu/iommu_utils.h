@@ -50,8 +50,19 @@ void *bad_ptr(void);
 
 /* Bytes, of this machine */
 extern size_t page_size;
-/* Bytes, size of a PMD huge page; 0 when the kernel has none */
+/* Bytes, size of a page of hugetlb by default; 0 when the kernel has none */
 extern size_t huge_size;
+/* Bytes, size of a transparent huge page; 0 when the kernel has none */
+extern size_t thp_size;
+/* With pages of 64 KiB they are of 512 MiB, which a VM has none of */
+#define SKIP_WITHOUT_THP()                                                     \
+	do {                                                                   \
+		if (!thp_size)                                                 \
+			SKIP(return, "kernel without transparent huge pages"); \
+		if (thp_size > 32 << 20)                                       \
+			SKIP(return, "transparent huge pages are of %zu MiB",  \
+			     thp_size >> 20);                                  \
+	} while (0)
 
 #define PAGE page_size
 

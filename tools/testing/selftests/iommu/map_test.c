@@ -808,21 +808,20 @@ TEST_F(map, transparent_huge)
 {
 	__u8 *area, *va;
 
-	if (!huge_size)
-		SKIP(return, "kernel without transparent huge pages");
-	area = mmap(NULL, 4 * huge_size, PROT_READ | PROT_WRITE,
+	SKIP_WITHOUT_THP();
+	area = mmap(NULL, 4 * thp_size, PROT_READ | PROT_WRITE,
 		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, area);
-	va = area + huge_size - (uintptr_t)area % huge_size;
-	if (madvise(va, 2 * huge_size, MADV_HUGEPAGE))
+	va = area + thp_size - (uintptr_t)area % thp_size;
+	if (madvise(va, 2 * thp_size, MADV_HUGEPAGE))
 		SKIP(return, "no MADV_HUGEPAGE: %s", strerror(errno));
-	memset(va, 1, 2 * huge_size);
-	if (huge_mapped(va) < 2 * huge_size)
+	memset(va, 1, 2 * thp_size);
+	if (huge_mapped(va) < 2 * thp_size)
 		SKIP(return, "no huge pages to be had");
 	/* The byte behind what gets mapped has to exist for the check */
-	va[2 * huge_size] = 1;
-	CHECK_HUGE(va, 2 * huge_size);
-	munmap(area, 4 * huge_size);
+	va[2 * thp_size] = 1;
+	CHECK_HUGE(va, 2 * thp_size);
+	munmap(area, 4 * thp_size);
 }
 
 TEST_F(map, hugetlb)

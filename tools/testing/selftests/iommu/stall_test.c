@@ -630,7 +630,7 @@ TEST_F(stall, dirty_log_read_large)
 	ASSERT_EQ(0, call_start(&self->call, __NR_ioctl, self->fd,
 				VFIO_IOMMU_DIRTY_PAGES, (long)&cmd));
 	ASSERT_EQ(0, stall_wait(&self->stall));
-	EXPECT_EQ(0, log_handler(self->fd, ioas, buf, 1ULL << 40));
+	EXPECT_EQ(0, log_handler(self->fd, ioas, buf, 2 * pages * PAGE));
 	EXPECT_EQ(0, stall_release(&self->stall, "", 1));
 	call_join(&self->call);
 	EXPECT_EQ(0, self->call.ret);

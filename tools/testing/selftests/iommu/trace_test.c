@@ -429,7 +429,7 @@ TEST_F(trace, documented_events)
 	char path[256], want[64];
 
 	for (int i = 0; i < ARRAY_LEN(names); i++) {
-		snprintf(path, sizeof(path), TRACE_EVENTS "/%s/id", names[i]);
+		snprintf(path, sizeof(path), TRACE_EVENTS "/%s/format", names[i]);
 		EXPECT_EQ(0, access(path, R_OK)) {
 			TH_LOG("%s", names[i]);
 		}
