@@ -556,6 +556,47 @@ TEST_F(real, closed_while_busy)
 	edu_dma_start(&self->edu, IOVA, LEN, true);
 }
 
+/* The mock's devices are behind an IOMMU of another driver */
+TEST_F(real, other_iommu)
+{
+	const __u64 iova = MOCK_APERTURE_START;
+	struct mock_dev mock;
+	__u32 own, pt;
+
+	if (!has_mock(self->fd))
+		SKIP(return, "kernel without CONFIG_IOMMUFD_TEST");
+	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf, 2 * PAGE,
+				 iova));
+	ASSERT_EQ(0, mock_attach(self->fd, self->ioas, 0, &mock));
+	ASSERT_EQ(0, hwpt_alloc(self->fd, self->devid, self->ioas, 0, &own));
+
+	/* Neither takes that of the other: to begin with, or in place of its own */
+	EXPECT_EQ(EINVAL, vfio_attach(self->edu.dev, &(__u32){ mock.hwpt }));
+	ASSERT_EQ(0, vfio_attach(self->edu.dev, &(__u32){ own }));
+	EXPECT_EQ(EINVAL, vfio_attach(self->edu.dev, &(__u32){ mock.hwpt }));
+	EXPECT_EQ(EINVAL, mock_replace(self->fd, mock.stdev,
+				       &(__u32){ own }));
+	EXPECT_EQ(0, mock_pasid_check(self->fd, mock.stdev, 0, mock.hwpt));
+
+	/* The device goes on with its own */
+	memset(self->buf, 0x5a, PAGE);
+	ASSERT_TRUE(edu_dma(&self->edu, iova, LEN, false));
+	ASSERT_TRUE(edu_dma(&self->edu, iova + PAGE, LEN, true));
+	EXPECT_EQ(0, memcmp(self->buf, self->buf + PAGE, LEN));
+
+	/* The IOAS has an automatic one for each of the two */
+	ASSERT_EQ(0, vfio_detach(self->edu.dev));
+	pt = self->ioas;
+	ASSERT_EQ(0, vfio_attach(self->edu.dev, &pt));
+	EXPECT_NE(mock.hwpt, pt);
+	EXPECT_NE(own, pt);
+	memset(self->buf + PAGE, 0, PAGE);
+	ASSERT_TRUE(edu_dma(&self->edu, iova + PAGE, LEN, true));
+	EXPECT_EQ(0, memcmp(self->buf, self->buf + PAGE, LEN));
+	EXPECT_EQ(2, vm_pin(0));
+	ASSERT_EQ(0, vfio_detach(self->edu.dev));
+}
+
 /*
  * Two devices that nothing keeps from reaching each other, or that the IOMMU
  * cannot even tell apart.
