@@ -41,7 +41,8 @@ static int __init riscv_coherent_init(void)
 	}
 	return driver_ops && !driver_ops->capable ? 0 : -ENODEV;
 }
-/* It stays loaded, as the IOMMU uses what is in it */
+
+/* Without a module_exit() it stays loaded, as the IOMMU uses what is in it */
 module_init(riscv_coherent_init);
 
 MODULE_DESCRIPTION("Coherent PCI devices behind QEMU's RISC-V IOMMU");
