@@ -517,12 +517,12 @@ TEST_F(dirty, large_entries)
 				    2 * entry, UNIT, bitmap));
 	EXPECT_EQ(entry / UNIT, weight(bitmap, bits + 512));
 	EXPECT_TRUE(bit_get(bitmap, entry / UNIT));
-	/* The bitmap of the first page of it: one page's bits, not 512 */
+	/* The bitmap of the first page of it: the bits of that only */
 	memset(bitmap, 0, bits / 8 + 64);
 	ASSERT_EQ(0, hwpt_get_dirty(self->fd, hwpt, NO_CLEAR, BASE + entry,
 				    PAGE, UNIT, bitmap + 1));
 	EXPECT_EQ(PAGE / UNIT, weight(bitmap, bits + 512));
-	EXPECT_EQ((1 << PAGE / UNIT) - 1, bitmap[1]);
+	EXPECT_EQ(PAGE / UNIT, weight(bitmap + 1, PAGE / UNIT));
 	free(bitmap);
 	munmap(buf, 2 * huge_size);
 }
@@ -594,9 +594,9 @@ TEST_F(dirty, parts_of_large_entries)
  */
 TEST_F(dirty, goes_keep_entries_whole)
 {
-	const __u64 entry = MOCK_HUGE_PAGE_SIZE;
-	const __u64 middle = PAGE << 23, iova = middle - huge_size - 3 * PAGE;
-	const __u64 pages = 2 * huge_size / PAGE + 3;
+	const __u64 entry = MOCK_HUGE_PAGE_SIZE, unit = 4096;
+	const __u64 middle = unit << 23, iova = middle - huge_size - 3 * PAGE;
+	const __u64 length = 2 * huge_size + 3 * PAGE, bits = length / unit;
 	__u8 *buf, *bitmap, one[8] = { 1 };
 	__u32 ioas, hwpt;
 
@@ -606,7 +606,7 @@ TEST_F(dirty, goes_keep_entries_whole)
 	if (!buf)
 		SKIP(return, "2 huge pages of %zu KiB needed: %s",
 		     huge_size / 1024, strerror(errno));
-	bitmap = calloc(1, pages / 8 + 8);
+	bitmap = calloc(1, bits / 8 + 8);
 	ASSERT_NE(NULL, bitmap);
 	ASSERT_EQ(0, ioas_alloc(self->fd, &ioas));
 	ASSERT_EQ(0, hwpt_alloc_huge(self->fd, self->dev.idev, ioas,
@@ -619,15 +619,15 @@ TEST_F(dirty, goes_keep_entries_whole)
 				NULL));
 	ASSERT_EQ(0, mock_dirty(self->fd, hwpt, middle + PAGE, PAGE, PAGE, one,
 				NULL));
-	ASSERT_EQ(0, hwpt_get_dirty(self->fd, hwpt, 0, iova, pages * PAGE,
-				    PAGE, bitmap));
-	EXPECT_EQ(2 * entry / PAGE, weight(bitmap, pages));
-	EXPECT_TRUE(bit_get(bitmap, (middle - entry - iova) / PAGE));
-	EXPECT_TRUE(bit_get(bitmap, (middle + entry - PAGE - iova) / PAGE));
-	memset(bitmap, 0, pages / 8 + 8);
-	ASSERT_EQ(0, hwpt_get_dirty(self->fd, hwpt, 0, iova, pages * PAGE,
-				    PAGE, bitmap));
-	EXPECT_EQ(0, weight(bitmap, pages));
+	ASSERT_EQ(0, hwpt_get_dirty(self->fd, hwpt, 0, iova, length,
+				    unit, bitmap));
+	EXPECT_EQ(2 * entry / unit, weight(bitmap, bits));
+	EXPECT_TRUE(bit_get(bitmap, (middle - entry - iova) / unit));
+	EXPECT_TRUE(bit_get(bitmap, (middle + entry - PAGE - iova) / unit));
+	memset(bitmap, 0, bits / 8 + 8);
+	ASSERT_EQ(0, hwpt_get_dirty(self->fd, hwpt, 0, iova, length,
+				    unit, bitmap));
+	EXPECT_EQ(0, weight(bitmap, bits));
 	ASSERT_EQ(0, iommu_destroy(self->fd, hwpt));
 	ASSERT_EQ(0, iommu_destroy(self->fd, ioas));
 	free(bitmap);

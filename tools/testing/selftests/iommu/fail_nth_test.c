@@ -576,7 +576,9 @@ static int op_map(struct ctx *c)
 
 #define SCATTERED 64
 /* The first table of the domain that it needs is not the last one */
-#define CROSSING (BASE + 4 * 1024 * 1024 - SCATTERED / 2 * PAGE)
+#define BOUNDARY (BASE + 4 * 1024 * 1024)
+#define CROSSING (BOUNDARY - SCATTERED / 2 * PAGE)
+#define CONTIGUOUS (256 * 1024)
 
 /* One page over and over, where nothing is contiguous */
 static __u8 *scattered(void)
@@ -616,14 +618,14 @@ static int with_small_entries(struct ctx *c)
 /* What is contiguous is mapped page by page, in two tables */
 static int op_map_small_entries(struct ctx *c)
 {
-	return ioas_map_at(c->fd, c->ioas, large_buf, SCATTERED * PAGE,
-			   CROSSING);
+	return ioas_map_at(c->fd, c->ioas, large_buf, CONTIGUOUS,
+			   BOUNDARY - CONTIGUOUS / 2);
 }
 
 static int check_small_entries(struct ctx *c)
 {
-	TRY(mock_check_map(c->fd, c->dev.hwpt, CROSSING, large_buf,
-			   SCATTERED * PAGE));
+	TRY(mock_check_map(c->fd, c->dev.hwpt, BOUNDARY - CONTIGUOUS / 2,
+			   large_buf, CONTIGUOUS));
 	return 0;
 }
 

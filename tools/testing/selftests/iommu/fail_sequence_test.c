@@ -285,7 +285,8 @@ SEQ(map_domain, 44)
 SEQ(map_file_domain, 42)
 SEQ(map_two_domains, 45)
 SEQ(access_rw, 4)
-SEQ(access_pin, 131)
+/* A place for each four pages */
+SEQ(access_pin, SEQ_BYTES / PAGE / 4 + 3)
 SEQ(access_pin_domain, 1)
 SEQ(device, 34)
 

@@ -373,18 +373,18 @@ TEST_F(ioas, auto_huge_alignment)
 {
 	__u64 iova;
 
-	if (!huge_size)
+	if (!thp_size)
 		SKIP(return, "kernel without transparent huge pages");
-	ASSERT_EQ(0, ioas_map(self->fd, self->ioas, VA, huge_size, MAP_RW,
+	ASSERT_EQ(0, ioas_map(self->fd, self->ioas, VA, thp_size, MAP_RW,
 			      &iova));
-	EXPECT_EQ(huge_size, iova);
+	EXPECT_EQ(thp_size, iova);
 	/* More than a huge page is aligned to one, no more */
-	ASSERT_EQ(0, ioas_map(self->fd, self->ioas, VA, 4 * huge_size, MAP_RW,
+	ASSERT_EQ(0, ioas_map(self->fd, self->ioas, VA, 4 * thp_size, MAP_RW,
 			      &iova));
-	EXPECT_EQ(2 * huge_size, iova);
-	ASSERT_EQ(0, ioas_map(self->fd, self->ioas, VA + PAGE, huge_size,
+	EXPECT_EQ(2 * thp_size, iova);
+	ASSERT_EQ(0, ioas_map(self->fd, self->ioas, VA + PAGE, thp_size,
 			      MAP_RW, &iova));
-	EXPECT_EQ(6 * huge_size, iova);
+	EXPECT_EQ(6 * thp_size, iova);
 }
 
 /* The offset of a file, 0 included, takes the place of the address */
