@@ -22,10 +22,10 @@ iommufd: the Linux I/O address-space subsystem behind /dev/iommu
                built from sources
   make demo-vmm QEMU boots a guest from a disk that it has through /dev/iommu
   make check   everything: style, static checks, unit tests, tests in a VM
-               STAGE='static debug real demo clients' picks stages; all-clients,
-               builds, native, coverage, debian, pasid, races and viommu run when
-               they are named (see tools/check), TESTS='ioas map' picks test
-               programs
+               STAGE='static debug real demo clients' picks stages; 64k, builds,
+               all-clients, coverage, debian, native, nesting, pasid, races and
+               viommu run when they are named (see tools/check), TESTS='ioas map'
+               picks test programs
   make coverage
                which lines and branches of our files the tests execute;
                a report is left in build/coverage/html
