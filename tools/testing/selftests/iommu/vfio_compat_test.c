@@ -2172,6 +2172,29 @@ TEST_F(dirty, access)
 	EXPECT_EQ(0, close(file));
 }
 
+/* A mapping that begins inside of what another one has */
+TEST_F(dirty, access_to_a_copy)
+{
+	__u64 iova = BASE + 16 * PAGE;
+	__u32 item;
+	int file;
+
+	ASSERT_EQ(0, ioas_copy(self->fd, self->ioas, self->ioas,
+			       BASE + 2 * PAGE, 4 * PAGE, MAP_FIX_RW, &iova));
+	ASSERT_EQ(0, access_create(self->fd, self->ioas,
+				   MOCK_FLAGS_ACCESS_CREATE_NEEDS_PIN_PAGES,
+				   &file));
+	ASSERT_EQ(0, dirty_start(self->fd));
+	ASSERT_EQ(0, access_pin(self->fd, file, iova + PAGE, PAGE,
+				self->buf + 3 * PAGE, MOCK_FLAGS_ACCESS_WRITE,
+				&item));
+	EXPECT_DIRTY(0x20000, 0xf00ff);
+	ASSERT_EQ(0, access_unpin(self->fd, file, item));
+	EXPECT_DIRTY(0x20000, 0xf00ff);
+	EXPECT_DIRTY(0, 0xf00ff);
+	EXPECT_EQ(0, close(file));
+}
+
 /* A call that cannot succeed takes no pin from an access */
 TEST_F(dirty, refused_unmap_keeps_pins)
 {
