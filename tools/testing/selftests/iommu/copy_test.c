@@ -30,6 +30,7 @@ FIXTURE_VARIANT_ADD(copy, dst_domain) { .dst_domain = true };
 FIXTURE_VARIANT_ADD(copy, both_domains) {
 	.src_domain = true, .dst_domain = true
 };
+
 FIXTURE_VARIANT_ADD(copy, same_ioas) {
 	.src_domain = true, .dst_domain = true, .same = true, .limit = 16
 };

@@ -1777,44 +1777,43 @@ TEST_F_TIMEOUT(fail_nth, noiommu, 200)
 	walk_named(_metadata, self->buf, names);
 }
 
-#define WALKS(test, ...)                                                       \
+#define WALKS_OF(test, ...)                                                    \
 	TEST_F_TIMEOUT(fail_nth, test, 200)                                    \
 	{                                                                      \
 		static const char *const names[] = { __VA_ARGS__, NULL };      \
 		walk_named(_metadata, self->buf, names);                       \
 	}
 
-WALKS(ioas, "ioas_alloc", "first_alloc", "iova_ranges", "allow_iovas",
-	"huge_pages", "change_process")
-WALKS(map, "map", "map_auto", "map_domain", "map_domain_small",
-	"map_scattered", "map_small_entries", "map_domain_limit")
-WALKS(map_two_domains, "map_two_domains", "map_two_domains_limit")
-WALKS(map_file, "map_file", "map_file_limit", "map_dmabuf",
-	"map_pfnmap")
-WALKS(copy, "copy", "copy_domain")
-WALKS(unmap, "unmap", "unmap_domain", "unmap_domain_limit", "unmap_pins",
-	"destroy_ioas", "destroy_device")
-WALKS(attach, "attach", "attach_limit", "attach_second")
-WALKS(attach_more, "attach_hwpt", "attach_container", "join")
-WALKS(replace, "replace", "replace_group", "replace_nested", "pasid_attach")
-WALKS(hwpt, "hw_info", "hwpt", "hwpt_limit", "hwpt_nested", "invalidate")
-WALKS(dirty, "set_dirty", "get_dirty")
-WALKS(fault, "fault_queue", "read_fault")
-WALKS(viommu, "viommu", "vdevice", "veventq", "hw_queue")
-WALKS(access, "access_create", "access_replace", "pin", "pin_limit",
-	"pin_domain", "pin_across", "unpin")
-WALKS(access_rw, "read", "read_domain", "read_slow", "read_slow_domain",
-	"write_slow_byte", "read_file", "read_file_slow")
-WALKS(dmabuf, "copy_dmabuf", "attach_dmabuf", "revoke")
-WALKS(pasid, "pasid_replace", "pasid_detach")
-WALKS(destroy, "destroy_hwpt", "destroy_nested", "destroy_viommu",
-	"destroy_queue", "close_access", "reserve")
-WALKS(events, "event", "read_event", "iopf", "mmap", "nested_invalidate")
-WALKS(vfio, "vfio_ioas", "vfio_info", "vfio_set_iommu", "vfio_map",
-	"vfio_unmap", "vfio_cut", "vfio_cut_large")
-WALKS(vfio_vaddr, "vfio_vaddr", "vfio_vaddr_bar")
-WALKS(vfio_dirty, "vfio_dirty_start", "vfio_dirty_get", "vfio_dirty_unmap",
-	"vfio_dirty_unmap_apart", "vfio_dirty_write", "vfio_dirty_stop")
+WALKS_OF(ioas, "ioas_alloc", "first_alloc", "iova_ranges", "allow_iovas",
+	 "huge_pages", "change_process")
+WALKS_OF(map, "map", "map_auto", "map_domain", "map_domain_small",
+	 "map_scattered", "map_small_entries", "map_domain_limit")
+WALKS_OF(map_two_domains, "map_two_domains", "map_two_domains_limit")
+WALKS_OF(map_file, "map_file", "map_file_limit", "map_dmabuf", "map_pfnmap")
+WALKS_OF(copy, "copy", "copy_domain")
+WALKS_OF(unmap, "unmap", "unmap_domain", "unmap_domain_limit", "unmap_pins",
+	 "destroy_ioas", "destroy_device")
+WALKS_OF(attach, "attach", "attach_limit", "attach_second")
+WALKS_OF(attach_more, "attach_hwpt", "attach_container", "join")
+WALKS_OF(replace, "replace", "replace_group", "replace_nested", "pasid_attach")
+WALKS_OF(hwpt, "hw_info", "hwpt", "hwpt_limit", "hwpt_nested", "invalidate")
+WALKS_OF(dirty, "set_dirty", "get_dirty")
+WALKS_OF(fault, "fault_queue", "read_fault")
+WALKS_OF(viommu, "viommu", "vdevice", "veventq", "hw_queue")
+WALKS_OF(access, "access_create", "access_replace", "pin", "pin_limit",
+	 "pin_domain", "pin_across", "unpin")
+WALKS_OF(access_rw, "read", "read_domain", "read_slow", "read_slow_domain",
+	 "write_slow_byte", "read_file", "read_file_slow")
+WALKS_OF(dmabuf, "copy_dmabuf", "attach_dmabuf", "revoke")
+WALKS_OF(pasid, "pasid_replace", "pasid_detach")
+WALKS_OF(destroy, "destroy_hwpt", "destroy_nested", "destroy_viommu",
+	 "destroy_queue", "close_access", "reserve")
+WALKS_OF(events, "event", "read_event", "iopf", "mmap", "nested_invalidate")
+WALKS_OF(vfio, "vfio_ioas", "vfio_info", "vfio_set_iommu", "vfio_map",
+	 "vfio_unmap", "vfio_cut", "vfio_cut_large")
+WALKS_OF(vfio_vaddr, "vfio_vaddr", "vfio_vaddr_bar")
+WALKS_OF(vfio_dirty, "vfio_dirty_start", "vfio_dirty_get", "vfio_dirty_unmap",
+	 "vfio_dirty_unmap_apart", "vfio_dirty_write", "vfio_dirty_stop")
 
 /* With no memory left */
 #define WALKS_OF_REST(test, ...)                                               \
@@ -1828,20 +1827,20 @@ WALKS(vfio_dirty, "vfio_dirty_start", "vfio_dirty_get", "vfio_dirty_unmap",
 WALKS_OF_REST(ioas, "first_alloc", "allow_iovas", "reserve", "change_process")
 WALKS_OF_REST(map, "map_domain_small", "map_file", "copy_domain")
 WALKS_OF_REST(unmap, "unmap", "unmap_domain", "unmap_pins", "destroy_ioas",
-	"destroy_device")
+	      "destroy_device")
 WALKS_OF_REST(attach, "replace", "replace_group", "pasid_attach",
-	"pasid_replace", "pasid_detach")
+	      "pasid_replace", "pasid_detach")
 WALKS_OF_REST(hwpt, "hwpt", "hwpt_nested", "set_dirty", "get_dirty")
 WALKS_OF_REST(fault, "fault_queue", "read_fault", "iopf")
 WALKS_OF_REST(viommu, "viommu", "vdevice", "veventq", "hw_queue", "event",
-	"read_event")
+	      "read_event")
 WALKS_OF_REST(access, "access_create", "access_replace", "read_file")
 WALKS_OF_REST(destroy, "destroy_hwpt", "destroy_nested", "destroy_viommu",
-	"destroy_queue", "close_access")
+	      "destroy_queue", "close_access")
 WALKS_OF_REST(vfio, "vfio_ioas", "vfio_info", "vfio_unmap", "vfio_cut",
-	"vfio_vaddr")
+	      "vfio_vaddr")
 WALKS_OF_REST(vfio_dirty, "vfio_dirty_get", "vfio_dirty_unmap",
-	"vfio_dirty_write", "vfio_dirty_stop")
+	      "vfio_dirty_write", "vfio_dirty_stop")
 
 /* Opening and closing a context that has everything in it */
 TEST_F_TIMEOUT(fail_nth, open_and_close, 100)

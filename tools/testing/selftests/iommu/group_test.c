@@ -680,6 +680,7 @@ FIXTURE_TEARDOWN(coherency)
 static const struct mock_config enforce = {
 	.flags = MOCK_FLAGS_DEVICE_ENFORCE,
 };
+
 static const struct mock_config plain = {};
 
 /* VFIO says so to KVM, on behalf of the whole address space */

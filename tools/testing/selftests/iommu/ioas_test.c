@@ -121,7 +121,8 @@ TEST_F(ioas, ranges_small_buffer)
 		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, map);
 	r = (void *)map;
-	r[0] = r[1] = canary;
+	r[0] = canary;
+	r[1] = canary;
 	num = 1;
 	EXPECT_EQ(EMSGSIZE, ioas_ranges(self->fd, self->ioas, r, &num, NULL));
 	EXPECT_EQ(2, num);
