@@ -63,6 +63,7 @@ struct soak {
 	struct device dev[DEVS];
 	struct churn churn[CHURNS];
 	time_t end;
+	bool attached;		/* all devices, for the first time */
 	bool failed, pressure;
 	char msg[200];		/* of the first failure */
 	unsigned long exits;	/* of processes that had mapped memory */
@@ -445,6 +446,9 @@ static void do_exits(struct soak *s)
 {
 	__u64 seed = rnd_seed() + 23;
 
+	/* What a dead process mapped would keep a device from its first domain */
+	while (soak_on(s) && !__atomic_load_n(&s->attached, __ATOMIC_ACQUIRE))
+		usleep(1000);
 	while (soak_on(s)) {
 		__u64 iova = CHURN_AT(CHURNS) + rnd(&seed) % 16 * 64 * PAGE;
 		bool greedy = rnd(&seed) % 4 == 0;
@@ -697,6 +701,7 @@ TEST_F_TIMEOUT(soak, nothing_is_left, 100000)
 	exits = exits_start(s);
 	ASSERT_LT(0, exits);
 	ASSERT_EQ(0, soak_open_devices(s));
+	__atomic_store_n(&s->attached, true, __ATOMIC_RELEASE);
 	s->pressure = pressure_on();
 	run_threads(s);
 	ASSERT_EQ(exits, waitpid(exits, NULL, 0));
