@@ -38,6 +38,17 @@ die()
 	exit 1
 }
 
+# in_vm COMMAND...: runs what boots a VM, and again if QEMU went wrong, which is
+# not ours (tools/vm/run)
+in_vm()
+{
+	local status=0
+
+	"$@" || status=$?
+	[ $status = 123 ] || return $status
+	"$@"
+}
+
 # need_space MIB WHAT: nothing is worse than a build that stops half way
 need_space()
 {
