@@ -19,6 +19,7 @@
 #define TEST_UID 60218
 #define LIMIT 64
 #define ROUNDS 300
+#define PIDS "/sys/kernel/slab/pid"
 
 FIXTURE(fdinfo)
 {
@@ -453,6 +454,62 @@ TEST_F(fdinfo, many)
 		ASSERT_EQ(0, ioas_alloc(self->fd, &last));
 	ASSERT_EQ(0, ioas_map_at(self->fd, last, self->buf, PAGE, BASE));
 	EXPECT_NUMBER(PAGE, "iommufd-ioas-%u-mapped", last);
+}
+
+/*
+ * The numbers of processes that the kernel keeps, or -1 if it does not tell. What KASAN
+ * holds back of the freed ones goes when the slab cache shrinks.
+ */
+static long pids_in_use(void)
+{
+	FILE *f;
+	long nr;
+
+	if (write_text(PIDS "/shrink", "1"))
+		return -1;
+	f = fopen(PIDS "/objects", "re");
+	if (!f || fscanf(f, "%ld", &nr) != 1)
+		nr = -1;
+	if (f)
+		fclose(f);
+	return nr;
+}
+
+/* Some processes map memory, see that they pay for it, and are gone */
+static bool payers_come_and_go(int fd, __u32 ioas, __u8 *buf, int nr)
+{
+	bool good = true;
+
+	while (nr--) {
+		pid_t child = fork();
+		int status;
+
+		if (!child)
+			_exit(ioas_map_at(fd, ioas, buf, PAGE, BASE) ||
+			      fdinfo_number(fd, "iommufd-ioas-%u-payer-pid",
+					    ioas) != (__u64)getpid());
+		good &= waitpid(child, &status, 0) == child && !status &&
+			!ioas_unmap(fd, ioas, BASE, PAGE, NULL);
+	}
+	return good;
+}
+
+/* Whoever was looked at can be forgotten once he is gone */
+TEST_F(fdinfo, payers_are_forgotten)
+{
+	long before = pids_in_use(), after;
+
+	if (before < 0)
+		SKIP(return, "no " PIDS);
+	ASSERT_TRUE(payers_come_and_go(self->fd, self->ioas, self->buf, 200));
+	/* The last ones go a little later */
+	for (int i = 0; i < 20; i++) {
+		after = pids_in_use();
+		if (after < before + 100)
+			break;
+		usleep(500000);
+	}
+	EXPECT_GT(before + 100, after);
 }
 
 /* Looking is in nobody's way */
