@@ -2,14 +2,18 @@
 /*
  * KUnit tests of filling a domain, which ends half way: somebody is killed who
  * fills it from memory that is pinned already, or there is no page table for a
- * source that has its addresses back.
+ * source that has its addresses back. And of what goes with a VFIO container,
+ * and of what a cut keeps.
  */
+#include <linux/bitmap.h>
 #include <linux/iommu.h>
 #include <linux/iommufd.h>
 #include <linux/shmem_fs.h>
 #include <linux/sizes.h>
+#include <linux/uaccess.h>
 
 #include "../area.h"
+#include "../dirty_log.h"
 #include "../io_pagetable.h"
 #include "../iopt_domains.h"
 #include "../iopt_map.h"
@@ -158,17 +162,25 @@ static void area_test_exit(struct kunit *test)
 		fput(ctx->file);
 }
 
+static void map_part(struct kunit *test, unsigned long offset,
+		     unsigned long length, const struct iopt_map_policy *policy)
+{
+	struct area_ctx *ctx = test->priv;
+	unsigned long iova = BASE + offset;
+
+	KUNIT_ASSERT_EQ(test,
+			iopt_map_user(&ctx->iopt, &iova,
+				      (void __user *)(ctx->uaddr + offset),
+				      length, IOMMU_READ | IOMMU_WRITE, true,
+				      policy), 0);
+}
+
 static void map_all(struct kunit *test)
 {
 	struct area_ctx *ctx = test->priv;
-	unsigned long iova = BASE;
 
 	KUNIT_ASSERT_EQ(test, iopt_add_domain(&ctx->iopt, &ctx->first.idom), 0);
-	KUNIT_ASSERT_EQ(test,
-			iopt_map_user(&ctx->iopt, &iova,
-				      (void __user *)ctx->uaddr, NBYTES,
-				      IOMMU_READ | IOMMU_WRITE, true,
-				      &test_map_policy), 0);
+	map_part(test, 0, NBYTES, &test_map_policy);
 	KUNIT_ASSERT_EQ(test, ctx->first.mapped, NBYTES);
 }
 
@@ -226,6 +238,59 @@ static void area_fill_killed_small(struct kunit *test)
 
 	KUNIT_ASSERT_EQ(test, iopt_set_huge_pages(&ctx->iopt, false), 0);
 	fill_killed(test);
+}
+
+/* The last group of a container takes along what the container mapped, no more */
+static void area_container_goes(struct kunit *test)
+{
+	struct iopt_map_policy container = test_map_policy;
+	struct area_ctx *ctx = test->priv;
+	unsigned long unmapped;
+
+	container.container = true;
+	KUNIT_ASSERT_EQ(test, iopt_add_domain(&ctx->iopt, &ctx->first.idom), 0);
+	map_part(test, 0, NBYTES / 4, &container);
+	map_part(test, NBYTES / 4, NBYTES / 4, &test_map_policy);
+	map_part(test, NBYTES / 2, NBYTES / 2, &container);
+	KUNIT_EXPECT_EQ(test, ctx->first.mapped, NBYTES);
+
+	iopt_unmap_container(&ctx->iopt);
+	KUNIT_EXPECT_EQ(test, ctx->first.mapped, NBYTES / 4);
+	KUNIT_EXPECT_EQ(test, test_pinned_vm(), NPAGES / 4);
+	KUNIT_EXPECT_EQ(test,
+			iopt_unmap(&ctx->iopt, BASE + NBYTES / 4, NBYTES / 4,
+				   &unmapped), 0);
+	KUNIT_EXPECT_EQ(test, ctx->first.mapped, 0);
+	iopt_remove_domain(&ctx->iopt, &ctx->first.idom);
+}
+
+static void expect_dirty(struct kunit *test, unsigned long want)
+{
+	struct area_ctx *ctx = test->priv;
+	DECLARE_BITMAP(bits, NPAGES) = {};
+	void __user *data = (void __user *)ctx->uaddr;
+
+	KUNIT_ASSERT_EQ(test, copy_to_user(data, bits, sizeof(bits)), 0);
+	KUNIT_ASSERT_EQ(test, iopt_log_read(&ctx->iopt, BASE, NBYTES, data), 0);
+	KUNIT_ASSERT_EQ(test, copy_from_user(bits, data, sizeof(bits)), 0);
+	KUNIT_EXPECT_EQ(test, bitmap_weight(bits, NPAGES), want);
+}
+
+/* Where all was dirty, both parts are, and once */
+static void area_cut_while_dirty(struct kunit *test)
+{
+	struct area_ctx *ctx = test->priv;
+	unsigned long middle = BASE + NBYTES / 4;
+
+	map_part(test, 0, NBYTES, &test_map_policy);
+	KUNIT_ASSERT_EQ(test, iopt_log_start(&ctx->iopt), 0);
+	scoped_guard(rwsem_write, &ctx->iopt.domains_rwsem)
+		iopt_log_forget(&ctx->iopt);
+	KUNIT_ASSERT_EQ(test, iopt_allow_cuts(&ctx->iopt), 0);
+	KUNIT_ASSERT_EQ(test, iopt_cut(&ctx->iopt, &middle, 1), 0);
+	expect_dirty(test, NPAGES);
+	expect_dirty(test, 0);
+	KUNIT_EXPECT_EQ(test, iopt_log_stop(&ctx->iopt), 0);
 }
 
 /* A source whose lock nobody else takes */
@@ -329,6 +394,8 @@ static void area_rearm_fails(struct kunit *test)
 static struct kunit_case area_cases[] = {
 	KUNIT_CASE(area_fill_killed_runs),
 	KUNIT_CASE(area_fill_killed_small),
+	KUNIT_CASE(area_container_goes),
+	KUNIT_CASE(area_cut_while_dirty),
 	KUNIT_CASE(area_rearm_fails),
 	{}
 };
