@@ -178,10 +178,15 @@ struct model {
 
 extern __u64 model_page_size;
 
-/* Where each region begins in every process */
+/*
+ * Where each region begins in every process. A mapping can be much longer than the
+ * memory it begins in, and the model takes what lies behind for nothing. So no two
+ * regions are as far apart as IOVAs are that operations use: powers of two, and
+ * those near the start of the mock's aperture.
+ */
 static inline __u64 region_start(unsigned int region)
 {
-	return 0x100000000ULL + region * 0x1000000ULL;
+	return 0x100000000ULL + region * 0x5700000ULL;
 }
 
 void model_init(struct model *m, bool container);
